@@ -1,0 +1,1 @@
+"""How does batch normalization help optimization? Trained, measured, redrawn and judged."""

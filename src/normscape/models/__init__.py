@@ -1,0 +1,1 @@
+"""Networks: VGG, MLP and the deep linear net."""

@@ -84,6 +84,7 @@ def glorot_(model: LayeredModel, seed: int) -> None:
     ("Glorot"); uniform or normal is not said, and both have variance 2 / (fan_in + fan_out).
     """
     for number, layer in model.layers.items():
+        assert isinstance(layer, Layer)
         affine = layer.affine
         assert isinstance(affine.weight, Tensor)
         nn.init.xavier_uniform_(affine.weight, generator=generator(seed, "init", int(number)))

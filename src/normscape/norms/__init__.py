@@ -1,0 +1,1 @@
+"""Normalisations of a pre-activation, one family per file."""

@@ -1,1 +1,6 @@
 """What is measured while a network trains, one quantity per file."""
+
+from normscape.probes.activations import Activations
+from normscape.probes.probe import Probe
+
+__all__ = ["Activations", "Probe"]

@@ -1,0 +1,85 @@
+"""Train one run, or with -m a sweep of runs: python experiments/train.py run=vgg_batch seed=0 scale=laptop."""
+
+import hashlib
+import sys
+
+import hydra
+from hydra._internal.utils import get_args_parser
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from normscape.config import CONFIGS, RunConfig, check, compose_run, jobs, with_scale
+from normscape.entry import entry_point
+from normscape.errors import UserError
+from normscape.execute import dry_build, execute
+from normscape.progress import ProgressDisplay
+
+NOT_IN_NAME = (
+    "run",
+    "seed",
+    "scale",
+    "tracker",
+    "group",
+    "device",
+    "threads",
+    "checkpoint_seconds",
+    "runs_dir",
+    "name",
+)
+
+FAILED: list[str] = []
+"""What went wrong in the jobs of this process."""
+
+
+def labelled(config: RunConfig, overrides: list[str]) -> RunConfig:
+    """Add to the run's name what the command line changed of it: ``vgg_batch,optimizer.lr=0.3``."""
+    changes = [o.lstrip("+~") for o in overrides if o.lstrip("+~").split("=")[0].split(".")[0] not in NOT_IN_NAME]
+    changes = [change for change in changes if not change.startswith("hydra")]
+    name = ",".join([config.name, *changes])
+    config.name = "".join(c if c.isalnum() or c in "_.,=+-[]" else "_" for c in name)[:100]
+    return config
+
+
+@hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="train")
+def job(composed: DictConfig) -> None:
+    """Run what one job of Hydra composed; a sweep goes on when one of its jobs fails."""
+    hydra_config = HydraConfig.get()
+    config = labelled(check(composed), list(hydra_config.overrides.task))
+    try:
+        with ProgressDisplay() as display:
+            execute(config, display)
+    except Exception as error:
+        if not hydra_config.launcher._target_.endswith("BasicLauncher"):
+            raise  # another process waits for the outcome
+        FAILED.append(f"{config.name} seed {config.seed}: {describe(error)}")
+
+
+def describe(error: Exception) -> str:
+    """Return what went wrong as one line; what is not the user's mistake also says where its traceback lies."""
+    if isinstance(error, UserError):
+        return str(error)
+    return f"{type(error).__name__}: {error} (traceback: failure.txt in the run's directory)"
+
+
+def prepare(arguments: list[str]) -> list[str]:
+    """Return the arguments with the scale decided, after checking every job that they ask for."""
+    parsed = get_args_parser().parse_args(arguments)
+    if parsed.help or parsed.hydra_help or parsed.info or parsed.cfg:
+        return arguments
+    if parsed.config_dir or parsed.config_path or parsed.config_name:
+        return arguments  # a config tree of the user's own: Hydra composes and the job checks it
+    overrides = with_scale(parsed.overrides)
+    if parsed.multirun and not any(override.startswith("group=") for override in overrides):
+        overrides.append(f"group=sweep-{hashlib.sha256(' '.join(sorted(overrides)).encode()).hexdigest()[:8]}")
+    for combination in jobs(overrides) if parsed.multirun else [overrides]:
+        dry_build(compose_run(combination))
+    flags = [argument for argument in arguments if argument not in parsed.overrides]
+    return [*flags, *overrides]
+
+
+if __name__ == "__main__":
+    with entry_point():
+        sys.argv[1:] = prepare(sys.argv[1:])
+        job()
+        if FAILED:
+            raise UserError("; ".join(FAILED))

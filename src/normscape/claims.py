@@ -1,0 +1,135 @@
+"""Claims of the paper as code: a statistic, what it must be for the claim to hold, and the verdict over seeds."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+BOOTSTRAP_FROM = 5
+"""From so many seeds on the interval is a bootstrap's; below, the range over seeds, since resampling tells no more."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim, fixed before the runs that judge it.
+
+    Attributes
+    ----------
+    name
+        Short and unique within its figure.
+    paper_says
+        The claim in words.
+    statistic
+        What is computed from one seed's rows, in words, with its unit.
+    compute
+        The same as code: from one seed's rows to a number; inf is allowed (never reached), NaN means not decidable.
+    at_least, at_most
+        The claim holds where ``at_least <= statistic <= at_most``.
+    """
+
+    name: str
+    paper_says: str
+    statistic: str
+    compute: Callable[[pd.DataFrame], float]
+    at_least: float = -math.inf
+    at_most: float = math.inf
+
+    @property
+    def threshold(self) -> str:
+        """What the statistic must be, in words."""
+        if math.isinf(self.at_most):
+            return f"at least {self.at_least:g}"
+        if math.isinf(self.at_least):
+            return f"at most {self.at_most:g}"
+        return f"from {self.at_least:g} to {self.at_most:g}"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a claim: the statistic of each seed, its median and interval, and the judgement."""
+
+    claim: Claim
+    values: tuple[float, ...]
+    value: float
+    low: float
+    high: float
+    verdict: str
+    paper: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the verdict for a manifest; infinity and NaN as words, since JSON has no numbers for them."""
+        return {
+            "name": self.claim.name,
+            "claim": self.claim.paper_says,
+            "statistic": self.claim.statistic,
+            "value": plain(self.value),
+            "n": len(self.values),
+            "spread": {"low": plain(self.low), "high": plain(self.high), "kind": interval_kind(len(self.values))},
+            "values": [plain(value) for value in self.values],
+            "threshold": self.claim.threshold,
+            "verdict": self.verdict,
+            "paper_value": None if self.paper is None else plain(self.paper),
+        }
+
+
+def judge(claim: Claim, table: pd.DataFrame, original: pd.DataFrame | None = None) -> Verdict:
+    """Compute a claim on each seed of ``table`` and, by the same code, on the paper's own curves.
+
+    The claim holds if the interval over seeds lies wholly where it should, does not hold if wholly outside, and is
+    undecided otherwise, or if the statistic cannot be computed for some seed.
+    """
+    values = [claim.compute(rows) for _, rows in table.groupby("seed")]
+    low, high = interval(values)
+    if any(math.isnan(value) for value in values):
+        verdict = "undecided"
+    elif claim.at_least <= low and high <= claim.at_most:
+        verdict = "holds"
+    elif high < claim.at_least or low > claim.at_most:
+        verdict = "does not hold"
+    else:
+        verdict = "undecided"
+    paper = None if original is None else claim.compute(original)
+    return Verdict(claim, tuple(values), float(np.median(values)), low, high, verdict, paper)
+
+
+def interval(values: Sequence[float]) -> tuple[float, float]:
+    """Return the 95 % interval of the mean over seeds (BCa bootstrap), or the range if there are few seeds."""
+    low, high = min(values), max(values)
+    if len(values) < BOOTSTRAP_FROM or low == high or not np.isfinite(values).all():
+        return low, high
+    result = stats.bootstrap((values,), np.mean, confidence_level=0.95, rng=np.random.default_rng(0))
+    return float(result.confidence_interval.low), float(result.confidence_interval.high)
+
+
+def interval_kind(seeds: int) -> str:
+    """Say what `interval` returns for so many seeds."""
+    return "95 % BCa bootstrap interval of the mean" if seeds >= BOOTSTRAP_FROM else "range over seeds"
+
+
+def plain(value: float) -> float | str:
+    """Return a number that JSON can hold, rounded to 6 digits, or ``inf``, ``-inf``, ``nan`` as a word."""
+    return float(f"{value:.6g}") if math.isfinite(value) else str(value)
+
+
+def steps_to_reach(curve: pd.Series, level: float, points: int = 5) -> float:
+    """Return the first step at which the mean of ``points`` neighbouring values of a curve reaches ``level``.
+
+    Parameters
+    ----------
+    curve
+        Values indexed by step, evenly spaced. The mean is centred, as for the marks read off the paper's curves.
+    level
+        In the unit of the values.
+
+    Returns
+    -------
+    float
+        The step, or inf if the curve never gets there.
+    """
+    smooth = curve.sort_index().rolling(points, center=True).mean()
+    reached = smooth.index[smooth >= level]
+    return float(reached[0]) if len(reached) else math.inf

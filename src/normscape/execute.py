@@ -1,0 +1,273 @@
+"""Carry out one run: build what its config names, go on from its last checkpoint, train, keep everything."""
+
+import logging
+import signal
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.utils import instantiate
+
+from normscape.config import RunConfig
+from normscape.errors import UserError
+from normscape.loop import Plan, State, train
+from normscape.models.layered import LayeredModel, glorot_
+from normscape.plots import save_ridge_plots
+from normscape.probes.probe import Probe
+from normscape.progress import Reporter, duration
+from normscape.provenance import provenance
+from normscape.records import Records, Row
+from normscape.runs import RunDirectory, identity, settings, write_json
+from normscape.trackers import RunInfo, Tracker, metric_name
+
+logger = logging.getLogger("normscape")
+
+
+class Interrupted(KeyboardInterrupt):
+    """The process was asked to stop; the run was saved and goes on when it is started again."""
+
+
+@dataclass
+class Components:
+    """What a config names, built."""
+
+    plan: Plan
+    state: State
+    tracker: Tracker
+
+
+def device_of(config: RunConfig) -> torch.device:
+    """Return the device that the config asks for; ``auto`` is a GPU where there is one."""
+    name = config.device
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"device={config.device}: not usable here ({str(error).splitlines()[0]}); try auto") from error
+    return device
+
+
+def build_component(path: str, node: Mapping[str, Any], **more: Any) -> Any:
+    """Instantiate a config node, naming the node if what it asks for cannot be built."""
+    try:
+        return instantiate(dict(node), **more, _convert_="all")
+    except UserError:
+        raise
+    except Exception as error:
+        cause = error.__cause__ or error
+        if isinstance(cause, UserError):
+            raise cause from error
+        values = ", ".join(f"{key}={value}" for key, value in node.items() if key != "_convert_")
+        raise UserError(f"{path}: cannot be built from {values}: {str(cause).splitlines()[0]}") from error
+
+
+def build_model(config: RunConfig) -> LayeredModel:
+    """Build the network with its normalisation, with Glorot's initial weights."""
+    model = build_component("model", config.model, norm=build_component("norm", config.norm))
+    if not isinstance(model, LayeredModel):
+        raise UserError(f"model._target_={config.model['_target_']}: expected a normscape.models.LayeredModel")
+    glorot_(model, config.seed)
+    return model
+
+
+def dry_build(config: RunConfig) -> None:
+    """Build everything but the data, to find mistakes before any training; holds no memory for the weights."""
+    device_of(config)
+    with torch.device("meta"):
+        model = build_component("model", config.model, norm=build_component("norm", config.norm))
+    build_component("optimizer", config.optimizer)(model.parameters())
+    build_component("loss", config.loss)
+    build_component("tracker", config.tracker)
+    for name, node in config.probe.items():
+        build_component(f"probe.{name}", node).check(model)
+
+
+def build(config: RunConfig, device: torch.device) -> Components:
+    """Build data, network, optimiser, probes and tracker, and set the process's numerical switches."""
+    torch.set_num_threads(config.threads)
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.allow_tf32 = config.tf32
+    torch.backends.cuda.matmul.allow_tf32 = config.tf32
+    model = build_model(config).to(device)
+    probes: list[Probe] = [build_component(f"probe.{name}", node) for name, node in config.probe.items()]
+    for probe in probes:
+        probe.check(model)
+    plan = Plan(
+        dataset=build_component("data", config.data).to(device),
+        loss_function=build_component("loss", config.loss),
+        probes=probes,
+        seed=config.seed,
+        steps=config.steps,
+        batch_size=config.batch_size,
+        log_every=config.log_every,
+        eval_every=config.eval_every,
+    )
+    optimizer = build_component("optimizer", config.optimizer)(model.parameters())
+    return Components(plan, State(model, optimizer), build_component("tracker", config.tracker))
+
+
+def execute(config: RunConfig, reporter: Reporter) -> RunDirectory:
+    """Bring a run to its end and return its directory.
+
+    A run that is over is not trained again; one that another process trains is waited for; one with a checkpoint goes
+    on from there.
+
+    Raises
+    ------
+    UserError
+        If the config asks for what cannot be built.
+    Interrupted
+        If the process was asked to stop (SIGINT or SIGTERM); the run is saved.
+    """
+    directory = RunDirectory.of(config)
+    label = f"{config.name} seed {config.seed}"
+    if directory.summary is None:
+        with directory.lock(on_wait=lambda: reporter.message(f"{label}: another process trains this run; waiting")):
+            if directory.summary is None:
+                _recorded_failures(directory, partial(_train, config, directory, label, reporter))
+    return directory
+
+
+def _recorded_failures(directory: RunDirectory, work: Callable[[], None]) -> None:
+    """Do the work; keep what went wrong in the run's directory before passing it on."""
+    try:
+        work()
+    except UserError:
+        raise
+    except Exception as error:
+        directory.path.mkdir(parents=True, exist_ok=True)
+        (directory.path / "failure.txt").write_text(traceback.format_exc())
+        status = {**directory.status, "status": "failed", "error": f"{type(error).__name__}: {error}"}
+        write_json(directory.path / "status.json", status)
+        raise
+
+
+def _train(config: RunConfig, directory: RunDirectory, label: str, reporter: Reporter) -> None:
+    device = device_of(config)
+    components = build(config, device)
+    plan, state, tracker = components.plan, components.state, components.tracker
+    directory.load_checkpoint(state, device)
+    spent = float(directory.status.get("wall_seconds", 0.0))
+    origin = {**provenance(device), "data": {"name": plan.dataset.name, "checksum": plan.dataset.checksum}}
+    write_json(directory.path / "config.json", {**settings(config), "name": config.name, "scale": config.scale.name})
+    write_json(directory.path / "provenance.json", origin)
+    tracker.start(_run_info(config))
+
+    began = saved = time.monotonic()
+
+    def save(status: str) -> dict[str, Any]:
+        directory.save_checkpoint(state)
+        wall_seconds = spent + time.monotonic() - began
+        content = {"status": status, "step": state.step, "steps": plan.steps, "wall_seconds": round(wall_seconds, 2)}
+        write_json(directory.path / "status.json", content)
+        return content
+
+    with stop_signals() as stopped:
+
+        def on_step(step: int, rows: list[Row]) -> bool:
+            nonlocal saved
+            _mirror(tracker, rows)
+            reporter.update(label, step, plan.steps)
+            if time.monotonic() - saved >= config.checkpoint_seconds:
+                save("training")
+                saved = time.monotonic()
+            return not stopped()
+
+        over = train(plan, state, on_step)
+
+    if not over:
+        save("interrupted")
+        tracker.finish(exit_code=1)
+        raise Interrupted(f"{label}: stopped at step {state.step} of {plan.steps}; start it again to go on")
+    final = save("finished" if state.diverged_at is None else "diverged")
+    for name, picture in save_ridge_plots(state.records.arrays(), directory.path, title=label):
+        tracker.image(state.step, name, picture)
+    tracker.finish(exit_code=0)
+    directory.save_result(state, {**final, "diverged_at": state.diverged_at})
+    reporter.message(f"{label}: {_outcome(state.records, final)}; {directory.path}")
+
+
+def _run_info(config: RunConfig) -> RunInfo:
+    tags = (config.name, config.scale.name, f"seed{config.seed}")
+    everything = {**settings(config), "name": config.name, "scale": config.scale.name}
+    return RunInfo(
+        run_id=identity(config),
+        name=f"{config.name}-s{config.seed}",
+        group=config.group or config.name,
+        job_type="train",
+        tags=tags,
+        config=everything,
+        directory=Path(config.runs_dir).absolute(),
+    )
+
+
+def _mirror(tracker: Tracker, rows: list[Row]) -> None:
+    for step in sorted({row.step for row in rows}):
+        values = {metric_name(row.quantity, row.layer, row.step_size): row.value for row in rows if row.step == step}
+        tracker.log(step, values)
+
+
+def _outcome(records: Records, final: dict[str, Any]) -> str:
+    last = {row.quantity: row for row in records.rows}
+    shown = [f"{q} {last[q].value:.4g}" for q in ("train_loss", "train_accuracy", "test_accuracy") if q in last]
+    return f"{final['status']} after {final['step']} steps in {duration(final['wall_seconds'])}, {', '.join(shown)}"
+
+
+@contextmanager
+def stop_signals() -> Iterator[Callable[[], bool]]:
+    """Turn SIGINT and SIGTERM into a flag for the block, so that training stops between two steps and is saved."""
+    received: list[int] = []
+
+    def note(number: int, _frame: object) -> None:
+        if received:  # asked twice: at once
+            raise KeyboardInterrupt
+        received.append(number)
+
+    before: dict[signal.Signals, Any] = {}
+    for asked in (signal.SIGINT, signal.SIGTERM):
+        try:
+            before[asked] = signal.signal(asked, note)
+        except ValueError:  # not the main thread: the caller minds signals
+            break
+    try:
+        yield lambda: bool(received)
+    finally:
+        for asked, handler in before.items():
+            signal.signal(asked, handler)
+
+
+def estimate_seconds(configs: Sequence[RunConfig]) -> float:
+    """Return about how long the runs will take one after the other, from timing a few steps of each kind of network."""
+    step_seconds: dict[str, float] = {}
+    total = 0.0
+    for config in configs:
+        kind = str((config.model, config.norm, config.batch_size))
+        if kind not in step_seconds:
+            step_seconds[kind] = _time_steps(config)
+        total += step_seconds[kind] * (config.steps - RunDirectory.of(config).status["step"])
+    return total
+
+
+def _time_steps(config: RunConfig, steps: int = 6) -> float:
+    """Return the seconds of one training step, without probes and evaluation, which add little."""
+    components = build(config, device_of(config))
+    plan = replace(components.plan, dataset=replace(components.plan.dataset, test=None), probes=(), steps=steps)
+    times: list[float] = []
+
+    def on_step(step: int, rows: list[Row]) -> bool:
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        times.append(time.monotonic())
+        return True
+
+    train(plan, components.state, on_step)
+    return (times[-1] - times[1]) / (len(times) - 2) if len(times) > 2 else 0.0

@@ -1,0 +1,36 @@
+"""The deep linear network."""
+
+from torch import nn
+
+from normscape.errors import UserError
+from normscape.models.layered import Layer, LayeredModel, NormFactory
+
+
+class DLN(LayeredModel):
+    """Square linear layers without nonlinearity, a normalisation after each of them but the last.
+
+    Source: paper, appendix A (25 layers of 10x10). Without biases: inferred from the gradient differences that
+    the paper plots, which look like a sum over the norms of 25 tensors; biases would make them 50. That the last layer
+    has no normalisation is our reading: its output has to fit the targets.
+
+    Parameters
+    ----------
+    norm
+        Makes the normalisation of a layer.
+    depth
+        Number of weight layers.
+    features
+        Size of inputs, layers and outputs, all ``(N, features)``.
+
+    Raises
+    ------
+    UserError
+        If there is not even one layer.
+    """
+
+    def __init__(self, norm: NormFactory, depth: int = 25, features: int = 10) -> None:
+        if depth < 1:
+            raise UserError(f"a deep linear net needs a depth of at least 1, not {depth}")
+        layers = [Layer(nn.Linear(features, features, bias=False), norm(features)) for _ in range(depth - 1)]
+        layers.append(Layer(nn.Linear(features, features, bias=False), nn.Identity()))
+        super().__init__(layers)

@@ -1,0 +1,54 @@
+"""A multilayer perceptron."""
+
+from collections.abc import Sequence
+
+from torch import nn
+
+from normscape.errors import UserError, suggest
+from normscape.models.layered import Layer, LayeredModel, NormFactory
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid}
+
+
+class MLP(LayeredModel):
+    """Hidden linear layers with normalisation and nonlinearity, then a linear layer with neither.
+
+    Three sigmoid layers of 100 units are the net of Ioffe & Szegedy 2015, section 4.1. Every layer has a bias, though
+    a norm that centres takes it off again, so that every variant has the same weight layers.
+
+    Parameters
+    ----------
+    in_features
+        Number of input values D; inputs ``(N, C, H, W)`` are flattened to ``(N, D)``.
+    hidden
+        Units of each hidden layer.
+    out_features
+        Units of the output ``(N, out_features)``.
+    norm
+        Makes the normalisation of a hidden layer.
+    activation
+        "relu" or "sigmoid".
+
+    Raises
+    ------
+    UserError
+        If the activation is unknown.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        hidden: Sequence[int],
+        out_features: int,
+        norm: NormFactory,
+        activation: str = "relu",
+    ) -> None:
+        if activation not in ACTIVATIONS:
+            raise UserError(f"unknown activation '{activation}'{suggest(str(activation), ACTIVATIONS)}")
+        layers = []
+        before: nn.Module | None = nn.Flatten()
+        for units in hidden:
+            layers.append(Layer(nn.Linear(in_features, units), norm(units), before, after=ACTIVATIONS[activation]()))
+            in_features, before = units, None
+        layers.append(Layer(nn.Linear(in_features, out_features), nn.Identity(), before))
+        super().__init__(layers)

@@ -1,0 +1,87 @@
+"""VGG convolutional networks for 32x32 images."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from normscape.errors import UserError, suggest
+from normscape.models.layered import Layer, LayeredModel, NormFactory
+
+CHANNELS = (64, 128, 256, 512, 512)
+"""Channels of the five stages at width 1."""
+
+KERNELS: dict[str, tuple[tuple[int, ...], ...]] = {
+    "A": ((3,), (3,), (3, 3), (3, 3), (3, 3)),
+    "B": ((3, 3), (3, 3), (3, 3), (3, 3), (3, 3)),
+    "C": ((3, 3), (3, 3), (3, 3, 1), (3, 3, 1), (3, 3, 1)),
+    "D": ((3, 3), (3, 3), (3, 3, 3), (3, 3, 3), (3, 3, 3)),
+    "E": ((3, 3), (3, 3), (3, 3, 3, 3), (3, 3, 3, 3), (3, 3, 3, 3)),
+}
+"""Kernel sizes of the convolutions of each stage. Source: Simonyan & Zisserman 2015, table 1."""
+
+
+class VGG(LayeredModel):
+    """Five stages of convolutions, each ending in 2x2 max pooling, then linear layers.
+
+    The paper says "VGG-like" and numbers its layers at least to 13, which is the number of convolutions of C and D.
+    Every layer but the last is a weight layer, its normalisation, and ReLU. All have biases, zero at initialisation
+    (see `glorot_`): before a norm that centres a bias is redundant, but so every variant has the same weight layers.
+    ReLU does not work in place, since probes keep its input; and memory is laid out channels last, which is 1.4 times
+    faster on a CPU.
+
+    Parameters
+    ----------
+    norm
+        Makes the normalisation of a layer, for convolutions from its number of channels.
+    depth
+        Letter of the configuration, A to E; D is VGG-16.
+    width
+        Factor on all channel counts.
+    head
+        Units of each hidden linear layer, which width does not scale; (4096, 4096) in the original.
+    num_classes
+        Number of outputs; the output is ``(N, num_classes)``.
+    in_channels
+        C of the inputs ``(N, C, 32, 32)``, of which pooling leaves one position.
+
+    Raises
+    ------
+    UserError
+        If the letter is unknown, or a scaled number of channels is not a positive whole number.
+    """
+
+    def __init__(
+        self,
+        norm: NormFactory,
+        depth: str = "D",
+        width: float = 1.0,
+        head: Sequence[int] = (),
+        num_classes: int = 10,
+        in_channels: int = 3,
+    ) -> None:
+        if depth not in KERNELS:
+            raise UserError(f"unknown VGG depth '{depth}'{suggest(str(depth), KERNELS)}")
+        layers = []
+        for kernels, full in zip(KERNELS[depth], CHANNELS, strict=True):
+            channels = _scaled(full, width)
+            for position, kernel in enumerate(kernels, start=1):
+                convolution = nn.Conv2d(in_channels, channels, kernel, padding=kernel // 2)
+                pool = nn.MaxPool2d(2) if position == len(kernels) else nn.Identity()
+                layers.append(Layer(convolution, norm(channels), after=nn.Sequential(nn.ReLU(), pool)))
+                in_channels = channels
+        features = in_channels
+        before: nn.Module | None = nn.Flatten()
+        for units in head:
+            layers.append(Layer(nn.Linear(features, units), norm(units), before, after=nn.ReLU()))
+            features, before = units, None
+        layers.append(Layer(nn.Linear(features, num_classes), nn.Identity(), before))
+        super().__init__(layers)
+        self.to(memory_format=torch.channels_last)
+
+
+def _scaled(channels: int, width: float) -> int:
+    scaled = float(channels * width)
+    if not (scaled >= 1.0 and scaled.is_integer()):
+        raise UserError(f"width {width} makes {scaled:g} of {channels} channels; take a multiple of 1/64, e.g. 0.125")
+    return int(scaled)

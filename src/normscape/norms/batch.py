@@ -1,0 +1,46 @@
+"""Batch normalisation."""
+
+import torch
+from torch import Tensor, nn
+
+
+class BatchNorm(nn.Module):
+    """``weight * (x - mean) / sqrt(var + eps) + bias`` per feature, over the batch and all positions.
+
+    Source: Ioffe & Szegedy 2015, Algorithms 1 and 2. The batch is divided by its biased variance; ``running_var``
+    follows the unbiased one, m / (m - 1) times as large for m values per feature, as in ``torch.nn.BatchNorm2d``.
+    Unlike there, no batches are counted: a probe has one buffer fewer to protect.
+
+    Parameters
+    ----------
+    num_features
+        F of ``(N, F)`` or C of ``(N, C, H, W)``.
+    eps
+        Added to the variance.
+    momentum
+        Weight of the newest batch in the running buffers.
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1) -> None:
+        super().__init__()
+        self.eps = eps
+        self.momentum = momentum
+        self.weight = nn.Parameter(torch.ones(num_features))
+        self.bias = nn.Parameter(torch.zeros(num_features))
+        self.register_buffer("running_mean", torch.zeros(num_features))
+        self.register_buffer("running_var", torch.ones(num_features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the normalised ``x``, of its shape.
+
+        Raises
+        ------
+        ValueError
+            In training mode with one value per feature: its variance would be zero whatever the value.
+        """
+        return nn.functional.batch_norm(
+            x, self.running_mean, self.running_var, self.weight, self.bias, self.training, self.momentum, self.eps
+        )

@@ -1,0 +1,83 @@
+"""Progress of one or several runs: bars on a terminal, a line now and then elsewhere."""
+
+import sys
+import time
+from typing import Protocol, Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+LINE_SECONDS = 30.0
+
+
+class Reporter(Protocol):
+    """Takes what runs say of their progress."""
+
+    def update(self, name: str, step: int, steps: int) -> None:
+        """Run ``name`` has done ``step`` of ``steps``."""
+
+    def message(self, text: str) -> None:
+        """Show one line."""
+
+
+class _Speed(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:.1f} steps/s" if task.speed else "")
+
+
+class ProgressDisplay:
+    """Shows progress on standard error; use as a context manager."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(file=sys.stderr)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Speed(), TimeRemainingColumn())
+        self._bars = Progress(*columns, console=self._console, transient=True, disable=not self._console.is_terminal)
+        self._tasks: dict[str, TaskID] = {}
+        self._began: dict[str, tuple[float, int]] = {}
+        self._spoke: dict[str, float] = {}
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+    def update(self, name: str, step: int, steps: int) -> None:
+        """Run ``name`` has done ``step`` of ``steps``."""
+        if self._console.is_terminal:
+            if name not in self._tasks:
+                self._tasks[name] = self._bars.add_task(name, total=steps, completed=step)
+            self._bars.update(self._tasks[name], completed=step, visible=step < steps)
+            return
+        now = time.monotonic()
+        began, first = self._began.setdefault(name, (now, step))
+        if now - self._spoke.setdefault(name, began) >= LINE_SECONDS:
+            self._spoke[name] = now
+            speed = (step - first) / (now - began)
+            left = (steps - step) / speed if speed > 0 else float("inf")
+            self.message(f"{name}: step {step} of {steps}, {speed:.1f} steps/s, {duration(left)} left")
+
+    def message(self, text: str) -> None:
+        """Show one line."""
+        self._console.print(text, highlight=False, soft_wrap=True, markup=False)
+
+
+def duration(seconds: float) -> str:
+    """Return a duration for people, e.g. ``45 s``, ``3 min``, ``1 h 20 min``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds == float("inf"):
+        return "unknown time"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"

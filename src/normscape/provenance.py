@@ -1,0 +1,69 @@
+"""Where numbers come from: code, versions, machine."""
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+PACKAGES = ("torch", "torchvision", "numpy", "pandas", "matplotlib", "hydra-core", "wandb")
+
+
+def _git(*arguments: str) -> str | None:
+    here = Path(__file__).parent
+    try:
+        done = subprocess.run(["git", *arguments], cwd=here, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def commit() -> str | None:
+    """Return the commit of the code that runs, with ``+changes`` if tracked files differ from it; None outside git."""
+    revision = _git("rev-parse", "HEAD")
+    if revision is None:
+        return None
+    changed = _git(
+        "status", "--porcelain", "--untracked-files=no", "--", "../../src", "../../configs", "../../experiments"
+    )
+    return f"{revision}+changes" if changed else revision
+
+
+def _versions() -> dict[str, str]:
+    versions = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            versions[package] = "not installed"
+    return versions
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def provenance(device: torch.device) -> dict[str, Any]:
+    """Return commit, command, versions, hardware and time, ready for JSON."""
+    return {
+        "commit": commit(),
+        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "versions": _versions(),
+        "hardware": {
+            "processor": _processor(),
+            "cores": os.cpu_count(),
+            "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+            "threads": torch.get_num_threads(),
+        },
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+    }

@@ -1,0 +1,173 @@
+"""A run on disk: identity, lock, checkpoint, resume, result.
+
+A run's directory is ``<name>-s<seed>-<identity>``. The identity is a hash of every setting that can change a number, so
+the same setup under another name, tracker or device is the same run, and a changed setting is another one. Files:
+
+- ``config.json``, the settings; ``provenance.json``, code, versions, machine and data checksum;
+- ``status.json``, training, interrupted, failed, finished or diverged, with the step; ``failure.txt``, a traceback;
+- ``checkpoint.pt``, the state at the last checkpoint;
+- ``metrics.csv``, tidy rows, and ``arrays.npz``, stacked snapshots, when the run is over;
+- ``summary.json``, written last: the run is over.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from filelock import FileLock, Timeout
+
+from normscape.config import RunConfig
+from normscape.loop import State
+from normscape.records import Records
+
+NUMERICS = 1
+"""Part of every identity; raised by a change of the code that changes the numbers of a run."""
+
+NOT_IDENTITY = ("name", "scale", "tracker", "group", "device", "threads", "checkpoint_seconds", "runs_dir")
+"""Settings that say how, where or under which name, not what; sizes taken from the scale stand resolved elsewhere."""
+
+
+def settings(config: RunConfig) -> dict[str, Any]:
+    """Return the settings that can change a number of the run."""
+    kept = {key: value for key, value in asdict(config).items() if key not in NOT_IDENTITY}
+    kept["data"] = {key: value for key, value in config.data.items() if key != "root"}
+    return kept
+
+
+def identity(config: RunConfig) -> str:
+    """Return the run's identity, 12 hexadecimal digits."""
+    text = json.dumps({"numerics": NUMERICS, **_canonical(settings(config))}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _canonical(value: Any) -> Any:
+    """Return the value with 1.0 written as 1, as YAML and command lines do not care either."""
+    if isinstance(value, dict):
+        return {str(key): _canonical(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_canonical(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """The files of one run."""
+
+    path: Path
+
+    @classmethod
+    def of(cls, config: RunConfig) -> "RunDirectory":
+        """Return the run's directory, which may not exist yet; an existing one is found under any name."""
+        root, key = Path(config.runs_dir).absolute(), identity(config)
+        found = sorted(root.glob(f"*-{key}")) if root.is_dir() else []
+        return cls(found[0] if found else root / f"{config.name}-s{config.seed}-{key}")
+
+    @property
+    def summary(self) -> dict[str, Any] | None:
+        """What the run came to, or None while it is not over."""
+        summary: dict[str, Any] | None = read_json(self.path / "summary.json")
+        return summary
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """What was last said of the run: at least ``status`` and ``step``."""
+        return read_json(self.path / "status.json") or {"status": "new", "step": 0}
+
+    def table(self) -> pd.DataFrame:
+        """Return the rows of a run that is over, with the columns of `normscape.records.Row`."""
+        types = {"layer": "Int64", "step_size": "float64"}
+        return pd.read_csv(self.path / "metrics.csv", dtype=types, float_precision="round_trip")
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return the stacked snapshots of a run that is over."""
+        with np.load(self.path / "arrays.npz") as file:
+            return dict(file)
+
+    @contextmanager
+    def lock(self, on_wait: Callable[[], None]) -> Iterator[None]:
+        """Hold the run for one process; the lock of a killed process is free. ``on_wait`` is called if it is taken."""
+        folder = self.path.parent / ".locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / f"{self.path.name.rsplit('-', 1)[-1]}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            on_wait()
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def save_checkpoint(self, state: State) -> None:
+        """Write the state so that after a kill at any moment either this checkpoint or the last one is whole."""
+        content = {
+            "identity": self.path.name.rsplit("-", 1)[-1],
+            "model": state.model.state_dict(),
+            "optimizer": state.optimizer.state_dict(),
+            "records": state.records.state_dict(),
+            "step": state.step,
+            "diverged_at": state.diverged_at,
+        }
+        with replacing(self.path / "checkpoint.pt") as file:
+            torch.save(content, file)
+
+    def load_checkpoint(self, state: State, device: torch.device) -> None:
+        """Continue ``state`` from the last checkpoint, if there is one."""
+        file = self.path / "checkpoint.pt"
+        if not file.exists():
+            return
+        content = torch.load(file, map_location=device, weights_only=True)
+        state.model.load_state_dict(content["model"])
+        state.optimizer.load_state_dict(content["optimizer"])
+        state.records = Records.from_state_dict(content["records"])
+        state.records.snapshots = [item._replace(values=item.values.cpu()) for item in state.records.snapshots]
+        state.step, state.diverged_at = content["step"], content["diverged_at"]
+
+    def save_result(self, state: State, summary: dict[str, Any]) -> None:
+        """Write rows, arrays and, last, the summary that says the run is over."""
+        with replacing(self.path / "metrics.csv") as file:
+            file.write(state.records.table().to_csv(index=False).encode())
+        with replacing(self.path / "arrays.npz") as file:
+            np.savez_compressed(file, **state.records.arrays())  # type: ignore[arg-type]
+        write_json(self.path / "summary.json", summary)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Any]:
+    """Open a temporary binary file that takes the place of ``path`` in one stroke when the block ends well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON in one stroke."""
+    with replacing(path) as file:
+        file.write((json.dumps(content, indent=2) + "\n").encode())
+
+
+def read_json(path: Path) -> Any:
+    """Return the content of a JSON file, or None if there is no such file."""
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,101 @@
+"""The table behind a figure: the rows of several runs, told apart by series, learning rate and seed."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from normscape.config import RunConfig
+from normscape.runs import RunDirectory
+
+COLUMNS = ["run", "series", "lr", "seed", "step", "quantity", "layer", "step_size", "level", "value"]
+"""``level`` is the level of a quantile; columns that a row has no use for are empty."""
+
+TYPES = {"layer": "Int64", "step_size": "float64", "level": "float64", "lr": "float64", "value": "float64"}
+
+ORIGINAL_NAMES = {"train_acc": ("train_accuracy", 0.01), "test_acc": ("test_accuracy", 0.01)}
+"""Quantities of the digitised curves: our name, and the factor to our unit (a share from 0 to 1, not per cent)."""
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A run that is over: its settings and its directory."""
+
+    config: RunConfig
+    directory: RunDirectory
+
+    @property
+    def series(self) -> str:
+        """The normalisation's name as figures use it: ``batch`` for ``vgg_batch_lr0.5``."""
+        return re.sub(r"^[a-z]+_|_lr[0-9.e-]+$", "", self.config.name)
+
+    def labelled(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Return rows with the columns that tell this run from others in front."""
+        return rows.assign(
+            run=self.config.name, series=self.series, lr=float(self.config.optimizer["lr"]), seed=self.config.seed
+        ).reindex(columns=COLUMNS)
+
+    def rows(self, *quantities: str) -> pd.DataFrame:
+        """Return the run's rows of some quantities."""
+        table = self.directory.table()
+        return self.labelled(table[table["quantity"].isin(quantities)])
+
+    def quantiles(self, layer: int, levels: int, snapshots: int) -> pd.DataFrame:
+        """Return rows ``activation_quantile`` of evenly chosen snapshots of a layer, at evenly chosen levels."""
+        arrays = self.directory.arrays()
+        values, steps = (arrays[f"activation_quantiles/layer{layer:02d}{part}"] for part in ("", "/steps"))
+        times = np.unique(np.linspace(0, len(steps) - 1, min(snapshots, len(steps))).round().astype(int))
+        chosen = np.linspace(0, values.shape[1] - 1, levels).round().astype(int)
+        grid = pd.MultiIndex.from_product([steps[times], (chosen + 0.5) / values.shape[1]], names=["step", "level"])
+        frame = pd.DataFrame({"value": values[np.ix_(times, chosen)].ravel()}, index=grid).reset_index()
+        return self.labelled(frame.assign(quantity="activation_quantile", layer=layer))
+
+    def distribution_changes(self, layer: int) -> pd.DataFrame:
+        """Return rows ``activation_change``: how far the unit's distribution moved since the snapshot before.
+
+        The Wasserstein-1 distance of successive snapshots, which is the mean absolute difference of their quantile
+        functions, in units of the unit's standard deviation within a batch (root mean square over all snapshots).
+        """
+        arrays = self.directory.arrays()
+        values, steps = (arrays[f"activation_quantiles/layer{layer:02d}{part}"] for part in ("", "/steps"))
+        scale = np.sqrt(values.astype(np.float64).var(axis=1).mean())
+        change = np.abs(np.diff(values.astype(np.float64), axis=0)).mean(axis=1) / scale
+        frame = pd.DataFrame({"step": steps[1:], "value": change})
+        return self.labelled(frame.assign(quantity="activation_change", layer=layer))
+
+
+def select(table: pd.DataFrame, **columns: object) -> pd.DataFrame:
+    """Return the rows whose columns have the given values."""
+    keep = np.ones(len(table), dtype=bool)
+    for name, value in columns.items():
+        keep &= (table[name] == value).fillna(value=False).to_numpy(dtype=bool)
+    return table[keep]
+
+
+def curve(table: pd.DataFrame, **columns: object) -> pd.Series:
+    """Return the values of one seed's curve, indexed by step."""
+    return select(table, **columns).set_index("step")["value"].sort_index()
+
+
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Write a figure's table; 6 significant digits, which every claim and drawing is then made from."""
+    table.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read a figure's table."""
+    return pd.read_csv(path, dtype=TYPES)
+
+
+def read_original(folder: Path, figure: int) -> pd.DataFrame | None:
+    """Return the paper's own curves of a figure with the columns of our tables (seed 0), or None if there are none."""
+    files = sorted(folder.glob(f"fig{figure:02d}_*.csv"))
+    if not files:
+        return None
+    raw = pd.concat([pd.read_csv(file) for file in files], ignore_index=True)
+    names = raw["quantity"].map(lambda name: ORIGINAL_NAMES.get(name, (name, 1.0))[0])
+    factors = raw["quantity"].map(lambda name: ORIGINAL_NAMES.get(name, (name, 1.0))[1])
+    table = raw.assign(run="paper", seed=0, step=raw["x"], quantity=names, value=raw["y"] * factors)
+    return table.reindex(columns=[*COLUMNS, "edge"]).astype(TYPES)

@@ -1,0 +1,113 @@
+"""What every network keeps with every norm in configs/norm: layer numbers, taps, composition, Glorot weights."""
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from normscape.models import DLN, MLP, VGG, glorot_
+from normscape.norms import BatchNorm, Standard
+
+NORMS = {
+    path.stem: instantiate(OmegaConf.load(path))
+    for path in sorted((Path(__file__).parents[2] / "configs" / "norm").glob("*.yaml"))
+}
+MODELS = {
+    "vgg": (partial(VGG, depth="A", width=0.125, head=(12,)), (4, 3, 32, 32)),
+    "mlp": (partial(MLP, 12, [9, 7], 5, activation="sigmoid"), (6, 3, 2, 2)),
+    "dln": (partial(DLN, depth=5), (6, 10)),
+}
+
+every_model = pytest.mark.parametrize(("make", "shape"), MODELS.values(), ids=MODELS)
+every_norm = pytest.mark.parametrize("norm", NORMS.values(), ids=NORMS)
+
+
+def weights(model):
+    return {name: tensor for name, tensor in model.named_parameters() if ".affine." in name}
+
+
+@every_model
+@every_norm
+def test_numbers_and_weights_are_those_of_the_standard_net(make, shape, norm):
+    model, standard = make(norm=norm), make(norm=Standard)
+    glorot_(model, seed=3)
+    glorot_(standard, seed=3)
+    assert list(model.layers) == [str(number) for number in range(1, len(model.layers) + 1)]
+    assert list(weights(model)) == list(weights(standard)) == list(dict(standard.named_parameters()))
+    for name, tensor in weights(model).items():
+        assert torch.equal(tensor, weights(standard)[name])
+    others = {name.rpartition(".")[0] for name, _ in model.named_parameters()} - {
+        name.rpartition(".")[0] for name in weights(model)
+    }
+    assert all(name.split(".")[2] == "norm" for name in others)
+
+
+@every_model
+@every_norm
+def test_forward_is_the_composition_of_its_layers_and_taps_are_preactivations(make, shape, norm):
+    torch.manual_seed(0)
+    model, twin, x = make(norm=norm), make(norm=norm), torch.randn(shape)
+    twin.load_state_dict(model.state_dict())
+    taps = dict.fromkeys(range(1, len(model.layers) + 1), torch.empty(0))
+    torch.manual_seed(1)
+    output = model(x, taps)
+    torch.manual_seed(1)
+    for number, layer in twin.layers.items():
+        z = layer.norm(layer.affine(layer.before(x)))
+        assert torch.equal(taps[int(number)], z)
+        assert z.min() < 0  # before the nonlinearity, which did not write into it
+        x = layer.after(z)
+    assert torch.equal(output, x)
+    assert torch.equal(output, taps[len(taps)])
+
+
+@every_model
+def test_tap_is_the_normalised_value(make, shape):
+    torch.manual_seed(0)
+    taps = {2: torch.empty(0)}
+    make(norm=BatchNorm)(torch.randn(shape), taps)
+    per_unit = taps[2].movedim(1, -1).flatten(0, -2)
+    torch.testing.assert_close(per_unit.mean(0), torch.zeros(per_unit.shape[1]), rtol=0, atol=1e-4)
+    torch.testing.assert_close(per_unit.std(0, correction=0), torch.ones(per_unit.shape[1]), rtol=0, atol=0.05)
+
+
+def test_taps_that_are_not_asked_for_are_not_made():
+    taps = {}
+    DLN(norm=Standard, depth=3)(torch.randn(2, 10), taps)
+    assert taps == {}
+
+
+def fans(weight):
+    """Return fan_in and fan_out of ``(out, in)`` or ``(out, in, kh, kw)``."""
+    window = weight[0, 0].numel()
+    return weight.shape[1] * window, weight.shape[0] * window
+
+
+@pytest.mark.parametrize("model", [VGG(norm=Standard, width=0.25), MLP(600, [100], 50, norm=Standard)])
+def test_glorot_has_its_variance_and_support(model):
+    glorot_(model, seed=0)
+    for layer in model.layers.values():
+        weight = layer.affine.weight.detach()
+        variance = 2.0 / sum(fans(weight))
+        # a uniform's fourth moment gives its sample variance a relative standard error of sqrt(0.8 / n)
+        assert float(weight.square().mean()) == pytest.approx(variance, rel=5 * (0.8 / weight.numel()) ** 0.5)
+        assert weight.abs().max() <= (3.0 * variance) ** 0.5 * (1 + 1e-6)
+        assert not layer.affine.bias.any()
+
+
+@every_model
+def test_glorot_is_a_function_of_seed_and_layer(make, shape):
+    first, second, other = make(norm=Standard), make(norm=Standard), make(norm=Standard)
+    stream = torch.get_rng_state()
+    glorot_(first, seed=0)
+    glorot_(second, seed=0)
+    glorot_(other, seed=1)
+    assert torch.equal(torch.get_rng_state(), stream)
+    for number, layer in first.layers.items():
+        assert torch.equal(layer.affine.weight, second.layers[number].affine.weight)
+        assert not torch.equal(layer.affine.weight, other.layers[number].affine.weight)
+    flat = [layer.affine.weight.flatten()[:10] / layer.affine.weight.abs().max() for layer in first.layers.values()]
+    assert not any(torch.allclose(a, b, rtol=0.05) for i, a in enumerate(flat) for b in flat[:i])

@@ -1,0 +1,52 @@
+"""The MLP against its formula."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from normscape.errors import UserError
+from normscape.models import MLP
+from normscape.norms import BatchNorm, Standard
+
+
+@pytest.mark.parametrize(("name", "function"), [("relu", torch.relu), ("sigmoid", torch.sigmoid)])
+@pytest.mark.parametrize("shape", [(4, 12), (4, 3, 2, 2)])
+def test_equals_its_formula(shape, name, function):
+    torch.manual_seed(0)
+    model = MLP(12, [7, 5], 3, norm=Standard, activation=name)
+    x = torch.randn(shape)
+    (w1, b1), (w2, b2), (w3, b3) = ((layer.affine.weight, layer.affine.bias) for layer in model.layers.values())
+    expected = function(function(x.reshape(4, 12) @ w1.T + b1) @ w2.T + b2) @ w3.T + b3
+    torch.testing.assert_close(model(x), expected)
+
+
+def test_norm_follows_every_layer_but_the_last():
+    norms = [layer.norm for layer in MLP(12, [7, 5], 3, norm=BatchNorm).layers.values()]
+    assert [isinstance(norm, BatchNorm) for norm in norms] == [True, True, False]
+    assert [len(norm.weight) for norm in norms[:2]] == [7, 5]
+
+
+def test_without_hidden_layers_it_is_linear_regression():
+    model = MLP(12, [], 3, norm=BatchNorm)
+    assert [name for name, _ in model.named_parameters()] == ["layers.1.affine.weight", "layers.1.affine.bias"]
+    assert model(torch.randn(4, 3, 2, 2)).shape == (4, 3)
+
+
+def test_unknown_activation_is_named():
+    with pytest.raises(UserError, match="'sigmoyd'; did you mean 'sigmoid'"):
+        MLP(12, [7], 3, norm=Standard, activation="sigmoyd")
+
+
+def test_config():
+    path = Path(__file__).parents[2] / "configs" / "model" / "mlp.yaml"
+    model = instantiate(OmegaConf.load(path), norm=BatchNorm)
+    assert model(torch.randn(2, 3, 32, 32)).shape == (2, 10)
+    assert [tuple(layer.affine.weight.shape) for layer in model.layers.values()] == [
+        (100, 3072),
+        (100, 100),
+        (100, 100),
+        (10, 100),
+    ]

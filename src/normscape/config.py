@@ -3,7 +3,7 @@
 import inspect
 import itertools
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,8 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
+from yaml import YAMLError
 
 from normscape.errors import UserError, suggest
 
@@ -105,12 +106,8 @@ def with_scale(overrides: Sequence[str]) -> list[str]:
 
 def jobs(overrides: Sequence[str]) -> list[list[str]]:
     """Expand the sweeps in Hydra overrides (``seed=0,1 norm=l1,l2``) to one list of overrides per job."""
-    try:
-        parsed = OverridesParser.create().parse_overrides(list(overrides))
-    except HydraException as error:
-        raise UserError(f"{' '.join(overrides)}: {_first_line(error)}") from error
     choices: list[list[str]] = []
-    for override in parsed:
+    for override in _parsed(overrides):
         if override.is_sweep_override():
             if not override.is_discrete_sweep():
                 raise UserError(f"{override.input_line}: expected a list of values to sweep, e.g. seed=0,1,2")
@@ -134,6 +131,8 @@ def compose_run(overrides: Sequence[str], configs: Path = CONFIGS) -> RunConfig:
             config = compose("train", overrides=list(overrides))
         except (HydraException, OmegaConfBaseException) as error:
             raise _explained(error, overrides) from error
+        except YAMLError as error:
+            raise UserError(" ".join(str(error).split())) from error
     return check(config)
 
 
@@ -150,6 +149,10 @@ def check(config: DictConfig) -> RunConfig:
     plain = OmegaConf.masked_copy(config, keys)
     try:
         run = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(RunConfig), plain))
+    except ConfigKeyError as error:
+        fields = getattr(error.object_type, "__dataclass_fields__", {})
+        value = OmegaConf.select(plain, str(error.full_key))
+        raise UserError(f"{error.full_key}={value}: there is no such key{suggest(str(error.key), fields)}") from error
     except OmegaConfBaseException as error:
         raise UserError(_first_line(error, error.full_key)) from error
     assert isinstance(run, RunConfig)
@@ -179,31 +182,54 @@ def _check_component(path: str, node: Mapping[str, Any]) -> None:
         raise UserError(f"{path}._target_={target}: cannot be imported; {reason}") from error
     if not callable(called):
         raise UserError(f"{path}._target_={target}: expected a class or function, not a {type(called).__name__}")
-    parameters = inspect.signature(called).parameters
-    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
+    parameters = _parameters(called)
+    if parameters is None:
         return
     for key, value in node.items():
         if not key.startswith("_") and key not in parameters:
             raise UserError(f"{path}.{key}={value}: {target} takes no '{key}'{suggest(key, parameters)}")
 
 
+def _parameters(called: Callable[..., Any]) -> Collection[str] | None:
+    """Return the names of what a class or function takes, or None if it takes any or does not tell."""
+    try:
+        parameters = inspect.signature(called).parameters
+    except ValueError:  # some that are written in C
+        return None
+    return None if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()) else list(parameters)
+
+
+def _parsed(overrides: Sequence[str]) -> list[Override]:
+    parser = OverridesParser.create()
+    parsed = []
+    for override in overrides:
+        try:
+            parsed += parser.parse_overrides([override])
+        except HydraException as error:
+            reason = str(error).split("See https")[0].replace(f"Error parsing override '{override}'", "")
+            raise UserError(f"{override}: expected key=value; {' '.join(reason.split())}") from error
+    return parsed
+
+
 def _check_groups(overrides: Sequence[str], configs: Path) -> None:
-    for override in OverridesParser.create().parse_overrides(list(overrides)):
+    for override in _parsed(overrides):
         if not override.key_or_group:
             raise UserError(f"{override.input_line}: expected key=value")
+        if override.is_sweep_override():
+            raise UserError(f"{override.input_line}: expected one value; several are a sweep, experiments/train.py -m")
         folder = configs / override.key_or_group
-        if override.is_delete() or not folder.is_dir():
+        if override.is_delete() or not folder.is_dir() or override.key_or_group.startswith("hydra/"):
             continue
         value = override.value()
         known = [path.stem for path in folder.glob("[!_]*.yaml")]
         for choice in value if isinstance(value, list) else [value]:
-            if choice is not None and not (folder / f"{choice}.yaml").is_file():
+            if str(choice) not in known:
                 raise UserError(f"{override.input_line}: no such {override.key_or_group}{suggest(str(choice), known)}")
 
 
 def _explained(error: Exception, overrides: Sequence[str]) -> UserError:
     """Turn what Hydra says of a failed composition into one line, with a suggestion where a key is unknown."""
-    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    parsed = _parsed(overrides)
     groups = [override for override in parsed if "." not in override.key_or_group]
     try:
         known = compose("train", overrides=[o.input_line or "" for o in groups if _is_group(o)])
@@ -216,9 +242,17 @@ def _explained(error: Exception, overrides: Sequence[str]) -> UserError:
         for part in override.key_or_group.split("."):
             if not isinstance(node, DictConfig) or part not in node:
                 names = [str(name) for name in node] if isinstance(node, DictConfig) else []
+                if part in _taken(node):
+                    return UserError(f"{override.input_line}: '{part}' is not set; to add it, +{override.input_line}")
                 return UserError(f"{override.input_line}: there is no key '{part}'{suggest(part, names)}")
             node = OmegaConf.select(node, part) if isinstance(node, DictConfig) else None
     return UserError(_first_line(error))
+
+
+def _taken(node: Any) -> Collection[str]:
+    """Return what the target of a config node takes, as far as it tells."""
+    target = node.get("_target_") if isinstance(node, DictConfig) else None
+    return (_parameters(get_object(target)) or ()) if target else ()
 
 
 def _is_group(override: Override) -> bool:

@@ -85,7 +85,7 @@ class RunDirectory:
     def table(self) -> pd.DataFrame:
         """Return the rows of a run that is over, with the columns of `normscape.records.Row`."""
         types = {"layer": "Int64", "step_size": "float64"}
-        return pd.read_csv(self.path / "metrics.csv", dtype=types, float_precision="round_trip")
+        return pd.read_csv(self.path / "metrics.csv", dtype=types)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the stacked snapshots of a run that is over."""

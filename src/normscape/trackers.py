@@ -1,0 +1,307 @@
+"""Trackers mirror a run elsewhere, today in W&B, while it trains; the run's own store stays the record.
+
+A tracker may fail and must not disturb: none of its methods raises, and none waits longer than it says. A failure
+gives one warning on the ``normscape`` logger; then the tracker is off until its next ``start``.
+"""
+
+import logging
+import os
+import queue
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from .errors import UserError, suggest
+
+if TYPE_CHECKING:
+    from wandb import Run
+
+logger = logging.getLogger("normscape")
+
+STEP = "trainer/step"
+"""The training step: logged with every row, and the x axis of every plot."""
+
+_MODES = ("offline", "online")
+_BACKLOG_ROWS = 10_000
+_PROBE_BYTES = 2**16
+_DROP_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """What a tracker may know of a run."""
+
+    run_id: str  # the hash that identifies the run, 12 hex digits; the same whenever the run is resumed
+    name: str  # for people, e.g. 'vgg_batch-s0'
+    group: str  # figure or sweep that asked for the run, e.g. 'fig01'
+    job_type: str  # e.g. 'train'
+    tags: tuple[str, ...]
+    config: dict[str, Any]  # resolved: plain dicts, lists and scalars
+    directory: Path  # where wandb/ goes unless WANDB_DIR says otherwise; one for all runs, as `wandb leet` wants
+
+
+class Tracker(Protocol):
+    """What the training loop asks of a tracker: one ``start``, any number of rows and images, one ``finish``."""
+
+    def start(self, info: RunInfo) -> None:
+        """Begin to mirror a run."""
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        """Mirror metrics of a training step."""
+
+    def image(self, step: int, name: str, png: Path) -> None:
+        """Mirror a picture; its file may be changed or removed afterwards."""
+
+    def finish(self, exit_code: int) -> None:
+        """End the mirror; an exit code other than 0 marks the run as failed."""
+
+
+class NoTracker(Tracker):
+    """Mirrors nothing and imports nothing."""
+
+
+class WandbTracker:
+    """Mirrors each run as one W&B run.
+
+    Offline, the default, needs no account and sends nothing; ``wandb leet`` shows the runs and ``wandb sync`` uploads
+    them. Values that are not finite are kept; they read back as ``NaN``, ``Infinity`` and ``-Infinity``.
+
+    Known limits: wandb writes its file in blocks and about every 15 s, so a process killed with kill -9 loses the rows
+    since then. A resumed run is one more directory with the same id, in which the steps since its last checkpoint
+    appear again. Rows lost on a full disk are noticed by ``finish`` only.
+
+    Parameters
+    ----------
+    project, mode, entity
+        Where the run goes, and whether it is sent (``online``) or kept (``offline``). None leaves it to the user's
+        ``WANDB_PROJECT``, ``WANDB_MODE`` and ``WANDB_ENTITY``; else the project is ``normscape``, the mode ``offline``.
+    start_timeout_seconds
+        The longest that ``start`` waits for the server, and ``image`` for the disk; to let go of a wandb that hangs
+        takes up to 5 s more, here and below.
+    finish_timeout_seconds
+        The longest that ``finish`` waits for the upload; what is not sent by then stays on disk for ``wandb sync``.
+
+    Raises
+    ------
+    UserError
+        If ``mode`` is unknown.
+    """
+
+    def __init__(
+        self,
+        project: str | None = None,
+        mode: str | None = None,
+        entity: str | None = None,
+        start_timeout_seconds: float = 30.0,
+        finish_timeout_seconds: float = 60.0,
+    ) -> None:
+        if mode is not None and mode not in _MODES:
+            raise UserError(f"tracker.mode={mode!r} is neither offline nor online{suggest(mode, _MODES)}")
+        self._project = project
+        self._mode = mode
+        self._entity = entity
+        self._start_timeout = start_timeout_seconds
+        self._finish_timeout = finish_timeout_seconds
+        self._name = ""
+        self._worker: _Worker | None = None  # None when off
+        self._run: Run | None = None
+
+    def start(self, info: RunInfo) -> None:
+        """Open the W&B run; wait for at most ``start_timeout_seconds``."""
+        mode = self._mode or os.environ.get("WANDB_MODE") or "offline"
+        self._name = info.name
+        self._run = None
+        worker = self._worker = _Worker()
+
+        def open_run() -> None:
+            run = self._open(info, mode)
+            if self._worker is worker:
+                self._run = run
+            else:  # too late, the run went on without
+                run.finish(exit_code=1)
+
+        # Given to wandb.init alone, mode and silence would come too late for wandb's telemetry and account talk.
+        with _environment(WANDB_MODE=mode, WANDB_SILENT="true", WANDB_ERROR_REPORTING="false"):
+            self._attempt("starting", worker, open_run, self._start_timeout)
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        """Queue a row; wait for nothing."""
+        worker, run = self._worker, self._run  # read once: the other thread may turn the tracker off at any moment
+        if worker is not None and run is not None:
+            row = {STEP: step, **values}
+            self._attempt("logging", worker, lambda: run.log(row))
+
+    def image(self, step: int, name: str, png: Path) -> None:
+        """Copy a picture into the W&B run; wait for at most ``start_timeout_seconds``."""
+        worker, run = self._worker, self._run
+        if worker is not None and run is not None:
+
+            def copy() -> None:
+                from wandb import Image
+
+                run.log({STEP: step, name: Image(str(png))})
+
+            self._attempt("copying an image of", worker, copy, self._start_timeout)
+
+    def finish(self, exit_code: int) -> None:
+        """Close the W&B run; wait for at most ``finish_timeout_seconds``."""
+        worker, run = self._worker, self._run
+        if worker is not None and run is not None:
+
+            def close() -> None:
+                run.finish(exit_code=exit_code)
+                _require_room(Path(run.settings.root_dir))  # on a full disk wandb loses rows without a word
+
+            self._attempt("finishing", worker, close, self._finish_timeout)
+            worker.stop()
+        self._worker = self._run = None
+
+    def _open(self, info: RunInfo, mode: str) -> "Run":
+        directory = Path(os.environ.get("WANDB_DIR") or info.directory)
+        _require_room(directory)  # without, wandb would move to the system's temporary directory without a word
+        import wandb
+
+        settings: dict[str, Any] = {
+            "mode": mode,
+            "silent": True,
+            "console": "off",
+            "disable_code": True,
+            "disable_git": True,  # slow in some work trees; commit and versions are in the run's manifest
+            # wandb's own limits, a little sooner than ours: its messages say more.
+            "init_timeout": 0.8 * self._start_timeout,
+            "finish_timeout": 0.8 * self._finish_timeout,
+            "finish_timeout_raises": True,
+        }
+        run = wandb.init(
+            project=self._project or os.environ.get("WANDB_PROJECT") or "normscape",
+            entity=self._entity,
+            id=info.run_id,
+            name=info.name,
+            group=info.group,
+            job_type=info.job_type,
+            tags=info.tags,
+            config=info.config,
+            dir=directory,
+            resume="allow",
+            reinit="create_new",
+            settings=wandb.Settings(**settings),
+        )
+        run.define_metric(STEP, hidden=True)
+        run.define_metric("*", step_metric=STEP)
+        return run
+
+    def _attempt(self, doing: str, worker: "_Worker", action: Callable[[], None], seconds: float = 0.0) -> None:
+        """Let the worker act, wait for it if ``seconds`` are given, and turn the tracker off if anything fails."""
+
+        def guarded() -> None:
+            if self._worker is worker:  # still on
+                try:
+                    action()
+                except Exception as error:
+                    self._turn_off(doing, worker, error)
+
+        try:
+            worker.do(guarded, seconds)
+        except Exception as error:
+            self._turn_off(doing, worker, error)
+
+    def _turn_off(self, doing: str, worker: "_Worker", error: Exception) -> None:
+        if self._worker is not worker:  # already off
+            return
+        self._worker = self._run = None
+        worker.stop()
+        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+        logger.warning("W&B failed while %s %s, which goes on without it: %s", doing, self._name, reason)
+        lost = isinstance(error, _NoAnswerError | queue.Full | ConnectionError)
+        if lost or type(error).__name__ == "MailboxClosedError":
+            _drop_service()
+
+
+class _NoAnswerError(Exception):
+    """Neither our limit was kept nor, a little sooner, wandb's own."""
+
+
+class _Worker:
+    """One daemon thread that makes all calls into wandb, in order: if one hangs, training goes on."""
+
+    def __init__(self) -> None:
+        self._actions: queue.Queue[tuple[Callable[[], None], threading.Event] | None] = queue.Queue(_BACKLOG_ROWS)
+        threading.Thread(target=self._work, name="tracker", daemon=True).start()
+
+    def do(self, action: Callable[[], None], seconds: float) -> None:
+        """Queue an action that does not raise, or ``queue.Full``; unless ``seconds`` is 0, wait until it is done."""
+        done = threading.Event()
+        self._actions.put_nowait((action, done))
+        if seconds and not done.wait(seconds):
+            raise _NoAnswerError(f"no answer within {seconds:g} s")
+
+    def stop(self) -> None:
+        """End the thread after what is queued."""
+        with suppress(queue.Full):
+            self._actions.put_nowait(None)
+
+    def _work(self) -> None:
+        while (item := self._actions.get()) is not None:
+            action, done = item
+            action()
+            done.set()
+
+
+@contextmanager
+def _environment(**values: str) -> Iterator[None]:
+    """Set environment variables for the length of a ``with`` block."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+def _require_room(directory: Path) -> None:
+    """Create the directory if need be; raise ``OSError`` if it takes no files."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=directory) as probe:
+        probe.write(bytes(_PROBE_BYTES))
+
+
+def _drop_service() -> None:
+    """Forget wandb's helper process, dead or hanging: the next run and the end of Python would wait for it."""
+
+    def drop() -> None:
+        with suppress(Exception):  # wandb has no public handle on its helper
+            process = sys.modules["wandb"].sdk.wandb_setup.singleton()._connection._proc._process
+            process.kill()
+            process.wait()
+        with suppress(Exception, SystemExit):
+            sys.modules["wandb"].teardown()
+
+    worker = _Worker()
+    with suppress(_NoAnswerError):
+        worker.do(drop, _DROP_SECONDS)
+    worker.stop()
+
+
+def metric_name(quantity: str, layer: int | None = None, step_size: float | None = None) -> str:
+    """Return the W&B name of a row of the store; at most one slash, so that a quantity is a section.
+
+    Examples
+    --------
+    >>> metric_name("train_loss")
+    'train_loss'
+    >>> metric_name("activation_quantile_50", layer=3)
+    'activation_quantile_50/layer03'
+    >>> metric_name("gradient_change", layer=3, step_size=0.1)
+    'gradient_change/layer03_step_size0.1'
+    """
+    parts = [] if layer is None else [f"layer{layer:02d}"]
+    parts += [] if step_size is None else [f"step_size{step_size:g}"]
+    return f"{quantity}/{'_'.join(parts)}" if parts else quantity

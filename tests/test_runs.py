@@ -1,0 +1,211 @@
+"""A run is a function of its config: identity, store, lock, resume after kill -9."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from normscape.config import CONFIGS, compose_run
+from normscape.execute import execute
+from normscape.runs import RunDirectory, identity, read_json, replacing
+
+SMOKE = ["scale=smoke", "tracker=none", "run=vgg_noisy_batch", "steps=24", "log_every=1", "checkpoint_seconds=0"]
+
+
+class Silent:
+    def __init__(self):
+        self.messages = []
+
+    def update(self, name, step, steps):
+        pass
+
+    def message(self, text):
+        self.messages.append(text)
+
+
+def result(directory):
+    """All bits that a run ends with."""
+    content = torch.load(directory.path / "checkpoint.pt", weights_only=True)
+    return {
+        "model": content["model"],
+        "optimizer": content["optimizer"],
+        "metrics": (directory.path / "metrics.csv").read_bytes(),
+        "arrays": {name: array.tobytes() for name, array in directory.arrays().items()},
+    }
+
+
+def same(a, b):
+    if isinstance(a, torch.Tensor):
+        return torch.equal(a, b)
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    return a == b
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "seed=1",
+        "optimizer.lr=0.2",
+        "norm=l1",
+        "steps=25",
+        "model.width=0.125",
+        "probe.activations.every=2",
+        "tf32=true",
+    ],
+)
+def test_what_changes_a_number_changes_the_identity(change):
+    assert identity(compose_run([*SMOKE, change])) != identity(compose_run(SMOKE))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "name=other",
+        "tracker=wandb",
+        "group=g",
+        "device=cpu",
+        "threads=2",
+        "checkpoint_seconds=9",
+        "runs_dir=x",
+        "seed=0",
+        "optimizer.lr=1e-1",
+        "norm.eps=0.00001",
+    ],
+)
+def test_what_does_not_change_a_number_does_not(change):
+    assert identity(compose_run([*SMOKE, change])) == identity(compose_run(SMOKE))
+
+
+def test_the_same_setup_reached_by_another_way_is_the_same_run():
+    by_name, by_hand = (["scale=smoke", "run=vgg_batch_lr0.5"], ["scale=smoke", "run=vgg_batch", "optimizer.lr=0.5"])
+    assert identity(compose_run(by_name)) == identity(compose_run(by_hand))
+    assert identity(compose_run(["scale=smoke", "steps=3"])) != identity(compose_run(["scale=laptop", "steps=3"]))
+
+
+def test_the_data_s_folder_is_not_part_of_the_identity():
+    config = compose_run(["scale=laptop", "run=vgg_batch"])
+    assert identity(replace(config, data={**config.data, "root": "elsewhere"})) == identity(config)
+
+
+def test_a_finished_run_leaves_its_files_and_is_not_trained_again(tmp_path):
+    config = compose_run([*SMOKE, "steps=3"])
+    directory = execute(config, Silent())
+    names = {path.name for path in directory.path.iterdir()}
+    assert names >= {"config.json", "provenance.json", "status.json", "checkpoint.pt", "metrics.csv", "arrays.npz"}
+    assert directory.summary["status"] == "finished"
+    assert read_json(directory.path / "config.json")["norm"]["_target_"] == "normscape.norms.NoisyBatchNorm"
+    assert not list(directory.path.glob(".*"))
+    before = {path: path.stat().st_mtime_ns for path in directory.path.iterdir()}
+    again = execute(compose_run([*SMOKE, "steps=3", "name=another"]), Silent())
+    assert again.path == directory.path
+    assert {path: path.stat().st_mtime_ns for path in directory.path.iterdir()} == before
+
+
+def test_the_table_read_back_is_the_table_that_was_measured():
+    directory = execute(compose_run([*SMOKE, "steps=3"]), Silent())
+    rows = torch.load(directory.path / "checkpoint.pt", weights_only=True)["records"]["rows"]
+    table = directory.table()
+    assert [tuple(row)[-1] for row in rows] == table["value"].tolist()  # exact floats
+    assert table["layer"].dropna().unique().tolist() == [3, 11]
+
+
+def test_a_failing_run_says_why_and_goes_on_later():
+    config = compose_run([*SMOKE, "steps=4"])
+
+    class Failing(Silent):
+        def update(self, name, step, steps):
+            if step == 2:
+                raise OSError("disk is gone")
+
+    with pytest.raises(OSError, match="disk is gone"):
+        execute(config, Failing())
+    directory = RunDirectory.of(config)
+    assert directory.summary is None
+    assert directory.status["status"] == "failed"
+    assert "disk is gone" in (directory.path / "failure.txt").read_text()
+    assert execute(config, Silent()).summary["step"] == 4
+
+
+def test_replacing_leaves_the_old_file_when_writing_fails(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("old")
+    with pytest.raises(TypeError), replacing(path) as file:
+        file.writelines([b"half", None])
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def command(runs):
+    script = CONFIGS.parent / "experiments" / "train.py"
+    return [sys.executable, str(script), *SMOKE, f"runs_dir={runs}"]
+
+
+def wait_for(condition, process, seconds=60):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and process.poll() is None:
+        if condition():
+            return
+        time.sleep(0.005)
+    assert condition(), process.communicate()
+
+
+def checkpointed_step(runs):
+    for path in Path(runs).glob("*/status.json"):
+        return json.loads(path.read_text())["step"]
+    return 0
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory):
+    runs = tmp_path_factory.mktemp("unbroken")
+    return result(execute(compose_run([*SMOKE, f"runs_dir={runs}"]), Silent()))
+
+
+def test_killed_at_random_moments_it_ends_with_the_same_bits(tmp_path, unbroken):
+    """Really kills a process, twice, each time somewhere in its training, then lets it end."""
+    runs = tmp_path / "killed"
+    chance = random.Random(os.getpid())
+    for _ in range(2):
+        begin = checkpointed_step(runs)
+        process = subprocess.Popen(command(runs), stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+        wait_for(lambda begin=begin: checkpointed_step(runs) >= begin + chance.randint(2, 6), process)
+        time.sleep(chance.random() * 0.05)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+        process.communicate()
+    assert 0 < checkpointed_step(runs) < 24
+    directory = execute(compose_run([*SMOKE, f"runs_dir={runs}"]), Silent())
+    assert same(result(directory), unbroken)
+
+
+def test_asked_to_stop_it_saves_and_says_so(tmp_path, unbroken):
+    runs = tmp_path / "stopped"
+    process = subprocess.Popen([*command(runs), "checkpoint_seconds=9999"], stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: list(Path(runs).glob("*/provenance.json")), process)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    directory = RunDirectory.of(compose_run([*SMOKE, f"runs_dir={runs}"]))
+    if directory.summary is None:  # it was quicker than the signal otherwise
+        assert process.returncode == 130
+        assert "start it again to go on" in said
+        assert "Traceback" not in said
+        assert directory.status["status"] == "interrupted"
+    assert same(result(execute(compose_run([*SMOKE, f"runs_dir={runs}"]), Silent())), unbroken)
+
+
+def test_two_processes_that_want_the_same_run_do_not_both_train_it(tmp_path):
+    runs = tmp_path / "shared"
+    processes = [subprocess.Popen(command(runs), stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [process.communicate(timeout=120)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0]
+    assert sum("finished after 24 steps" in text for text in said) == 1
+    assert len(list(runs.glob("vgg_noisy_batch*"))) == 1

@@ -1,0 +1,424 @@
+"""The W&B mirror: it holds what it was given, it is silent, and nothing that befalls it reaches the run."""
+
+import json
+import logging
+import math
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import matplotlib.image
+import numpy as np
+import pytest
+import torch
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from normscape.errors import UserError
+from normscape.trackers import NoTracker, RunInfo, WandbTracker, metric_name
+from wandb_server import serve
+
+ROOT = Path(__file__).parents[1]
+START_SECONDS = 3.0
+FINISH_SECONDS = 2.0
+SLACK_SECONDS = 2.0  # for a busy machine
+ROWS = [
+    {"train_loss": 1 / 3, "weight_norm/layer01": 0.1 + 0.2},
+    {"train_loss": 5e-324, "weight_norm/layer01": -1.7976931348623157e308, "loss_along_gradient/step_size0.1": 2.0},
+    {"train_loss": math.nan, "beta": math.inf, "cosine": -math.inf},
+]
+
+
+def helpers() -> list[int]:
+    """Return the process numbers of wandb's helpers that belong to this process."""
+    found = subprocess.run(["pgrep", "-P", str(os.getpid()), "wandb-core"], capture_output=True, text=True, check=False)
+    return [int(number) for number in found.stdout.split()]
+
+
+@pytest.fixture(autouse=True)
+def _isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Give the test its own home, no account and no server, and leave no wandb process behind."""
+    for name in [name for name in os.environ if name.startswith(("WANDB_", "XDG_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    yield
+    if sys.modules.get("wandb"):
+        sys.modules["wandb"].teardown()
+    assert helpers() == []
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
+
+
+@pytest.fixture
+def warnings() -> Iterator[list[str]]:
+    """Collect what is logged at level WARNING or above, a list that grows."""
+    messages: list[str] = []
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: messages.append(f"{record.name}: {record.getMessage()}")  # type: ignore[method-assign]
+    logging.getLogger().addHandler(handler)
+    yield messages
+    logging.getLogger().removeHandler(handler)
+
+
+def a_tracker(mode: str | None = None) -> WandbTracker:
+    return WandbTracker(mode=mode, start_timeout_seconds=START_SECONDS, finish_timeout_seconds=FINISH_SECONDS)
+
+
+def a_run(directory: Path, run_id: str = "0123456789ab", name: str = "vgg_batch-s0") -> RunInfo:
+    return RunInfo(run_id, name, "fig01", "train", ("vgg", "laptop"), {"optimizer": {"lr": 0.1}}, directory)
+
+
+def log_rows(tracker: WandbTracker, rows: list[dict[str, float]] = ROWS) -> None:
+    for index, row in enumerate(rows):
+        tracker.log(100 * index, row)
+
+
+def directories(directory: Path, run_id: str = "0123456789ab") -> list[Path]:
+    return sorted((directory / "wandb").glob(f"*run-*-{run_id}*"))
+
+
+def records(directory: Path) -> list[dict[str, Any]]:
+    """Read the file of one run directory back."""
+    command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(directory)]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def metrics(items: list[dict[str, Any]]) -> list[dict[str, float]]:
+    """Return the numbers of rows, without wandb's own columns; float() reads wandb's words for NaN and infinity."""
+    return [{name: float(value) for name, value in item.items() if not name.startswith("_")} for item in items]
+
+
+def history(directory: Path) -> list[dict[str, Any]]:
+    return [record["history"]["item"] for record in records(directory) if record["type"] == "history"]
+
+
+def expected(rows: list[dict[str, float]] = ROWS) -> list[dict[str, float]]:
+    return [{"trainer/step": 100.0 * index, **row} for index, row in enumerate(rows)]
+
+
+def same(left: list[dict[str, Any]], right: list[dict[str, Any]]) -> bool:
+    """Compare rows bit by bit; NaN equals itself."""
+    return json.dumps(left, sort_keys=True) == json.dumps(right, sort_keys=True)
+
+
+def test_offline_run_reads_back_as_it_was_logged_and_says_nothing(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], warnings: list[str]
+) -> None:
+    tracker = a_tracker()
+    tracker.start(a_run(tmp_path))
+    log_rows(tracker)
+    tracker.finish(exit_code=3)
+
+    assert capfd.readouterr() == ("", "")
+    assert warnings == []
+    (directory,) = directories(tmp_path)
+    assert directory.name.startswith("offline-")
+    content = records(directory)
+    run = next(record["run"] for record in content if record["type"] == "run")
+    assert run["run_id"] == "0123456789ab"
+    assert run["display_name"] == "vgg_batch-s0"
+    assert (run["project"], run["run_group"], run["job_type"]) == ("normscape", "fig01", "train")
+    assert run["tags"] == ["vgg", "laptop"]
+    assert run["config"]["update"]["optimizer"] == {"lr": 0.1}
+    axes = {record["metric"].get("glob_name"): record["metric"] for record in content if record["type"] == "metric"}
+    assert axes["*"]["step_metric"] == "trainer/step"
+    assert [record["exit"] for record in content if record["type"] == "exit"] == [{"exit_code": 3}]
+    read = metrics([record["history"]["item"] for record in content if record["type"] == "history"])
+    assert same(read, expected())
+    assert not same(read, expected([*ROWS[:-1], {**ROWS[-1], "beta": 0.0}]))
+
+
+def test_two_runs_of_one_process_stay_apart(tmp_path: Path) -> None:
+    first, second = a_tracker(), a_tracker()
+    first.start(a_run(tmp_path, "aaaaaaaaaaaa"))
+    second.start(a_run(tmp_path, "bbbbbbbbbbbb"))
+    first.log(0, {"x": 1.0})
+    second.log(0, {"x": 2.0})
+    first.finish(0)
+    second.log(1, {"x": 3.0})
+    second.finish(0)
+    first.start(a_run(tmp_path, "cccccccccccc"))  # the same tracker again
+    first.log(0, {"x": 4.0})
+    first.finish(0)
+
+    values = {
+        run_id: [row["x"] for row in history(directories(tmp_path, run_id)[0])]
+        for run_id in ("a" * 12, "b" * 12, "c" * 12)
+    }
+    assert values == {"a" * 12: [1.0], "b" * 12: [2.0, 3.0], "c" * 12: [4.0]}
+
+
+def test_resumed_run_keeps_its_id(tmp_path: Path) -> None:
+    for step in (0, 1):
+        tracker = a_tracker()
+        tracker.start(a_run(tmp_path))
+        tracker.log(step, {"x": 1.0})
+        tracker.finish(0)
+
+    assert [[row["trainer/step"] for row in history(part)] for part in directories(tmp_path)] == [[0], [1]]
+
+
+def test_image_is_copied_at_once(tmp_path: Path) -> None:
+    png = tmp_path / "ridge.png"
+    matplotlib.image.imsave(png, np.eye(8))
+    content = png.read_bytes()
+    tracker = a_tracker()
+    tracker.start(a_run(tmp_path))
+    tracker.image(700, "activation_ridge/layer03", png)
+    png.unlink()
+    tracker.finish(0)
+
+    (directory,) = directories(tmp_path)
+    (row,) = history(directory)
+    assert row["trainer/step"] == 700
+    assert row["activation_ridge/layer03._type"] == "image-file"
+    assert (directory / "files" / row["activation_ridge/layer03.path"]).read_bytes() == content
+
+
+@pytest.mark.usefixtures("account")
+def test_online_run_arrives_as_it_was_logged(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    warnings: list[str],
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "online")  # the user's wish, as the config has none
+    with serve() as server:
+        monkeypatch.setenv("WANDB_BASE_URL", server.url)
+        tracker = a_tracker()
+        tracker.start(a_run(tmp_path))
+        log_rows(tracker)
+        tracker.finish(0)
+
+        assert same(metrics(server.history), expected())
+        buckets = [
+            variables
+            for operation, variables in zip(server.operations, server.variables, strict=True)
+            if operation.startswith("mutation UpsertBucket")
+        ]
+        assert {bucket["name"] for bucket in buckets} == {"0123456789ab"}
+        assert buckets[0]["groupName"] == "fig01"
+    assert warnings == []
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.usefixtures("account")
+def test_modes_mix_in_one_process_and_leave_the_environment_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "online")
+    with serve() as server:
+        monkeypatch.setenv("WANDB_BASE_URL", server.url)
+        before = dict(os.environ)
+        for mode, run_id in (("offline", "a" * 12), (None, "b" * 12), ("offline", "c" * 12)):
+            tracker = a_tracker(mode)
+            tracker.start(a_run(tmp_path, run_id))
+            tracker.log(0, {"x": 1.0})
+            tracker.finish(0)
+        after = {name: value for name, value in os.environ.items() if name != "WANDB_SERVICE"}  # wandb's own
+
+        assert after == before
+        assert {variables["name"] for variables in server.variables if "groupName" in variables} == {"b" * 12}
+        assert len(server.history) == 1
+    assert [directories(tmp_path, name * 12)[0].name.split("-")[0] for name in "abc"] == ["offline", "run", "offline"]
+
+
+def assert_fails_once(tracker: WandbTracker, directory: Path, warnings: list[str], *, doing: str = "starting") -> None:
+    """Run the tracker through everything; it must say one line and keep its limits."""
+    begin = time.monotonic()
+    tracker.start(a_run(directory))
+    assert time.monotonic() - begin < START_SECONDS + SLACK_SECONDS
+    log_rows(tracker)
+    tracker.image(0, "ridge", directory / "none.png")
+    tracker.finish(0)
+    (warning,) = warnings
+    assert warning.startswith(f"normscape: W&B failed while {doing} vgg_batch-s0, which goes on without it: ")
+    assert "\n" not in warning
+
+
+@pytest.mark.usefixtures("account")
+def test_server_that_refuses(tmp_path: Path, warnings: list[str]) -> None:
+    assert_fails_once(a_tracker("online"), tmp_path, warnings)
+
+
+@pytest.mark.usefixtures("account")
+def test_server_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warnings: list[str]) -> None:
+    with serve() as server:
+        server.hanging = True
+        monkeypatch.setenv("WANDB_BASE_URL", server.url)
+        assert_fails_once(a_tracker("online"), tmp_path, warnings)
+
+
+@pytest.mark.usefixtures("account")
+@pytest.mark.parametrize("accident", ["dies", "hangs"])
+def test_server_lost_in_the_middle(
+    accident: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warnings: list[str]
+) -> None:
+    with serve() as server:
+        monkeypatch.setenv("WANDB_BASE_URL", server.url)
+        tracker = a_tracker("online")
+        tracker.start(a_run(tmp_path))
+        if accident == "dies":
+            server.die()
+        server.hanging = True
+        log_rows(tracker)
+        begin = time.monotonic()
+        tracker.finish(0)
+        assert time.monotonic() - begin < FINISH_SECONDS + SLACK_SECONDS
+
+    assert warnings == [
+        "normscape: W&B failed while finishing vgg_batch-s0, which goes on without it: Timed out finishing run."
+    ]
+    sys.modules["wandb"].teardown()
+    assert same(metrics(history(directories(tmp_path)[0])), expected())  # kept for `wandb sync`
+
+
+def test_missing_account(tmp_path: Path, warnings: list[str]) -> None:
+    assert_fails_once(a_tracker("online"), tmp_path, warnings)
+    assert "No API key" in warnings[0]
+
+
+def test_missing_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warnings: list[str]) -> None:
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    assert_fails_once(a_tracker(), tmp_path, warnings)
+
+
+def test_directory_that_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warnings: list[str]) -> None:
+    (tmp_path / "taken").touch()
+    monkeypatch.setenv("WANDB_DIR", str(tmp_path / "taken"))
+    assert_fails_once(a_tracker(), tmp_path, warnings)
+
+
+def test_wandb_directory_that_is_a_file(tmp_path: Path, warnings: list[str]) -> None:
+    (tmp_path / "wandb").touch()
+    assert_fails_once(a_tracker(), tmp_path, warnings)
+
+
+def test_image_that_is_missing(tmp_path: Path, warnings: list[str]) -> None:
+    assert_fails_once(a_tracker(), tmp_path, warnings, doing="copying an image of")
+
+
+def test_full_disk(tmp_path: Path) -> None:
+    """In a file system of 400 KiB, mounted in a namespace of its own."""
+    script = f"""
+import logging
+from pathlib import Path
+from normscape.trackers import RunInfo, WandbTracker
+logging.basicConfig(format="%(message)s")
+tracker = WandbTracker()
+tracker.start(RunInfo("0123456789ab", "vgg_batch-s0", "fig01", "train", (), {{}}, Path({str(tmp_path)!r})))
+for step in range(3000):
+    tracker.log(step, {{f"quantity/layer{{layer:02d}}": 0.1 for layer in range(10)}})
+tracker.finish(0)
+print("trained")
+"""
+    mount = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
+    mount += ['mount -t tmpfs -o size=400k tmpfs "$0" && exec "$@"', str(tmp_path)]
+    if subprocess.run([*mount, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("no mount namespaces here")
+    environment = {**os.environ, "HOME": "/nonexistent", "TMPDIR": "/tmp"}
+    done = subprocess.run(
+        [*mount, sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment
+    )
+    assert done.stdout == "trained\n"
+    assert done.stderr.splitlines() == [
+        "W&B failed while finishing vgg_batch-s0, which goes on without it: [Errno 28] No space left on device"
+    ]
+
+
+def test_helper_killed_in_the_middle(tmp_path: Path, warnings: list[str]) -> None:
+    tracker = a_tracker()
+    tracker.start(a_run(tmp_path, "aaaaaaaaaaaa"))
+    (helper,) = helpers()
+    os.kill(helper, signal.SIGKILL)
+    begin = time.monotonic()
+    while not warnings and time.monotonic() - begin < 10:
+        tracker.log(0, {"x": 1.0})
+        time.sleep(0.01)
+    tracker.finish(0)
+    assert len(warnings) == 1
+
+    tracker.start(a_run(tmp_path, "bbbbbbbbbbbb"))  # the next run has a helper again
+    tracker.log(0, {"x": 2.0})
+    tracker.finish(0)
+    assert len(warnings) == 1
+    assert [row["x"] for row in history(directories(tmp_path, "bbbbbbbbbbbb")[0])] == [2.0]
+
+
+def test_helper_that_hangs(tmp_path: Path, warnings: list[str]) -> None:
+    tracker = a_tracker()
+    tracker.start(a_run(tmp_path))
+    (helper,) = helpers()
+    os.kill(helper, signal.SIGSTOP)
+    begin = time.monotonic()
+    for step in range(2000):  # far more than fits between the two processes
+        tracker.log(step, {f"quantity/layer{layer:02d}": 0.1 for layer in range(30)})
+    assert time.monotonic() - begin < SLACK_SECONDS
+    tracker.finish(0)
+    assert time.monotonic() - begin < FINISH_SECONDS + 2 * SLACK_SECONDS
+    assert [warning.rpartition(": ")[2] for warning in warnings] == ["no answer within 2 s"]
+    assert helpers() == []
+
+
+def test_random_streams_are_untouched(tmp_path: Path) -> None:
+    def state() -> tuple[Any, ...]:
+        return random.getstate(), str(np.random.get_state()), torch.get_rng_state().tolist()
+
+    before = state()
+    tracker = a_tracker()
+    tracker.start(a_run(tmp_path))
+    log_rows(tracker)
+    tracker.finish(0)
+    assert state() == before
+
+
+@pytest.mark.parametrize("tracker", ["NoTracker", "WandbTracker"])
+def test_wandb_is_not_imported_before_it_is_needed(tracker: str) -> None:
+    script = f"""
+import sys
+from pathlib import Path
+from normscape.trackers import NoTracker, RunInfo, {tracker}
+{tracker}()
+none = NoTracker()
+none.start(RunInfo("", "", "", "", (), {{}}, Path()))
+none.log(0, {{"x": 1.0}})
+none.image(0, "x", Path("x.png"))
+none.finish(0)
+print([name for name in sys.modules if name.startswith("wandb")])
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(("name", "kind"), [("none", NoTracker), ("wandb", WandbTracker)])
+def test_configs_name_the_trackers(name: str, kind: type) -> None:
+    assert isinstance(instantiate(OmegaConf.load(ROOT / "configs" / "tracker" / f"{name}.yaml")), kind)
+
+
+def test_unknown_mode_is_refused() -> None:
+    with pytest.raises(UserError, match="did you mean 'offline'"):
+        WandbTracker(mode="ofline")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        (("train_loss",), "train_loss"),
+        (("activation_quantile_50", 3), "activation_quantile_50/layer03"),
+        (("loss_along_gradient", None, 0.1), "loss_along_gradient/step_size0.1"),
+        (("gradient_change", 13, 0.4), "gradient_change/layer13_step_size0.4"),
+    ],
+)
+def test_metric_names(arguments: tuple[Any, ...], name: str) -> None:
+    assert metric_name(*arguments) == name

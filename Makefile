@@ -1,19 +1,59 @@
-# Two commands on a fresh machine: `make reproduce-fig1` and `make test`. Each builds .venv by itself.
-PYTHON ?= python3
-VENV := .venv
-BIN := $(VENV)/bin
-READY := $(VENV)/.ready
+# Two commands on a fresh machine: `make reproduce-fig1` and `make test`. Each builds .venv by itself, once.
+# Needs python3 (3.11 to 3.13) with venv, make, and a network to a package index.
 
-.PHONY: lock
+PYTHON  ?= python3
+SCALE   ?= auto
+SEEDS   ?= 0
+WORKERS ?= 0
+ARGS    ?=
+
+BIN := .venv/bin
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help env data test lint smoke lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { sub(/%/, "N", $$1); printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "  Variables: SCALE=laptop|paper|smoke (default: paper on a GPU, else laptop)  SEEDS=0,1,2  WORKERS=2"
+	@echo "  ARGS='--paper' draws the paper's own curves behind; ARGS='tracker=none' sets anything of configs/train.yaml"
+
+reproduce-fig%: $(READY) ## train what figure N of the paper needs, redraw it, judge its claims (N: 1)
+	@$(BIN)/python experiments/reproduce.py $* --scale $(SCALE) --seeds $(SEEDS) --workers $(WORKERS) $(ARGS)
+
+redraw-fig%: $(READY) ## redraw figure N from the table in results/, without any run
+	@$(BIN)/python experiments/reproduce.py $* --scale $(SCALE) --from-results $(ARGS)
+
+test: $(READY) ## run the tests
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(READY) ## check style and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+smoke: $(READY) ## run every figure at scale=smoke: seconds, synthetic data, no meaning
+	@for figure in $$(ls configs/figure | sed -n 's/^fig0*\([0-9]*\)\.yaml$$/\1/p'); do \
+	  $(MAKE) --no-print-directory reproduce-fig$$figure SCALE=smoke || exit 1; done
+
+data: $(READY) ## fetch and check CIFAR-10 (the experiments do so by themselves)
+	@$(BIN)/python scripts/fetch_data.py
+
+env: $(READY) ## build the environment in .venv
+
+lock: ## resolve requirements.lock anew from pyproject.toml (needs uv)
+	uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-annotate --no-header --extra dev pyproject.toml --output-file requirements.lock
+
+clean: ## remove the environment and caches; keeps runs, results and data
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache
+
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { \
 	  echo "normscape needs Python 3.11, 3.12 or 3.13, not $$($(PYTHON) -V 2>&1); try: make PYTHON=python3.12 ..."; exit 1; }
-	@echo "Building the environment in $(VENV) (about 6 GB; one to five minutes, once)"
-	@$(PYTHON) -m venv --clear $(VENV)
+	@echo "Building the environment in .venv (about 6 GB; one to five minutes, once)"
+	@$(PYTHON) -m venv --clear .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
-
-lock: ## resolve requirements.lock anew from pyproject.toml (needs uv)
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-annotate --no-header --extra dev pyproject.toml --output-file requirements.lock

@@ -33,6 +33,14 @@ from normscape.tables import FinishedRun, read_original, read_table, write_table
 
 PROJECT = CONFIGS.parent
 ORIGINAL = PROJECT / "results" / "original"
+SET_BY_FIGURE = {
+    "scale": "--scale, e.g. --scale laptop",
+    "seed": "--seeds, e.g. --seeds 0,1,2",
+    "run": "no run, the figure declares its own; experiments/train.py trains any",
+    "name": "no name, the figure knows its runs by theirs",
+}
+"""Settings that a figure's runs take from its declaration and its options: what to give instead."""
+
 console = Console(highlight=False, soft_wrap=True)
 
 
@@ -79,6 +87,14 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         options.seeds = [int(seed) for seed in options.seeds.split(",")]
     except ValueError as error:
         raise UserError(f"--seeds {options.seeds}: expected numbers separated by commas, e.g. 0,1,2") from error
+    if len(set(options.seeds)) < len(options.seeds):
+        raise UserError(f"--seeds {','.join(map(str, options.seeds))}: expected each seed once")
+    if options.workers < 0:
+        raise UserError(f"--workers {options.workers}: expected 1 or more, or 0 for one per core")
+    for override in options.overrides:
+        key = override.lstrip("+~").split("=")[0]
+        if key in SET_BY_FIGURE:
+            raise UserError(f"{override}: expected {SET_BY_FIGURE[key]}")
     return options
 
 
@@ -103,8 +119,8 @@ def train_missing(configs: list[RunConfig], workers: int) -> None:
         return
     for config in {str(config.data): config for config in missing}.values():
         build_component("data", config.data)  # fetch it once, before the workers want it
-    workers = workers or default_workers(device_of(missing[0]).type)
-    seconds = estimate_seconds(missing) / min(workers, len(missing))
+    workers = min(workers or default_workers(device_of(missing[0]).type), len(missing))
+    seconds = estimate_seconds(missing) / workers
     console.print(f"{done} runs are there, {len(missing)} to train, {workers} at a time: about {duration(seconds)}.")
     for config in missing:
         directory = RunDirectory.of(config)
@@ -112,8 +128,7 @@ def train_missing(configs: list[RunConfig], workers: int) -> None:
         console.print(f"  {config.name}, seed {config.seed}: {config.steps} steps{begun}")
     failures = execute_all(missing, workers)
     if failures:
-        told = [f"{missing[i].name} seed {missing[i].seed}: {error}" for i, error in sorted(failures.items())]
-        raise UserError(f"{len(failures)} of {len(missing)} runs failed; start again to go on. " + "; ".join(told))
+        raise UserError(f"{len(failures)} of {len(missing)} runs failed; start again to go on. " + "; ".join(failures))
 
 
 def manifest(runs: list[FinishedRun], options: argparse.Namespace) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from normscape.config import CONFIGS, RunConfig, check, compose_run, jobs, with_
 from normscape.entry import entry_point
 from normscape.errors import UserError
 from normscape.execute import dry_build, execute
+from normscape.pool import failure
 from normscape.progress import ProgressDisplay
 
 NOT_IN_NAME = (
@@ -44,21 +45,16 @@ def labelled(config: RunConfig, overrides: list[str]) -> RunConfig:
 def job(composed: DictConfig) -> None:
     """Run what one job of Hydra composed; a sweep goes on when one of its jobs fails."""
     hydra_config = HydraConfig.get()
-    config = labelled(check(composed), list(hydra_config.overrides.task))
+    elsewhere = not hydra_config.launcher._target_.endswith("BasicLauncher")  # another process waits for the outcome
+    config = None
     try:
+        config = labelled(check(composed), list(hydra_config.overrides.task))
         with ProgressDisplay() as display:
             execute(config, display)
     except Exception as error:
-        if not hydra_config.launcher._target_.endswith("BasicLauncher"):
-            raise  # another process waits for the outcome
-        FAILED.append(f"{config.name} seed {config.seed}: {describe(error)}")
-
-
-def describe(error: Exception) -> str:
-    """Return what went wrong as one line; what is not the user's mistake also says where its traceback lies."""
-    if isinstance(error, UserError):
-        return str(error)
-    return f"{type(error).__name__}: {error} (traceback: failure.txt in the run's directory)"
+        if elsewhere:
+            raise
+        FAILED.append(failure(config, error) if config else str(error))
 
 
 def prepare(arguments: list[str]) -> list[str]:

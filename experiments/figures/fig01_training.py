@@ -36,11 +36,11 @@ def table(runs: Sequence[FinishedRun]) -> pd.DataFrame:
 
 
 def _speed_up(level: float, rows: pd.DataFrame) -> float:
-    """Return standard's steps over batch's; inf if only batch gets there, NaN if batch does not."""
+    """Return standard's steps over batch's; inf if only batch gets there, 0 if only standard does, NaN if neither."""
     standard, batch = (
         steps_to_reach(curve(rows, series=series, lr=0.1, quantity="train_accuracy"), level) for series in SERIES
     )
-    return standard / batch if math.isfinite(batch) and batch > 0 else math.nan
+    return standard / batch if math.isfinite(standard) or math.isfinite(batch) else math.nan
 
 
 def _final(rows: pd.DataFrame, series: str, lr: float, quantity: str, points: int) -> float:

@@ -68,7 +68,7 @@ class Verdict:
             "statistic": self.claim.statistic,
             "value": plain(self.value),
             "n": len(self.values),
-            "spread": {"low": plain(self.low), "high": plain(self.high), "kind": interval_kind(len(self.values))},
+            "spread": {"low": plain(self.low), "high": plain(self.high), "kind": interval_kind(self.values)},
             "values": [plain(value) for value in self.values],
             "threshold": self.claim.threshold,
             "verdict": self.verdict,
@@ -97,17 +97,23 @@ def judge(claim: Claim, table: pd.DataFrame, original: pd.DataFrame | None = Non
 
 
 def interval(values: Sequence[float]) -> tuple[float, float]:
-    """Return the 95 % interval of the mean over seeds (BCa bootstrap), or the range if there are few seeds."""
-    low, high = min(values), max(values)
-    if len(values) < BOOTSTRAP_FROM or low == high or not np.isfinite(values).all():
-        return low, high
+    """Return the 95 % interval of the mean over seeds (BCa bootstrap), or the range where that has no meaning.
+
+    The range is taken for few seeds, equal values, and if a value is infinite; it is NaN if a value is.
+    """
+    if not _can_resample(values):
+        return float(np.min(values)), float(np.max(values))
     result = stats.bootstrap((values,), np.mean, confidence_level=0.95, rng=np.random.default_rng(0))
     return float(result.confidence_interval.low), float(result.confidence_interval.high)
 
 
-def interval_kind(seeds: int) -> str:
-    """Say what `interval` returns for so many seeds."""
-    return "95 % BCa bootstrap interval of the mean" if seeds >= BOOTSTRAP_FROM else "range over seeds"
+def interval_kind(values: Sequence[float]) -> str:
+    """Say what `interval` returns for these values."""
+    return "95 % BCa bootstrap interval of the mean" if _can_resample(values) else "range over seeds"
+
+
+def _can_resample(values: Sequence[float]) -> bool:
+    return len(values) >= BOOTSTRAP_FROM and bool(np.isfinite(values).all()) and min(values) < max(values)
 
 
 def plain(value: float) -> float | str:

@@ -16,7 +16,7 @@ from hydra.errors import HydraException
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
-from yaml import YAMLError
+from yaml import YAMLError  # type: ignore[import-untyped]
 
 from normscape.errors import UserError, suggest
 
@@ -251,8 +251,10 @@ def _explained(error: Exception, overrides: Sequence[str]) -> UserError:
 
 def _taken(node: Any) -> Collection[str]:
     """Return what the target of a config node takes, as far as it tells."""
-    target = node.get("_target_") if isinstance(node, DictConfig) else None
-    return (_parameters(get_object(target)) or ()) if target else ()
+    try:
+        return _parameters(get_object(node["_target_"])) or ()
+    except Exception:  # no component, or one that `_check_component` will refuse
+        return ()
 
 
 def _is_group(override: Override) -> bool:

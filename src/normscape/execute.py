@@ -171,7 +171,7 @@ def _train(config: RunConfig, directory: RunDirectory, label: str, reporter: Rep
         write_json(directory.path / "status.json", content)
         return content
 
-    with stop_signals() as stopped:
+    with stop_signals() as stopped, _finished_on_error(tracker):
 
         def on_step(step: int, rows: list[Row]) -> bool:
             nonlocal saved
@@ -220,6 +220,15 @@ def _outcome(records: Records, final: dict[str, Any]) -> str:
     last = {row.quantity: row for row in records.rows}
     shown = [f"{q} {last[q].value:.4g}" for q in ("train_loss", "train_accuracy", "test_accuracy") if q in last]
     return f"{final['status']} after {final['step']} steps in {duration(final['wall_seconds'])}, {', '.join(shown)}"
+
+
+@contextmanager
+def _finished_on_error(tracker: Tracker) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        tracker.finish(exit_code=1)
+        raise
 
 
 @contextmanager

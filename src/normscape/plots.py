@@ -100,7 +100,9 @@ def ridge_plot(axes: Axes, steps: Array, quantiles: Array, color: str, ridges: i
         At most so many, evenly chosen.
     """
     finite = np.isfinite(quantiles).all(axis=1)
-    steps, quantiles = steps[finite], quantiles[finite]
+    steps, quantiles = steps[finite], quantiles[finite].astype(np.float64)  # squares of what diverges fit in double
+    if not len(steps):
+        return
     chosen = np.unique(np.linspace(0, len(steps) - 1, min(ridges, len(steps))).round().astype(int))
     low, high = np.quantile(quantiles[chosen, 0], 0.05), np.quantile(quantiles[chosen, -1], 0.95)
     margin = 0.05 * (high - low) or 1.0
@@ -122,7 +124,8 @@ def ridge_plot(axes: Axes, steps: Array, quantiles: Array, color: str, ridges: i
 def save_figure(figure: Figure, path: Path) -> None:
     """Write a figure to a PNG or PDF file that depends on nothing but the figure: no date, no software version."""
     metadata = {".png": {"Software": None}, ".pdf": {"CreationDate": None, "Creator": None, "Producer": None}}
-    figure.savefig(path, metadata=metadata[path.suffix])
+    with mpl.rc_context(STYLE):  # some of it, the fonts of a PDF, is looked up only now
+        figure.savefig(path, metadata=metadata[path.suffix])
 
 
 def save_ridge_plots(arrays: Mapping[str, Array], folder: Path, title: str) -> Iterator[tuple[str, Path]]:

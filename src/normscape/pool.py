@@ -11,6 +11,7 @@ from threading import Thread
 from typing import Any
 
 from normscape.config import RunConfig
+from normscape.errors import UserError
 from normscape.execute import execute
 from normscape.progress import ProgressDisplay, Reporter
 
@@ -37,9 +38,21 @@ def _start_worker(queue: "Queue[tuple[Any, ...] | None]") -> None:
     _queue = queue
 
 
-def _work(config: RunConfig) -> None:
+def failure(config: RunConfig, error: Exception) -> str:
+    """Return what went wrong with a run as one line; a program's mistake also says where its traceback lies."""
+    reason = " ".join(str(error).split())
+    if not isinstance(error, UserError):
+        reason = f"{type(error).__name__}: {reason} (traceback: failure.txt in the run's directory)"
+    return f"{config.name} seed {config.seed}: {reason}"
+
+
+def _work(config: RunConfig) -> str | None:
     assert _queue is not None
-    execute(config, _Relay(_queue))
+    try:
+        execute(config, _Relay(_queue))
+    except Exception as error:  # as text, since not every exception survives the way to another process
+        return failure(config, error)
+    return None
 
 
 def default_workers(device_type: str) -> int:
@@ -49,40 +62,42 @@ def default_workers(device_type: str) -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def execute_all(configs: Sequence[RunConfig], workers: int) -> dict[int, Exception]:
-    """Bring several runs to their ends; return what went wrong, by position. One failing run does not stop the rest."""
+def execute_all(configs: Sequence[RunConfig], workers: int) -> list[str]:
+    """Bring several runs to their ends; return a line for each that failed. One failing run does not stop the rest."""
     if min(workers, len(configs)) <= 1:
         return _execute_here(configs)
     context = multiprocessing.get_context("spawn")
     queue: Queue[tuple[Any, ...] | None] = context.Queue()
-    failures: dict[int, Exception] = {}
+    failures: dict[int, str] = {}
     with ProgressDisplay() as display:
         listener = Thread(target=_listen, args=(queue, display), daemon=True)
         listener.start()
         pool = ProcessPoolExecutor(min(workers, len(configs)), context, _start_worker, (queue,))
-        futures: dict[Future[None], int] = {pool.submit(_work, config): i for i, config in enumerate(configs)}
+        futures: dict[Future[str | None], int] = {pool.submit(_work, config): i for i, config in enumerate(configs)}
         try:
             for future in as_completed(futures):
-                error = future.exception()
-                if isinstance(error, Exception):
-                    failures[futures[future]] = error
-                elif error is not None:
-                    raise error
+                position = futures[future]
+                try:
+                    line = future.result()
+                except Exception as error:  # the worker itself died
+                    line = failure(configs[position], UserError(f"its process died; {error}"))
+                if line:
+                    failures[position] = line
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
             queue.put(None)
             listener.join()
-    return failures
+    return [failures[position] for position in sorted(failures)]
 
 
-def _execute_here(configs: Sequence[RunConfig]) -> dict[int, Exception]:
-    failures: dict[int, Exception] = {}
+def _execute_here(configs: Sequence[RunConfig]) -> list[str]:
+    failures: list[str] = []
     with ProgressDisplay() as display:
-        for position, config in enumerate(configs):
+        for config in configs:
             try:
                 execute(config, display)
             except Exception as error:
-                failures[position] = error
+                failures.append(failure(config, error))
     return failures
 
 

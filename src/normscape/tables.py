@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from normscape.config import RunConfig
+from normscape.errors import UserError
 from normscape.runs import RunDirectory
 
 COLUMNS = ["run", "series", "lr", "seed", "step", "quantity", "layer", "step_size", "level", "value"]
@@ -42,10 +44,17 @@ class FinishedRun:
         table = self.directory.table()
         return self.labelled(table[table["quantity"].isin(quantities)])
 
+    def _snapshots(self, layer: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Return the quantile functions ``(T, Q)`` of the layer's unit and their steps ``(T,)``."""
+        arrays, name = self.directory.arrays(), f"activation_quantiles/layer{layer:02d}"
+        if name not in arrays:
+            label = f"{self.config.name} seed {self.config.seed}"
+            raise UserError(f"{label}: has no activations of layer {layer}; probe.activations.layers must name it")
+        return arrays[name].astype(np.float64), arrays[f"{name}/steps"]
+
     def quantiles(self, layer: int, levels: int, snapshots: int) -> pd.DataFrame:
         """Return rows ``activation_quantile`` of evenly chosen snapshots of a layer, at evenly chosen levels."""
-        arrays = self.directory.arrays()
-        values, steps = (arrays[f"activation_quantiles/layer{layer:02d}{part}"] for part in ("", "/steps"))
+        values, steps = self._snapshots(layer)
         times = np.unique(np.linspace(0, len(steps) - 1, min(snapshots, len(steps))).round().astype(int))
         chosen = np.linspace(0, values.shape[1] - 1, levels).round().astype(int)
         grid = pd.MultiIndex.from_product([steps[times], (chosen + 0.5) / values.shape[1]], names=["step", "level"])
@@ -58,10 +67,10 @@ class FinishedRun:
         The Wasserstein-1 distance of successive snapshots, which is the mean absolute difference of their quantile
         functions, in units of the unit's standard deviation within a batch (root mean square over all snapshots).
         """
-        arrays = self.directory.arrays()
-        values, steps = (arrays[f"activation_quantiles/layer{layer:02d}{part}"] for part in ("", "/steps"))
-        scale = np.sqrt(values.astype(np.float64).var(axis=1).mean())
-        change = np.abs(np.diff(values.astype(np.float64), axis=0)).mean(axis=1) / scale
+        values, steps = self._snapshots(layer)
+        with np.errstate(invalid="ignore", divide="ignore"):  # what diverged or never moves has changes that are NaN
+            scale = np.sqrt(values.var(axis=1).mean())
+            change = np.abs(np.diff(values, axis=0)).mean(axis=1) / scale
         frame = pd.DataFrame({"step": steps[1:], "value": change})
         return self.labelled(frame.assign(quantity="activation_change", layer=layer))
 

@@ -54,6 +54,6 @@ $(READY): requirements.lock pyproject.toml
 	  echo "normscape needs Python 3.11, 3.12 or 3.13, not $$($(PYTHON) -V 2>&1); try: make PYTHON=python3.12 ..."; exit 1; }
 	@echo "Building the environment in .venv (about 6 GB; one to five minutes, once)"
 	@$(PYTHON) -m venv --clear .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@

@@ -156,44 +156,51 @@ def _train(config: RunConfig, directory: RunDirectory, label: str, reporter: Rep
     components = build(config, device)
     plan, state, tracker = components.plan, components.state, components.tracker
     directory.load_checkpoint(state, device)
-    spent = float(directory.status.get("wall_seconds", 0.0))
     origin = {**provenance(device), "data": {"name": plan.dataset.name, "checksum": plan.dataset.checksum}}
     write_json(directory.path / "config.json", {**settings(config), "name": config.name, "scale": config.scale.name})
     write_json(directory.path / "provenance.json", origin)
+    saver = _Saver(directory, state, plan.steps, config.checkpoint_seconds)
     tracker.start(_run_info(config))
-
-    began = saved = time.monotonic()
-
-    def save(status: str) -> dict[str, Any]:
-        directory.save_checkpoint(state)
-        wall_seconds = spent + time.monotonic() - began
-        content = {"status": status, "step": state.step, "steps": plan.steps, "wall_seconds": round(wall_seconds, 2)}
-        write_json(directory.path / "status.json", content)
-        return content
-
     with stop_signals() as stopped, _finished_on_error(tracker):
 
         def on_step(step: int, rows: list[Row]) -> bool:
-            nonlocal saved
             _mirror(tracker, rows)
             reporter.update(label, step, plan.steps)
-            if time.monotonic() - saved >= config.checkpoint_seconds:
-                save("training")
-                saved = time.monotonic()
+            saver.save_now_and_then()
             return not stopped()
 
-        over = train(plan, state, on_step)
-
-    if not over:
-        save("interrupted")
-        tracker.finish(exit_code=1)
-        raise Interrupted(f"{label}: stopped at step {state.step} of {plan.steps}; start it again to go on")
-    final = save("finished" if state.diverged_at is None else "diverged")
-    for name, picture in save_ridge_plots(state.records.arrays(), directory.path, title=label):
-        tracker.image(state.step, name, picture)
+        if not train(plan, state, on_step):
+            saver.save("interrupted")
+            raise Interrupted(f"{label}: stopped at step {state.step} of {plan.steps}; start it again to go on")
+        final = saver.save("finished" if state.diverged_at is None else "diverged")
+        for name, picture in save_ridge_plots(state.records.arrays(), directory.path, title=label):
+            tracker.image(state.step, name, picture)
     tracker.finish(exit_code=0)
     directory.save_result(state, {**final, "diverged_at": state.diverged_at})
     reporter.message(f"{label}: {_outcome(state.records, final)}; {directory.path}")
+
+
+class _Saver:
+    """Writes checkpoint and status of a run, and knows how long it has trained in all."""
+
+    def __init__(self, directory: RunDirectory, state: State, steps: int, every_seconds: float) -> None:
+        self._directory, self._state, self._steps, self._every = directory, state, steps, every_seconds
+        self._spent = float(directory.status.get("wall_seconds", 0.0))
+        self._began = self._saved = time.monotonic()
+
+    def save(self, status: str) -> dict[str, Any]:
+        """Save now, and return what the status file says."""
+        self._directory.save_checkpoint(self._state)
+        self._saved = time.monotonic()
+        seconds = round(self._spent + self._saved - self._began, 2)
+        content = {"status": status, "step": self._state.step, "steps": self._steps, "wall_seconds": seconds}
+        write_json(self._directory.path / "status.json", content)
+        return content
+
+    def save_now_and_then(self) -> None:
+        """Save if the last time is long enough ago."""
+        if time.monotonic() - self._saved >= self._every:
+            self.save("training")
 
 
 def _run_info(config: RunConfig) -> RunInfo:

@@ -7,16 +7,13 @@ gives one warning on the ``normscape`` logger; then the tracker is off until its
 import logging
 import os
 import queue
-import sys
-import tempfile
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .errors import UserError, suggest
+from normscape.errors import UserError, suggest
+from normscape.wandb_guard import NoAnswerError, Worker, drop_service, environment, require_room
 
 if TYPE_CHECKING:
     from wandb import Run
@@ -27,9 +24,6 @@ STEP = "trainer/step"
 """The training step: logged with every row, and the x axis of every plot."""
 
 _MODES = ("offline", "online")
-_BACKLOG_ROWS = 10_000
-_PROBE_BYTES = 2**16
-_DROP_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -108,7 +102,7 @@ class WandbTracker:
         self._start_timeout = start_timeout_seconds
         self._finish_timeout = finish_timeout_seconds
         self._name = ""
-        self._worker: _Worker | None = None  # None when off
+        self._worker: Worker | None = None  # None when off
         self._run: Run | None = None
 
     def start(self, info: RunInfo) -> None:
@@ -116,7 +110,7 @@ class WandbTracker:
         mode = self._mode or os.environ.get("WANDB_MODE") or "offline"
         self._name = info.name
         self._run = None
-        worker = self._worker = _Worker()
+        worker = self._worker = Worker()
 
         def open_run() -> None:
             run = self._open(info, mode)
@@ -126,7 +120,7 @@ class WandbTracker:
                 run.finish(exit_code=1)
 
         # Given to wandb.init alone, mode and silence would come too late for wandb's telemetry and account talk.
-        with _environment(WANDB_MODE=mode, WANDB_SILENT="true", WANDB_ERROR_REPORTING="false"):
+        with environment(WANDB_MODE=mode, WANDB_SILENT="true", WANDB_ERROR_REPORTING="false"):
             self._attempt("starting", worker, open_run, self._start_timeout)
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
@@ -155,7 +149,7 @@ class WandbTracker:
 
             def close() -> None:
                 run.finish(exit_code=exit_code)
-                _require_room(Path(run.settings.root_dir))  # on a full disk wandb loses rows without a word
+                require_room(Path(run.settings.root_dir))  # on a full disk wandb loses rows without a word
 
             self._attempt("finishing", worker, close, self._finish_timeout)
             worker.stop()
@@ -163,7 +157,7 @@ class WandbTracker:
 
     def _open(self, info: RunInfo, mode: str) -> "Run":
         directory = Path(os.environ.get("WANDB_DIR") or info.directory)
-        _require_room(directory)  # without, wandb would move to the system's temporary directory without a word
+        require_room(directory)  # without, wandb would move to the system's temporary directory without a word
         import wandb
 
         settings: dict[str, Any] = {
@@ -195,7 +189,7 @@ class WandbTracker:
         run.define_metric("*", step_metric=STEP)
         return run
 
-    def _attempt(self, doing: str, worker: "_Worker", action: Callable[[], None], seconds: float = 0.0) -> None:
+    def _attempt(self, doing: str, worker: Worker, action: Callable[[], None], seconds: float = 0.0) -> None:
         """Let the worker act, wait for it if ``seconds`` are given, and turn the tracker off if anything fails."""
 
         def guarded() -> None:
@@ -210,84 +204,16 @@ class WandbTracker:
         except Exception as error:
             self._turn_off(doing, worker, error)
 
-    def _turn_off(self, doing: str, worker: "_Worker", error: Exception) -> None:
+    def _turn_off(self, doing: str, worker: Worker, error: Exception) -> None:
         if self._worker is not worker:  # already off
             return
         self._worker = self._run = None
         worker.stop()
         reason = next(iter(str(error).splitlines()), "") or type(error).__name__
         logger.warning("W&B failed while %s %s, which goes on without it: %s", doing, self._name, reason)
-        lost = isinstance(error, _NoAnswerError | queue.Full | ConnectionError)
+        lost = isinstance(error, NoAnswerError | queue.Full | ConnectionError)
         if lost or type(error).__name__ == "MailboxClosedError":
-            _drop_service()
-
-
-class _NoAnswerError(Exception):
-    """Neither our limit was kept nor, a little sooner, wandb's own."""
-
-
-class _Worker:
-    """One daemon thread that makes all calls into wandb, in order: if one hangs, training goes on."""
-
-    def __init__(self) -> None:
-        self._actions: queue.Queue[tuple[Callable[[], None], threading.Event] | None] = queue.Queue(_BACKLOG_ROWS)
-        threading.Thread(target=self._work, name="tracker", daemon=True).start()
-
-    def do(self, action: Callable[[], None], seconds: float) -> None:
-        """Queue an action that does not raise, or ``queue.Full``; unless ``seconds`` is 0, wait until it is done."""
-        done = threading.Event()
-        self._actions.put_nowait((action, done))
-        if seconds and not done.wait(seconds):
-            raise _NoAnswerError(f"no answer within {seconds:g} s")
-
-    def stop(self) -> None:
-        """End the thread after what is queued."""
-        with suppress(queue.Full):
-            self._actions.put_nowait(None)
-
-    def _work(self) -> None:
-        while (item := self._actions.get()) is not None:
-            action, done = item
-            action()
-            done.set()
-
-
-@contextmanager
-def _environment(**values: str) -> Iterator[None]:
-    """Set environment variables for the length of a ``with`` block."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
-
-
-def _require_room(directory: Path) -> None:
-    """Create the directory if need be; raise ``OSError`` if it takes no files."""
-    directory.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=directory) as probe:
-        probe.write(bytes(_PROBE_BYTES))
-
-
-def _drop_service() -> None:
-    """Forget wandb's helper process, dead or hanging: the next run and the end of Python would wait for it."""
-
-    def drop() -> None:
-        with suppress(Exception):  # wandb has no public handle on its helper
-            process = sys.modules["wandb"].sdk.wandb_setup.singleton()._connection._proc._process
-            process.kill()
-            process.wait()
-        with suppress(Exception, SystemExit):
-            sys.modules["wandb"].teardown()
-
-    worker = _Worker()
-    with suppress(_NoAnswerError):
-        worker.do(drop, _DROP_SECONDS)
-    worker.stop()
+            drop_service()
 
 
 def metric_name(quantity: str, layer: int | None = None, step_size: float | None = None) -> str:

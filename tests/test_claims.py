@@ -1,0 +1,197 @@
+"""Verdicts by mental arithmetic, and the paper's own marks read back by the claims' own functions."""
+
+import importlib.util
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from normscape.claims import Claim, interval, interval_kind, judge, plain, steps_to_reach
+from normscape.tables import curve, read_original
+
+ROOT = Path(__file__).parents[1]
+INF, NAN = math.inf, math.nan
+
+
+def load_figure(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / "experiments" / "figures" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+fig01 = load_figure("fig01_training")
+CLAIMS = {claim.name: claim for claim in fig01.CLAIMS}
+ORIGINAL = read_original(ROOT / "results" / "original", 1)
+
+
+def judged(values, original=None, **threshold):
+    claim = Claim("c", "it is so", "its value", lambda rows: float(rows["value"].iloc[0]), **threshold)
+    return judge(claim, pd.DataFrame({"seed": range(len(values)), "value": values}), original)
+
+
+@pytest.mark.parametrize(
+    ("values", "threshold", "verdict"),
+    [
+        ([2], {"at_least": 1}, "holds"),
+        ([1], {"at_least": 1}, "holds"),
+        ([0.5], {"at_least": 1}, "does not hold"),
+        ([2, 3, 4], {"at_least": 2}, "holds"),
+        ([2, 3, 1.9], {"at_least": 2}, "undecided"),
+        ([0, 1, 1.9], {"at_least": 2}, "does not hold"),
+        ([0.1, 0.12], {"at_most": 0.12}, "holds"),
+        ([0.1, 0.13], {"at_most": 0.12}, "undecided"),
+        ([0.13, 0.2], {"at_most": 0.12}, "does not hold"),
+        ([0.5, 2], {"at_least": 0.5, "at_most": 2}, "holds"),
+        ([0.4, 2.1], {"at_least": 0.5, "at_most": 2}, "undecided"),
+        ([3, 4], {"at_least": 0.5, "at_most": 2}, "does not hold"),
+        ([INF, 2], {"at_least": 1}, "holds"),
+        ([INF, INF], {"at_most": 1}, "does not hold"),
+        ([INF, 0], {"at_least": 1}, "undecided"),
+        ([-INF], {"at_least": 1}, "does not hold"),
+        ([NAN], {"at_least": 1}, "undecided"),
+        ([2, NAN], {"at_least": 1}, "undecided"),
+        ([NAN, 2], {"at_most": 1}, "undecided"),
+        ([2, 2, 2, 2, 2], {"at_least": 2}, "holds"),
+        ([2.9, 3, 3.1, 3, 3, 1.95], {"at_least": 2}, "holds"),  # the mean's interval, not the range
+        ([INF, 3, 3, 3, 3], {"at_least": 2}, "holds"),
+    ],
+)
+def test_verdict(values, threshold, verdict):
+    assert judged(values, **threshold).verdict == verdict
+
+
+def test_few_seeds_give_median_and_range():
+    verdict = judged([1, 5, 3], at_least=0)
+    assert (verdict.value, verdict.low, verdict.high) == (3, 1, 5)
+    assert verdict.values == (1, 5, 3)
+    assert interval_kind(verdict.values) == "range over seeds"
+
+
+@pytest.mark.parametrize("values", [[1, 2, 3, 4, 5], [0, 0, 0, 0, 1], [10, 11, 10, 12, 13, 90], list(range(20))])
+def test_from_five_seeds_on_the_interval_of_the_mean(values):
+    low, high = interval(values)
+    assert min(values) <= low < np.mean(values) < high <= max(values)
+    assert high - low < max(values) - min(values)
+    assert interval(values) == (low, high)
+    assert "bootstrap" in interval_kind(values)
+
+
+@pytest.mark.parametrize("values", [[1, INF, 1, 1, 1], [1, 1, 1, 1, 1], [1, 2, 3, 4]])
+def test_where_resampling_means_nothing_the_range_is_taken_and_said(values):
+    assert interval(values) == (min(values), max(values))
+    assert interval_kind(values) == "range over seeds"
+
+
+def test_what_cannot_be_computed_leaves_no_interval_in_any_order():
+    assert all(math.isnan(end) for values in ([NAN, 1], [1, NAN], [1, 1, 1, 1, NAN]) for end in interval(values))
+
+
+@pytest.mark.parametrize("values", [[2], [1, INF], [NAN, 1], [-INF], [1, 2, 3, 4, 5]])
+def test_json_has_no_numbers_that_json_has_not(values):
+    def refuse(word):
+        raise AssertionError(word)
+
+    content = json.loads(json.dumps(judged(values, at_least=1).to_json()), parse_constant=refuse)
+    assert content["n"] == len(values)
+    assert content["values"] == [value if math.isfinite(value) else str(value) for value in values]
+    assert content["threshold"] == "at least 1"
+    assert set(content) >= {"name", "claim", "statistic", "value", "spread", "verdict", "paper_value"}
+
+
+def test_rounds_to_six_digits_and_names_thresholds():
+    assert [plain(1 / 3), plain(123456789), plain(INF), plain(-INF), plain(NAN)] == [
+        0.333333,
+        123457000,
+        "inf",
+        "-inf",
+        "nan",
+    ]
+    assert judged([1], at_most=0.12).claim.threshold == "at most 0.12"
+    assert judged([1], at_least=0.5, at_most=2).claim.threshold == "from 0.5 to 2"
+
+
+def test_the_paper_is_measured_by_the_same_code():
+    assert judged([1], pd.DataFrame({"value": [0.25]}), at_least=1).paper == 0.25
+    assert judged([1], at_least=1).paper is None
+
+
+def test_steps_to_reach_takes_the_centred_mean():
+    rising = pd.Series([0, 0, 0, 0, 5, 5, 5, 5, 5], index=range(0, 90, 10))
+    assert steps_to_reach(rising, 1) == 20  # mean of steps 0 to 40 is 1
+    assert steps_to_reach(rising, 1.001) == 30
+    assert steps_to_reach(rising, 5) == 60
+    assert steps_to_reach(rising, 5.001) == INF
+    assert steps_to_reach(rising, 5, points=1) == 40
+    assert steps_to_reach(rising.sample(frac=1, random_state=0), 1) == 20
+    assert steps_to_reach(rising.iloc[-4:], 1) == INF  # too short for one mean
+
+
+@pytest.mark.parametrize(
+    ("series", "lr", "steps"),
+    [
+        ("standard", 0.1, [1000, 3100, 4500, 8200]),
+        ("batch", 0.1, [300, 1000, 2200, 6100]),
+        ("standard", 0.5, [INF, INF, INF]),
+        ("batch", 0.5, [500, 1700, 3400]),
+    ],
+)
+def test_marks_of_the_paper(series, lr, steps):
+    accuracies = curve(ORIGINAL, series=series, lr=lr, quantity="train_accuracy")
+    levels = [0.5, 0.8, 0.9, 0.99][: len(steps)]
+    assert [steps_to_reach(accuracies, level) for level in levels] == steps
+
+
+@pytest.mark.parametrize(
+    ("series", "lr", "per_cent"),
+    [("standard", 0.1, 80.01), ("batch", 0.1, 82.87), ("standard", 0.5, 10.00), ("batch", 0.5, 80.17)],
+)
+def test_final_accuracies_of_the_paper(series, lr, per_cent):
+    assert curve(ORIGINAL, series=series, lr=lr, quantity="test_accuracy").iloc[-1] == pytest.approx(per_cent / 100)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("faster_to_50", 1000 / 300),
+        ("faster_to_80", 3100 / 1000),
+        ("faster_to_90", 4500 / 2200),
+        ("tests_better", 2.86),
+        ("standard_fails_at_high_rate", 0.1),
+    ],
+)
+def test_claims_of_figure_1_on_the_curves_of_the_paper(name, value):
+    verdict = judge(CLAIMS[name], ORIGINAL, ORIGINAL)
+    assert verdict.value == pytest.approx(value)
+    assert verdict.paper == verdict.value
+    assert verdict.verdict == "holds"
+
+
+def accuracies(standard, batch):
+    parts = [
+        pd.DataFrame({"series": series, "step": range(10), "value": value})
+        for series, value in (("standard", standard), ("batch", batch))
+    ]
+    return pd.concat(parts).assign(seed=0, lr=0.1, quantity="train_accuracy")
+
+
+@pytest.mark.parametrize(
+    ("standard", "batch", "value", "verdict"),
+    [
+        (0.1, 0.6, INF, "holds"),
+        (0.6, 0.1, 0, "does not hold"),
+        (0.1, 0.1, NAN, "undecided"),
+        (0.6, 0.6, 1, "holds"),
+    ],
+)
+def test_who_never_gets_there_is_not_faster(standard, batch, value, verdict):
+    judgement = judge(CLAIMS["faster_to_50"], accuracies(standard, batch))
+    assert judgement.value == pytest.approx(value, nan_ok=True)
+    assert judgement.verdict == verdict
+
+
+def test_the_paper_gives_no_activations():
+    assert math.isnan(CLAIMS["no_steadier_layer_3"].compute(ORIGINAL))

@@ -1,0 +1,28 @@
+"""Random streams are functions of seed, purpose and counter."""
+
+import itertools
+
+import torch
+
+from normscape.seeds import derive, generator
+
+
+def test_never_changes():
+    assert derive(0, "order", 0) == 4434061393926543943  # every stored run's batches depend on it
+    assert torch.randperm(5, generator=generator(0, "order", 0)).tolist() == [0, 3, 2, 1, 4]
+
+
+def test_differs_by_seed_purpose_and_counter():
+    streams = list(itertools.product((0, 1, 10), ("order", "init", "noise"), (0, 1, 11)))
+    derived = {derive(seed, purpose, counter) for seed, purpose, counter in streams}
+    assert len(derived) == len(streams)
+    assert all(0 <= value < 2**63 for value in derived)
+    assert derive(1, 0) != derive(10)
+
+
+def test_always_begins_at_the_start_and_leaves_the_global_stream():
+    before = torch.get_rng_state()
+    first = torch.rand(3, generator=generator(7, "noise", 2))
+    assert torch.equal(torch.rand(3, generator=generator(7, "noise", 2)), first)
+    assert not torch.equal(torch.rand(3, generator=generator(7, "noise", 3)), first)
+    assert torch.equal(torch.get_rng_state(), before)

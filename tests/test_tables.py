@@ -1,0 +1,134 @@
+"""The table behind a figure, against brute force over samples."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import wasserstein_distance
+
+from normscape.errors import UserError
+from normscape.records import Records, Row
+from normscape.runs import RunDirectory
+from normscape.tables import COLUMNS, FinishedRun, curve, read_original, read_table, select, write_table
+
+STEPS = np.arange(0, 50, 10)
+SAMPLES = np.random.default_rng(0).normal(size=(5, 100)) * [[1], [2], [3], [2], [2]] + [[0], [5], [5], [-1], [-1]]
+
+
+def finished(folder, values=None, name="vgg_noisy_batch_lr0.5", seed=3):
+    directory = RunDirectory(folder)
+    values = np.sort(SAMPLES, axis=1) if values is None else values
+    key = "activation_quantiles/layer03"
+    np.savez(folder / "arrays.npz", **{key: values.astype(np.float32), f"{key}/steps": STEPS[: len(values)]})
+    rows = [Row(0, "train_loss", None, None, 1 / 3), Row(0, "activation_mean", 3, None, 2.0), Row(4, "x", None, 0.1, 1)]
+    Records(rows).table().to_csv(folder / "metrics.csv", index=False)
+    return FinishedRun(SimpleNamespace(name=name, seed=seed, optimizer={"lr": 0.5}), directory)
+
+
+@pytest.mark.parametrize(
+    ("name", "series"),
+    [
+        ("vgg_standard", "standard"),
+        ("vgg_batch_lr0.5", "batch"),
+        ("dln_noisy_batch", "noisy_batch"),
+        ("dln_batch_lr1e-7", "batch"),
+        ("mlp_linf", "linf"),
+    ],
+)
+def test_series_is_the_normalisation(tmp_path, name, series):
+    assert finished(tmp_path, name=name).series == series
+
+
+def test_rows_are_told_apart(tmp_path):
+    rows = finished(tmp_path).rows("train_loss", "x")
+    assert list(rows.columns) == COLUMNS
+    assert rows["quantity"].tolist() == ["train_loss", "x"]
+    assert rows[["run", "series", "lr", "seed"]].drop_duplicates().values.tolist() == [
+        ["vgg_noisy_batch_lr0.5", "noisy_batch", 0.5, 3]
+    ]
+    assert rows["value"].iloc[0] == 1 / 3
+
+
+def test_changes_are_wasserstein_distances_in_units_of_the_spread(tmp_path):
+    changes = finished(tmp_path).distribution_changes(3)
+    scale = np.sqrt(np.mean([np.var(sample) for sample in SAMPLES]))
+    expected = [wasserstein_distance(a, b) / scale for a, b in zip(SAMPLES[:-1], SAMPLES[1:], strict=True)]
+    np.testing.assert_allclose(changes["value"], expected, rtol=1e-5)
+    assert changes["step"].tolist() == [10, 20, 30, 40]
+    assert set(changes["layer"]) == {3}
+
+
+def test_changes_do_not_depend_on_the_unit_of_the_activations(tmp_path):
+    plain = finished(tmp_path).distribution_changes(3)["value"]
+    scaled = finished(tmp_path, 7 * np.sort(SAMPLES, axis=1) - 2).distribution_changes(3)["value"]
+    np.testing.assert_allclose(scaled, plain, rtol=1e-4)
+
+
+@pytest.mark.parametrize("values", [np.full((3, 100), 2.0), np.full((3, 100), np.nan), np.full((3, 100), np.inf)])
+def test_a_unit_that_never_moves_or_is_not_finite_has_no_change(tmp_path, values):
+    assert finished(tmp_path, values).distribution_changes(3)["value"].isna().all()
+
+
+def test_quantiles_are_those_of_the_samples(tmp_path):
+    rows = finished(tmp_path).quantiles(3, levels=10, snapshots=3)
+    assert sorted(rows["step"].unique()) == [0, 20, 40]
+    levels = rows["level"].unique()
+    assert len(levels) == 10
+    np.testing.assert_allclose([levels[0], levels[-1]], [0.005, 0.995])
+    for (step, level), value in rows.set_index(["step", "level"])["value"].items():
+        expected = np.quantile(SAMPLES[step // 10], level, method="hazen")  # its levels are (k - 0.5) / n
+        assert value == pytest.approx(expected, rel=1e-5)
+
+
+def test_fewer_snapshots_than_asked_are_all_taken(tmp_path):
+    rows = finished(tmp_path).quantiles(3, levels=100, snapshots=16)
+    assert sorted(rows["step"].unique()) == STEPS.tolist()
+    assert len(rows) == 500
+
+
+def test_a_layer_that_was_not_measured_is_one_line(tmp_path):
+    with pytest.raises(UserError, match=r"vgg_noisy_batch_lr0.5 seed 3: has no activations of layer 11"):
+        finished(tmp_path).distribution_changes(11)
+
+
+def test_select_and_curve_with_missing_values():
+    table = pd.DataFrame(
+        {
+            "layer": pd.array([3, None, 11, 3], dtype="Int64"),
+            "series": ["a", "a", None, "b"],
+            "lr": [0.1, 0.1, 0.1, np.nan],
+        }
+    ).assign(step=[2, 1, 0, 3], value=[1.0, 2.0, 3.0, 4.0])
+    assert select(table, layer=3)["value"].tolist() == [1, 4]
+    assert select(table, layer=3, series="b")["value"].tolist() == [4]
+    assert select(table, lr=0.1)["value"].tolist() == [1, 2, 3]
+    assert select(table, series="nobody").empty
+    assert curve(table, series="a").to_dict() == {1: 2.0, 2: 1.0}
+    assert curve(table, series="a").index.tolist() == [1, 2]
+    assert len(table) == 4
+
+
+def test_round_trip_keeps_what_claims_need(tmp_path):
+    run = finished(tmp_path)
+    table = pd.concat([run.rows("train_loss", "activation_mean", "x"), run.distribution_changes(3)], ignore_index=True)
+    table.loc[0, "value"], table.loc[1, "value"] = np.inf, np.nan
+    write_table(table, tmp_path / "table.csv")
+    again = read_table(tmp_path / "table.csv")
+    assert list(again.columns) == COLUMNS
+    np.testing.assert_allclose(again["value"], table["value"], rtol=1e-5)
+    for column in ("run", "series", "lr", "seed", "step", "quantity", "layer", "step_size"):
+        assert (again[column].isna() == table[column].isna()).all()
+        assert again[column].dropna().tolist() == table[column].dropna().tolist()
+    assert curve(again, quantity="activation_change", layer=3, lr=0.5, series="noisy_batch").index.tolist() == [
+        10,
+        20,
+        30,
+        40,
+    ]
+    write_table(again, tmp_path / "again.csv")
+    assert (tmp_path / "again.csv").read_bytes() == (tmp_path / "table.csv").read_bytes()
+
+
+def test_a_figure_without_digitised_curves(tmp_path):
+    assert read_original(tmp_path, 7) is None

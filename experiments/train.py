@@ -59,7 +59,7 @@ def job(composed: DictConfig) -> None:
 
 def prepare(arguments: list[str]) -> list[str]:
     """Return the arguments with the scale decided, after checking every job that they ask for."""
-    parsed = get_args_parser().parse_args(arguments)
+    parsed = get_args_parser().parse_intermixed_args(arguments)
     if parsed.help or parsed.hydra_help or parsed.info or parsed.cfg:
         return arguments
     if parsed.config_dir or parsed.config_path or parsed.config_name:

@@ -112,12 +112,12 @@ CLAIMS = [
 def draw(rows: pd.DataFrame, original: pd.DataFrame | None) -> Figure:
     """Draw the figure from its table; ``original`` adds the paper's own curves, faintly."""
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(11, 3.9), layout="constrained")
-        grid = figure.add_gridspec(1, 6, width_ratios=[2.3, 2.3, 1, 1, 1, 1])
+        figure = Figure(figsize=(12, 3.9), layout="constrained")
+        grid = figure.add_gridspec(1, 6, width_ratios=[2.6, 2.6, 1, 1, 1, 1])
         train, test = figure.add_subplot(grid[0]), figure.add_subplot(grid[1])
         _accuracies(train, rows, original, "train_accuracy", "Training accuracy (mini-batch)")
         _accuracies(test, rows, original, "test_accuracy", "Test accuracy")
-        train.legend(loc="lower right", fontsize="small")
+        test.legend(loc="center right", bbox_to_anchor=(1.0, 0.27), fontsize="small")
         places = [(layer, series) for layer in LAYERS for series in SERIES]
         for place, (layer, series) in enumerate(places, start=2):
             axes = figure.add_subplot(grid[place])
@@ -141,10 +141,8 @@ def _accuracies(axes: Axes, rows: pd.DataFrame, original: pd.DataFrame | None, q
     axes.set(title=title, xlabel="step", ylim=(0, 1), xlim=(0, last))
     axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
     if original is not None:
-        axes.annotate(
-            f"faint: the paper's curves, whose {theirs.index.max():,.0f} steps span the axis",
-            (0.02, 0.01), xycoords="axes fraction", fontsize="x-small", color="0.4",
-        )  # fmt: skip
+        note = f"faint: the paper, {theirs.index.max():,.0f} steps"
+        axes.annotate(note, (0.02, 0.02), xycoords="axes fraction", fontsize="x-small", color="0.4")
 
 
 def _ridges(axes: Axes, rows: pd.DataFrame, layer: int, series: str) -> None:

@@ -54,6 +54,16 @@ class Scale:
 
 
 @dataclass
+class Measure:
+    """What the probes of a run look at, in one place; their YAMLs take it from here."""
+
+    every: int
+    activation_layers: list[int]
+    ics_layers: list[int]
+    step_sizes: list[float]
+
+
+@dataclass
 class RunConfig:
     """The keys of ``configs/train.yaml``; components are dictionaries with a ``_target_``."""
 
@@ -64,6 +74,7 @@ class RunConfig:
     log_every: int
     eval_every: int
     tf32: bool
+    measure: Measure
     data: dict[str, Any]
     model: dict[str, Any]
     norm: dict[str, Any]
@@ -109,9 +120,12 @@ def jobs(overrides: Sequence[str]) -> list[list[str]]:
     choices: list[list[str]] = []
     for override in _parsed(overrides):
         if override.is_sweep_override():
-            if not override.is_discrete_sweep():
-                raise UserError(f"{override.input_line}: expected a list of values to sweep, e.g. seed=0,1,2")
-            choices.append([f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()])
+            try:
+                values = list(override.sweep_string_iterator())
+            except HydraException as error:  # interval() and glob(), which only some sweepers know
+                line = override.input_line
+                raise UserError(f"{line}: expected a list of values to sweep, e.g. seed=0,1,2") from error
+            choices.append([f"{override.get_key_element()}={value}" for value in values])
         else:
             choices.append([override.input_line or ""])
     return [list(combination) for combination in itertools.product(*choices)]

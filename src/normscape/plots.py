@@ -112,7 +112,7 @@ def ridge_plot(axes: Axes, steps: Array, quantiles: Array, color: str, ridges: i
         shade = 0.25 + 0.75 * place / max(len(chosen) - 1, 1)
         face = tuple(1 - shade * (1 - channel) for channel in to_rgb(color))
         top = steps[index] - height * density(quantiles[index], grid)
-        axes.fill_between(grid, steps[index], top, facecolor=face, edgecolor="none", alpha=0.85, zorder=place)
+        axes.fill_between(grid, steps[index], top, facecolor=face, edgecolor="none", zorder=place)
         axes.plot(grid, top, color="white", linewidth=0.6, zorder=place)
     axes.set_xlim(grid[0], grid[-1])
     axes.set_ylim(steps[-1] + 0.3 * height, steps[0] - 1.1 * height)

@@ -32,8 +32,8 @@ from normscape.records import Records
 NUMERICS = 1
 """Part of every identity; raised by a change of the code that changes the numbers of a run."""
 
-NOT_IDENTITY = ("name", "scale", "tracker", "group", "device", "threads", "checkpoint_seconds", "runs_dir")
-"""Settings that say how, where or under which name, not what; sizes taken from the scale stand resolved elsewhere."""
+NOT_IDENTITY = ("name", "scale", "measure", "tracker", "group", "device", "threads", "checkpoint_seconds", "runs_dir")
+"""Settings that say how, where or under which name, not what; ``scale`` and ``measure`` stand resolved elsewhere."""
 
 
 def settings(config: RunConfig) -> dict[str, Any]:

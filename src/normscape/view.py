@@ -32,9 +32,16 @@ def seed_layer_noise(seed: int, step: int) -> None:
 
 
 @contextmanager
+def kept_streams(device: torch.device) -> Iterator[None]:
+    """Let the block draw from the global random streams and put them back afterwards."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        yield
+
+
+@contextmanager
 def random_streams(seed: int, step: int, device: torch.device) -> Iterator[None]:
     """Give the block the layer noise of ``step`` and put the global random streams back afterwards."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+    with kept_streams(device):
         seed_layer_noise(seed, step)
         yield
 
@@ -119,9 +126,22 @@ class StepView(StepStart):
     updated: dict[str, Tensor]
     learning_rate: float
 
+    @contextmanager
+    def forward_pass(self) -> Iterator[None]:
+        """Make the block a forward pass of the step: training mode, and the random streams from where they stood."""
+        with random_streams(self.seed, self.step, self.inputs.device), forward_mode(self.model, training=True):
+            yield
+
+    def layer_at(self, layer: int, x: Tensor, parameters: Parameters) -> Tensor:
+        """Return the output of one layer for input ``x``; within `forward_pass`, layer by layer in forward order."""
+        prefix = f"layers.{layer}."
+        own = {name.removeprefix(prefix): p for name, p in parameters.items() if name.startswith(prefix)}
+        buffers = {name.removeprefix(prefix): b.clone() for name, b in self.buffers.items() if name.startswith(prefix)}
+        return functional_call(self.model.layers[str(layer)], (own, buffers), (x,))  # type: ignore[no-any-return]
+
     def _forward(self, parameters: Parameters, taps: dict[int, Tensor] | None = None) -> Tensor:
         buffers = {name: b.clone() for name, b in self.buffers.items()}
-        with random_streams(self.seed, self.step, self.inputs.device), forward_mode(self.model, training=True):
+        with self.forward_pass():
             return functional_call(self.model, ({**parameters}, buffers), (self.inputs,), {"taps": taps})  # type: ignore[no-any-return]
 
     @torch.no_grad()

@@ -1,6 +1,8 @@
 """What is measured while a network trains, one quantity per file."""
 
 from normscape.probes.activations import Activations
+from normscape.probes.ics import InternalCovariateShift
+from normscape.probes.landscape import Landscape
 from normscape.probes.probe import Probe
 
-__all__ = ["Activations", "Probe"]
+__all__ = ["Activations", "InternalCovariateShift", "Landscape", "Probe"]

@@ -1,0 +1,148 @@
+"""Landscape against closed forms and a brute-force twin, in float64."""
+
+import copy
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from normscape.errors import UserError
+from normscape.models import Layer, LayeredModel
+from normscape.norms import BatchNorm
+from normscape.probes import Landscape
+from normscape.view import seed_layer_noise
+from one_step import MODELS, NORMS, step
+
+STEP_SIZES = (0.5, 1.0, 2.0, 4.0)
+
+
+def measured(probe, view):
+    return {(row.quantity, row.step_size): row.value for row in probe.measure(view)}
+
+
+def quadratic(weight_decay=0.0, lr=0.1):
+    """L(w) = 1/2 ||X w||^2, whose Hessian is X'X: one linear layer of one output, half the squared sum as loss."""
+    model = LayeredModel([Layer(nn.Linear(4, 1, bias=False), nn.Identity())])
+    half_square = lambda outputs, targets: 0.5 * outputs.square().sum()  # noqa: E731
+    view = step(model, (7, 4), lr=lr, weight_decay=weight_decay, loss_function=half_square)
+    hessian = view.inputs.T @ view.inputs + weight_decay * torch.eye(4, dtype=torch.float64)
+    w = view.parameters["layers.1.affine.weight"].flatten()
+    return view, hessian, w, hessian @ w
+
+
+@pytest.mark.parametrize("weight_decay", [0.0, 0.3])
+def test_on_a_quadratic_it_is_the_closed_form(weight_decay):
+    view, hessian, w, g = quadratic(weight_decay)
+    rows = measured(Landscape(STEP_SIZES, every=1, weight_decay=weight_decay), view)
+    assert rows["objective", None] == pytest.approx(float(0.5 * w @ hessian @ w), rel=1e-12)
+    assert rows["gradient_norm", None] == pytest.approx(float(g.norm()), rel=1e-12)
+    for multiple in STEP_SIZES:
+        s = multiple * 0.1
+        moved = w - s * g
+        assert rows["loss_landscape", s] == pytest.approx(float(0.5 * moved @ hessian @ moved), rel=1e-10)
+        assert rows["gradient_difference", s] == pytest.approx(float(s * (hessian @ g).norm()), rel=1e-10)
+    assert rows["effective_beta", None] == pytest.approx(float((hessian @ g).norm() / g.norm()), rel=1e-10)
+
+
+def test_effective_beta_of_a_quadratic_never_exceeds_the_largest_eigenvalue():
+    view, hessian, _, _ = quadratic()
+    for direction in ("gradient", "random"):
+        rows = measured(Landscape(STEP_SIZES, every=1, direction=direction), view)
+        beta = rows["effective_beta" + ("_random" if direction == "random" else ""), None]
+        values = torch.linalg.eigvalsh(hessian)
+        assert values[0] - 1e-9 <= beta <= values[-1] + 1e-9
+
+
+def test_the_step_size_of_one_learning_rate_is_the_optimiser_s_own_step():
+    make, shape = MODELS["mlp"]
+    view = step(make(BatchNorm), shape, weight_decay=0.01)
+    rows = measured(Landscape([1.0], every=1, weight_decay=0.01), view)
+    penalty = 0.005 * sum(p.square().sum() for p in view.updated.values())
+    assert rows["loss_landscape", 0.1] == pytest.approx(float(view.loss_at(view.updated) + penalty), rel=1e-12)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_at_distance_zero_nothing_changes(norm):
+    make, shape = MODELS["vgg"]
+    view = step(make(norm), shape)
+    rows = measured(Landscape([1e-300], every=1), view)
+    ((step_size, loss),) = [(s, value) for (quantity, s), value in rows.items() if quantity == "loss_landscape"]
+    assert loss == view.loss.item() == rows["objective", None]
+    assert rows["gradient_difference", step_size] == 0.0
+
+
+def twin(view, probe_weight_decay, s):
+    """Rebuild the network at W - s g and differentiate it there, as one would without any view."""
+
+    def at(parameters):
+        model = copy.deepcopy(view.model)
+        model.load_state_dict({**parameters, **view.buffers})
+        model.train()
+        seed_layer_noise(view.seed, view.step)
+        loss = view.loss_function(model(view.inputs), view.targets)
+        loss = loss + 0.5 * probe_weight_decay * sum(p.square().sum() for p in model.parameters())
+        loss.backward()
+        return loss.item(), {name: p.grad for name, p in model.named_parameters()}
+
+    _, g = at(view.parameters)
+    loss, moved = at({name: p - s * g[name] for name, p in view.parameters.items()})
+    norms = [(moved[name] - g[name]).norm().item() for name in g]
+    lengths = [s * g[name].norm().item() for name in g]
+    return loss, math.hypot(*norms), sum(norms), math.hypot(*lengths), sum(lengths)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("norm", NORMS)
+def test_it_equals_a_brute_force_twin(kind, norm):
+    make, shape = MODELS[kind]
+    view = step(make(norm), shape)
+    rows = measured(Landscape([0.5, 4.0], every=1, weight_decay=0.01), view)
+    betas, betas_sum = [], []
+    for s in (0.05, 0.4):
+        loss, euclidean, tensors, length, lengths = twin(view, 0.01, s)
+        assert rows["loss_landscape", s] == pytest.approx(loss, rel=1e-9)
+        assert rows["gradient_difference", s] == pytest.approx(euclidean, rel=1e-9)
+        assert rows["gradient_difference_tensor_sum", s] == pytest.approx(tensors, rel=1e-9)
+        betas.append(euclidean / length)
+        betas_sum.append(tensors / lengths)
+    assert rows["effective_beta", None] == pytest.approx(max(betas), rel=1e-9)
+    assert rows["effective_beta_tensor_sum", None] == pytest.approx(max(betas_sum), rel=1e-9)
+
+
+def test_a_random_direction_is_as_long_as_the_gradient_and_new_at_each_step():
+    make, shape = MODELS["mlp"]
+    probe = Landscape(STEP_SIZES, every=1, direction="random")
+    first, later = (step(make(BatchNorm), shape, at=at) for at in (3, 4))
+    for view in (first, later):
+        length = math.hypot(*[float(d.norm()) for d in probe._random_direction(view, view.gradient).values()])
+        assert length == pytest.approx(math.hypot(*[float(g.norm()) for g in view.gradient.values()]), rel=1e-12)
+    assert measured(probe, first) == measured(probe, first)
+    name = "layers.1.affine.weight"
+    a, b = (probe._random_direction(view, view.gradient)[name] for view in (first, later))
+    assert abs(torch.nn.functional.cosine_similarity(a.flatten(), b.flatten(), dim=0)) < 0.9
+
+
+@pytest.mark.parametrize("direction", ["gradient", "random"])
+def test_it_costs_one_forward_backward_pass_per_step_size(direction):
+    make, shape = MODELS["mlp"]
+    passes = []
+    cross_entropy = nn.CrossEntropyLoss()
+
+    def counted(outputs, targets):
+        passes.append(outputs.requires_grad)
+        return cross_entropy(outputs, targets)
+
+    view = step(make(BatchNorm), shape, loss_function=counted)
+    passes.clear()
+    list(Landscape(STEP_SIZES, every=1, direction=direction).measure(view))
+    assert passes == [True] * len(STEP_SIZES)
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [({"step_sizes": [0.0]}, "0.0"), ({"step_sizes": []}, "above 0"), ({"direction": "gradeint"}, "'gradient'")],
+)
+def test_bad_settings_are_named(settings, named):
+    with pytest.raises(UserError, match=named):
+        Landscape(**{"step_sizes": [1.0], "every": 1, **settings})

@@ -1,0 +1,270 @@
+"""Reproducing a figure: exactly its runs, what it leaves, and redrawing it from that alone."""
+
+import json
+import math
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from normscape.claims import judge, plain
+from normscape.config import CONFIGS
+from normscape.errors import UserError
+from normscape.tables import read_original, read_table
+
+EXPERIMENTS = Path(__file__).parents[1] / "experiments"
+DECLARED = list(OmegaConf.load(CONFIGS / "figure" / "fig01.yaml")["runs"])
+FILES = ["fig01.csv", "fig01.json", "fig01.pdf", "fig01.png"]
+RAISING_PROBE = """
+from normscape.probes import Probe
+
+class Raises(Probe):
+    def measure(self, view):
+        if view.learning_rate == 0.1:
+            raise RuntimeError("no such\\nluck")
+        return iter(())
+"""
+SMALL = ["model=mlp", f"model.hidden={[8] * 12}"]  # the figure asks for layer 11
+QUICK = ["tracker=none", "device=cpu", "steps=8", *SMALL]
+
+
+def reproduce(root, *arguments, scale="smoke"):
+    """Call the script in this process, with results and runs below ``root``."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(EXPERIMENTS)
+        patch.setenv("NORMSCAPE_RUNS", str(root / "runs"))
+        line = ["1", f"--scale={scale}", f"--results={root / 'results'}", *arguments]
+        patch.setattr(sys, "argv", ["reproduce.py", *line])
+        import reproduce as script
+
+        script.main(line)
+
+
+def refusal(root, *arguments, **options):
+    with pytest.raises(UserError) as caught:
+        reproduce(root, *arguments, **options)
+    assert len(str(caught.value).splitlines()) == 1
+    assert not root.exists()
+    return str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """Reproduce Figure 1 once, with two seeds; for reading only."""
+    root = tmp_path_factory.mktemp("finished")
+    reproduce(root, "--seeds=0,1", "--workers=1", *QUICK)
+    return root
+
+
+@pytest.fixture
+def copy(finished, tmp_path):
+    """Return a copy of it to work in."""
+    return Path(shutil.copytree(finished, tmp_path / "copy"))
+
+
+def runs(root):
+    return {(config["name"], config["seed"]): path.parent for path, config in read_all(root / "runs", "config.json")}
+
+
+def read_all(folder, name):
+    return [(path, json.loads(path.read_text())) for path in folder.glob(f"*/{name}")]
+
+
+def content(root, names=FILES):
+    return {name: (root / "results" / "smoke" / name).read_bytes() for name in names}
+
+
+def written(root):
+    return {path: path.stat().st_mtime_ns for folder in runs(root).values() for path in folder.iterdir()}
+
+
+def refuse(word):
+    raise AssertionError(f"{word} is not JSON")
+
+
+@pytest.fixture
+def published(finished):
+    text = (finished / "results" / "smoke" / "fig01.json").read_text()
+    return json.loads(text, parse_constant=refuse)
+
+
+def test_trains_exactly_the_declared_runs(finished):
+    assert set(runs(finished)) == {(run, seed) for run in DECLARED for seed in (0, 1)}
+    assert len(list((finished / "runs").glob("*-s*"))) == 2 * len(DECLARED)
+    assert all(summary["status"] == "finished" for _, summary in read_all(finished / "runs", "summary.json"))
+
+
+def test_leaves_picture_table_and_manifest(finished):
+    assert sorted(path.name for path in (finished / "results" / "smoke").iterdir()) == FILES
+    found = content(finished)
+    assert found["fig01.png"].startswith(b"\x89PNG")
+    assert found["fig01.pdf"].startswith(b"%PDF")
+    table = read_table(finished / "results" / "smoke" / "fig01.csv")
+    assert set(zip(table["run"], table["seed"], strict=True)) == set(runs(finished))
+    assert set(table["quantity"]) == {"train_accuracy", "test_accuracy", "activation_change", "activation_quantile"}
+
+
+def test_manifest_says_where_each_number_comes_from(finished, published):
+    manifest = published["manifest"]
+    assert (manifest["scale"], manifest["seeds"]) == ("smoke", [0, 1])
+    assert manifest["drawn_by"]["command"].startswith("reproduce.py 1 --scale=smoke")
+    found = {(run["config"]["name"], run["config"]["seed"]): run for run in manifest["runs"]}
+    assert len(manifest["runs"]) == len(found)
+    assert {key: run["directory"] for key, run in found.items()} == {
+        key: path.name for key, path in runs(finished).items()
+    }
+    for (name, seed), run in found.items():
+        assert f"{name}-s{seed}-" in run["directory"]
+        assert re.fullmatch(r"[0-9a-f]{40}(\+changes)?", run["commit"] or "0" * 40)  # none outside git
+        assert set(run["versions"]) >= {"python", "torch", "numpy"}
+        assert set(run["hardware"]) >= {"processor", "cores", "device", "threads"}
+        assert run["command"].startswith("reproduce.py 1")
+        assert run["data"]["name"] == "synthetic"
+        assert re.fullmatch(r"[0-9a-f]{32,64}", run["data"]["checksum"])
+        assert (run["status"], run["step"], run["config"]["steps"]) == ("finished", 8, 8)
+
+
+def test_claims_are_those_that_the_table_gives(finished, published):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(EXPERIMENTS)
+        from figures.fig01_training import CLAIMS
+    table = read_table(finished / "results" / "smoke" / "fig01.csv")
+    original = read_original(EXPERIMENTS.parent / "results" / "original", 1)
+    assert len(published["claims"]) == len(CLAIMS) >= 8
+    for claim, found in zip(CLAIMS, published["claims"], strict=True):
+        assert found == judge(claim, table, original).to_json()
+        values = [plain(claim.compute(rows)) for _, rows in table.groupby("seed")]
+        assert (found["name"], found["values"], found["n"]) == (claim.name, values, 2)
+        assert found["verdict"] in ("holds", "does not hold", "undecided")
+        assert found["threshold"]
+        assert found["statistic"]
+        assert found["claim"]
+        if not any(isinstance(value, str) for value in values):
+            assert found["value"] == pytest.approx(sum(values) / 2, rel=1e-5)
+            assert found["spread"] == {"low": min(values), "high": max(values), "kind": "range over seeds"}
+    assert any(math.isfinite(found["value"]) for found in published["claims"] if not isinstance(found["value"], str))
+
+
+def test_again_trains_nothing_and_draws_the_same(copy, capsys):
+    before, drawn = written(copy), content(copy, ["fig01.csv", "fig01.pdf", "fig01.png"])
+    for file in (copy / "results" / "smoke").iterdir():
+        file.unlink()
+    reproduce(copy, "--seeds=0,1", *QUICK)
+    assert "All 8 runs are there." in capsys.readouterr().out
+    assert written(copy) == before
+    assert content(copy, list(drawn)) == drawn
+
+
+def test_only_what_is_missing_is_trained_and_workers_change_no_number(copy, capfd):
+    before, drawn = written(copy), content(copy, ["fig01.csv", "fig01.pdf", "fig01.png"])
+    gone = [runs(copy)[key] for key in (("vgg_batch", 0), ("vgg_standard_lr0.5", 1))]
+    metrics = [(folder / "metrics.csv").read_bytes() for folder in gone]
+    for folder in gone:
+        shutil.rmtree(folder)
+    reproduce(copy, "--seeds=0,1", "--workers=2", *QUICK)
+    output, errors = capfd.readouterr()
+    assert "6 runs are there, 2 to train, 2 at a time: about " in output
+    assert "  vgg_batch, seed 0: 8 steps" in output
+    assert errors.count(": finished after 8 steps in ") == 2
+    assert [(folder / "metrics.csv").read_bytes() for folder in gone] == metrics
+    after = written(copy)
+    assert {path.parent for path in after if after[path] != before[path]} == set(gone)
+    assert set(after) == set(before)
+    assert content(copy, list(drawn)) == drawn
+
+
+def test_redraws_from_results_alone(copy):
+    drawn = content(copy)
+    shutil.rmtree(copy / "runs")
+    for name in ("fig01.png", "fig01.pdf"):
+        (copy / "results" / "smoke" / name).unlink()
+    reproduce(copy, "--from-results")
+    assert content(copy) == drawn
+    assert not (copy / "runs").exists()
+
+
+def test_the_paper_s_curves_change_the_picture_and_nothing_else(copy):
+    drawn = content(copy)
+    reproduce(copy, "--from-results", "--paper")
+    changed = {name for name, bytes_now in content(copy).items() if bytes_now != drawn[name]}
+    assert changed == {"fig01.png", "fig01.pdf"}
+
+
+def test_bands_for_two_seeds_only(finished):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(EXPERIMENTS)
+        from figures.fig01_training import draw
+    table = read_table(finished / "results" / "smoke" / "fig01.csv")
+    for seeds, bands in (((0, 1), 4), ((0,), 0)):
+        train, test, *ridges = draw(table[table["seed"].isin(seeds)], None).axes
+        assert len(train.collections) == len(test.collections) == bands
+        assert len(train.lines) == len(test.lines) == 4
+        assert len(ridges) == 4
+        assert all(axes.collections for axes in ridges)
+
+
+def test_one_seed_is_the_default(copy, capsys):
+    reproduce(copy, *QUICK)
+    assert "All 4 runs are there." in capsys.readouterr().out
+    claims = json.loads((copy / "results" / "smoke" / "fig01.json").read_text())["claims"]
+    assert {claim["n"] for claim in claims} == {1}
+
+
+def test_a_diverged_run_is_drawn_and_judged(tmp_path):
+    reproduce(tmp_path, "--workers=1", *QUICK, "log_every=1", "+optimizer.momentum=1e9")
+    summaries = [summary["status"] for _, summary in read_all(tmp_path / "runs", "summary.json")]
+    assert "diverged" in summaries
+    text = (tmp_path / "results" / "smoke" / "fig01.json").read_text()
+    assert json.loads(text, parse_constant=refuse)["claims"]
+    assert sorted(path.name for path in (tmp_path / "results" / "smoke").iterdir()) == FILES
+
+
+def test_failing_runs_are_named_in_one_line_and_the_others_are_kept(tmp_path, monkeypatch):
+    (tmp_path / "raising_probe.py").write_text(RAISING_PROBE)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UserError) as caught:
+        reproduce(tmp_path, "--workers=1", *QUICK, "+probe.mine={_target_: raising_probe.Raises, every: 1}")
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith(
+        "2 of 4 runs failed; start again to go on. vgg_standard seed 0: RuntimeError: no such luck ("
+    )
+    assert "; vgg_batch seed 0: RuntimeError: no such luck (" in line
+    assert {path.parent.name.split("-")[0] for path, _ in read_all(tmp_path / "runs", "summary.json")} == {
+        "vgg_standard_lr0.5",
+        "vgg_batch_lr0.5",
+    }
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--seeds=0,x"], "--seeds 0,x: expected numbers separated by commas, e.g. 0,1,2"),
+        (["--seeds="], "--seeds : expected numbers separated by commas"),
+        (["--seeds=0,0"], "--seeds 0,0: expected each seed once"),
+        (["--seeds=-1"], "seed=-1: expected 0 or more"),
+        (["--workers=-1"], "--workers -1: expected 1 or more"),
+        (["optimizer.lrr=1"], "optimizer.lrr=1: there is no key 'lrr'; did you mean 'lr'?"),
+        (["scale=paper"], "scale=paper: expected --scale"),
+        (["seed=3"], "seed=3: expected --seeds"),
+        (["run=vgg_l1"], "run=vgg_l1: expected no run"),
+        (["--from-results"], "fig01.csv is not there; reproduce the figure without it first"),
+    ],
+)
+def test_a_mistake_is_one_line_before_anything_is_written(tmp_path, arguments, line):
+    assert line in refusal(tmp_path / "new", *arguments)
+
+
+def test_an_unknown_scale_is_one_line(tmp_path):
+    assert "scale=smokee: no such scale; did you mean 'smoke'?" in refusal(tmp_path / "new", scale="smokee")
+
+
+def test_an_unknown_figure_is_one_line(monkeypatch):
+    monkeypatch.syspath_prepend(EXPERIMENTS)
+    import reproduce as script
+
+    with pytest.raises(UserError, match=r"^figure 99: not here; known figures: 1"):
+        script.main(["99"])

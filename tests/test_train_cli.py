@@ -1,0 +1,203 @@
+"""The command line of experiments/train.py: what it leaves, what it refuses, what a sweep does when a job fails."""
+
+import json
+import os
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TRAIN = Path(__file__).parents[1] / "experiments" / "train.py"
+QUICK = ["scale=smoke", "run=mlp_batch", "tracker=none", "device=cpu", "steps=3"]
+UNMEASURED = [*QUICK, "probe=[]"]
+FILES = {"config.json", "provenance.json", "status.json", "checkpoint.pt", "metrics.csv", "arrays.npz", "summary.json"}
+
+RAISING_NORM = """
+from torch import nn
+
+class Raises(nn.Module):
+    def __init__(self, features):
+        super().__init__()
+
+    def forward(self, x):
+        raise RuntimeError("no such luck\\nsecond line")
+"""
+
+
+@pytest.fixture
+def runs(tmp_path):
+    return tmp_path / "runs"
+
+
+@pytest.fixture
+def train(runs, monkeypatch, capfd):
+    """Call the script in this process; return its exit code, output and errors."""
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", [str(TRAIN), *arguments])
+        code = 0
+        try:
+            runpy.run_path(str(TRAIN), run_name="__main__")
+        except SystemExit as leaving:
+            code = leaving.code or 0
+        output, errors = capfd.readouterr()
+        return code, output, errors
+
+    return call
+
+
+def directories(runs):
+    return sorted(path for path in runs.glob("*-s*")) if runs.exists() else []
+
+
+def written(runs):
+    return {path: path.stat().st_mtime_ns for directory in directories(runs) for path in directory.iterdir()}
+
+
+def read(path):
+    return json.loads(path.read_text())
+
+
+def test_one_run_leaves_its_files(train, runs):
+    code, output, errors = train(*QUICK)
+    assert (code, output) == (0, "")
+    assert len(errors.splitlines()) == 1
+    assert errors.startswith("mlp_batch,steps=3 seed 0: finished after 3 steps in ")
+    (directory,) = directories(runs)
+    assert directory.name.startswith("mlp_batch,steps=3-s0-")
+    names = {path.name for path in directory.iterdir()}
+    assert names == FILES | {"ridge_layer01.png", "ridge_layer03.png"}
+    assert read(directory / "summary.json")["status"] == "finished"
+    assert read(directory / "config.json")["steps"] == 3
+    assert read(directory / "provenance.json")["command"].startswith("train.py scale=smoke run=mlp_batch")
+    assert {path.name for path in runs.iterdir()} == {directory.name, ".locks"}
+    before = written(runs)
+    assert train(*QUICK)[0] == 0
+    assert written(runs) == before
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["optimizer.lrr=1"],
+        ["+optimizer.lrr=1"],
+        ["norm=btach"],
+        ["model._target_=nowhere.Model"],
+        ["seed=0,1"],
+        ["-m", "norm=standard,btach"],
+        ["-m", "probe.activations.layers=[1],[99]"],
+        ["-m", "seed=0,-1"],
+        ["-m", "optimizer.lr=interval(0,1)"],
+    ],
+    ids=" ".join,
+)
+def test_a_mistake_is_one_line_before_anything_is_written(train, tmp_path, arguments):
+    code, output, errors = train(*QUICK, *arguments)
+    assert (code, output) == (2, "")
+    assert len(errors.splitlines()) == 1
+    assert errors.startswith("normscape: ")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_sweep_trains_every_combination_once(train, runs):
+    sweep = ["-m", *UNMEASURED, "seed=0,1", "norm=standard,l1"]
+    assert train(*sweep)[0] == 0
+    found = [(read(path / "config.json")["seed"], read(path / "config.json")["norm"]) for path in directories(runs)]
+    assert sorted((seed, norm.get("p", 0)) for seed, norm in found) == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert {path.name.rsplit("-", 2)[0] for path in directories(runs)} == {
+        f"mlp_batch,steps=3,probe=[],norm={norm}" for norm in ("standard", "l1")
+    }
+    before = written(runs)
+    code, _, errors = train(*sweep)
+    assert code == 0
+    assert "finished" not in errors
+    assert written(runs) == before
+
+
+def test_a_sweep_goes_on_after_a_failing_job(runs, tmp_path):
+    (tmp_path / "raising_norm.py").write_text(RAISING_NORM)
+    targets = "norm._target_=raising_norm.Raises,normscape.norms.Standard"
+    command = [sys.executable, str(TRAIN), "-m", *UNMEASURED, "norm=standard", targets]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stdout + done.stderr
+    *others, last = done.stderr.splitlines()
+    assert len([line for line in others if ": finished after 3 steps" in line]) == 1
+    assert last.startswith(
+        "normscape: mlp_batch,steps=3,probe=[],norm=standard,norm._target_=raising_norm.Raises seed 0: "
+    )
+    assert "RuntimeError: no such luck second line (traceback: failure.txt" in last
+    failed = {path.name: path for path in directories(runs) if not (path / "summary.json").exists()}
+    (directory,) = failed.values()
+    assert "raising_norm.Raises" in directory.name
+    assert 'raise RuntimeError("no such luck' in (directory / "failure.txt").read_text()
+    assert read(directory / "status.json")["status"] == "failed"
+    assert len(directories(runs)) == 2
+
+
+def test_the_same_settings_under_another_name_are_the_same_run(train, runs):
+    common = ["scale=smoke", "tracker=none", "device=cpu", "steps=1"]
+    assert train(*common, "run=vgg_batch", "optimizer.lr=0.5")[0] == 0
+    before = written(runs)
+    assert train(*common, "run=vgg_batch_lr0.5")[0] == 0
+    assert written(runs) == before
+    assert len(directories(runs)) == 1
+
+
+def test_a_run_that_diverges_is_a_result(train, runs):
+    code, _, errors = train(*QUICK, "norm=standard", "optimizer.lr=1e9", "steps=50", "log_every=1")
+    assert code == 0
+    assert "diverged after" in errors
+    (directory,) = directories(runs)
+    summary = read(directory / "summary.json")
+    assert summary["status"] == "diverged"
+    assert 0 < summary["diverged_at"] + 1 == summary["step"] < 50
+    assert {path.name for path in directory.iterdir()} >= FILES
+
+
+def test_an_interruption_is_one_line_and_goes_on(train, runs, monkeypatch):
+    from normscape import execute
+
+    monkeypatch.setattr(execute, "stop_signals", stopping_at_once(execute.stop_signals))
+    code, _, errors = train(*UNMEASURED)
+    assert code == 130
+    assert (
+        errors.strip()
+        == "normscape: mlp_batch,steps=3,probe=[] seed 0: stopped at step 1 of 3; start it again to go on"
+    )
+    monkeypatch.undo()
+    monkeypatch.setenv("NORMSCAPE_RUNS", str(runs))
+    assert train(*UNMEASURED)[0] == 0
+    assert read(directories(runs)[0] / "summary.json")["status"] == "finished"
+
+
+def stopping_at_once(stop_signals):
+    from contextlib import contextmanager
+
+    @contextmanager
+    def stopping():
+        with stop_signals():
+            yield lambda: True
+
+    return stopping
+
+
+def test_help_and_config_are_shown_without_training(train, tmp_path):
+    code, output, errors = train("--help")
+    assert (code, errors) == (0, "")
+    assert "vgg_batch_lr0.5" in output
+    code, output, errors = train("--cfg", "job", "scale=smoke", "seed=7")
+    assert (code, errors) == (0, "")
+    assert "seed: 7" in output.splitlines()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_mistake_in_a_folder_of_one_s_own_is_one_line_too(train, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "mine.yaml").write_text("# @package _global_\nname: mine\nstepps: 3\n")
+    code, _, errors = train("--config-dir", str(tmp_path), "scale=smoke", "tracker=none", "run=mine")
+    assert code == 2
+    assert errors.splitlines() == ["normscape: stepps=3: there is no such key; did you mean 'steps'?"]

@@ -7,6 +7,7 @@ python experiments/reproduce.py 1 --from-results         redraw from the table i
 
 import argparse
 import importlib
+import math
 import shutil
 import sys
 from dataclasses import dataclass
@@ -115,7 +116,7 @@ def train_missing(configs: list[RunConfig], workers: int) -> None:
     missing = [config for config in configs if RunDirectory.of(config).summary is None]
     done = len(configs) - len(missing)
     if not missing:
-        console.print(f"All {done} runs are there.")
+        console.print(f"All {done} runs are there." if done else "No runs: it is a diagram.")
         return
     for config in {str(config.data): config for config in missing}.values():
         build_component("data", config.data)  # fetch it once, before the workers want it
@@ -140,8 +141,7 @@ def manifest(runs: list[FinishedRun], options: argparse.Namespace) -> dict[str, 
         entries.append(
             {"directory": run.directory.path.name, **(run.directory.summary or {}), **origin, "config": config}
         )
-    here = provenance(device_of(runs[0].config))
-    return {"scale": options.scale, "seeds": options.seeds, "drawn_by": here, "runs": entries}
+    return {"scale": options.scale, "seeds": options.seeds, "drawn_by": provenance(), "runs": entries}
 
 
 def publish(figure: Figure, table: pd.DataFrame, origin: dict[str, Any], folder: Path, *, paper: bool) -> list[Verdict]:
@@ -164,9 +164,10 @@ def report(figure: Figure, verdicts: list[Verdict], folder: Path) -> None:
         shown.add_column(column)
     for v in verdicts:
         spread = f"{plain(v.low):.4} to {plain(v.high):.4}" if len(v.values) > 1 else "one seed"
-        numbers = [f"{v.value:.4g}", spread, "" if v.paper is None else f"{v.paper:.4g}"]
+        numbers = [f"{v.value:.4g}", spread, "" if v.paper is None or math.isnan(v.paper) else f"{v.paper:.4g}"]
         shown.add_row(v.claim.paper_says, *numbers, v.claim.threshold, v.verdict)
-    Console(width=max(110, shutil.get_terminal_size().columns)).print(shown)
+    if verdicts:
+        Console(width=max(110, shutil.get_terminal_size().columns)).print(shown)
     for suffix in (".png", ".pdf", ".csv", ".json"):
         console.print(f"  {_shown(folder / f'{figure.stem}{suffix}')}")
 

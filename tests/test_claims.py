@@ -36,28 +36,32 @@ def judged(values, original=None, **threshold):
 @pytest.mark.parametrize(
     ("values", "threshold", "verdict"),
     [
-        ([2], {"at_least": 1}, "holds"),
-        ([1], {"at_least": 1}, "holds"),
-        ([0.5], {"at_least": 1}, "does not hold"),
-        ([2, 3, 4], {"at_least": 2}, "holds"),
-        ([2, 3, 1.9], {"at_least": 2}, "undecided"),
-        ([0, 1, 1.9], {"at_least": 2}, "does not hold"),
-        ([0.1, 0.12], {"at_most": 0.12}, "holds"),
-        ([0.1, 0.13], {"at_most": 0.12}, "undecided"),
-        ([0.13, 0.2], {"at_most": 0.12}, "does not hold"),
-        ([0.5, 2], {"at_least": 0.5, "at_most": 2}, "holds"),
-        ([0.4, 2.1], {"at_least": 0.5, "at_most": 2}, "undecided"),
-        ([3, 4], {"at_least": 0.5, "at_most": 2}, "does not hold"),
-        ([INF, 2], {"at_least": 1}, "holds"),
-        ([INF, INF], {"at_most": 1}, "does not hold"),
-        ([INF, 0], {"at_least": 1}, "undecided"),
-        ([-INF], {"at_least": 1}, "does not hold"),
-        ([NAN], {"at_least": 1}, "undecided"),
-        ([2, NAN], {"at_least": 1}, "undecided"),
-        ([NAN, 2], {"at_most": 1}, "undecided"),
-        ([2, 2, 2, 2, 2], {"at_least": 2}, "holds"),
-        ([2.9, 3, 3.1, 3, 3, 1.95], {"at_least": 2}, "holds"),  # the mean's interval, not the range
-        ([INF, 3, 3, 3, 3], {"at_least": 2}, "holds"),
+        ([2], {"above": 1}, "holds"),
+        ([1], {"above": 1}, "does not hold"),  # as fast is not faster
+        ([0.5], {"above": 1}, "does not hold"),
+        ([0.5, 1.1], {"above": 1}, "undecided"),
+        ([2.1, 3, 4], {"above": 2}, "holds"),
+        ([2, 3, 4], {"above": 2}, "undecided"),
+        ([2, 3, 1.9], {"above": 2}, "undecided"),
+        ([0, 1, 1.9], {"above": 2}, "does not hold"),
+        ([0.1, 0.11], {"below": 0.12}, "holds"),
+        ([0.1, 0.12], {"below": 0.12}, "undecided"),
+        ([0.1, 0.13], {"below": 0.12}, "undecided"),
+        ([0.13, 0.2], {"below": 0.12}, "does not hold"),
+        ([0.6, 1.9], {"above": 0.5, "below": 2}, "holds"),
+        ([0.4, 2.1], {"above": 0.5, "below": 2}, "undecided"),
+        ([3, 4], {"above": 0.5, "below": 2}, "does not hold"),
+        ([INF, 2], {"above": 1}, "holds"),
+        ([INF, INF], {"below": 1}, "does not hold"),
+        ([INF, 0], {"above": 1}, "undecided"),
+        ([-INF], {"above": 1}, "does not hold"),
+        ([NAN], {"above": 1}, "undecided"),
+        ([2, NAN], {"above": 1}, "undecided"),
+        ([NAN, 2], {"below": 1}, "undecided"),
+        ([3, 3, 3, 3, 3], {"above": 2}, "holds"),
+        ([2, 2, 2, 2, 2], {"above": 2}, "does not hold"),
+        ([2.9, 3, 3.1, 3, 3, 1.95], {"above": 2}, "holds"),  # the mean's interval, not the range
+        ([INF, 3, 3, 3, 3], {"above": 2}, "holds"),
     ],
 )
 def test_verdict(values, threshold, verdict):
@@ -65,7 +69,7 @@ def test_verdict(values, threshold, verdict):
 
 
 def test_few_seeds_give_median_and_range():
-    verdict = judged([1, 5, 3], at_least=0)
+    verdict = judged([1, 5, 3], above=0)
     assert (verdict.value, verdict.low, verdict.high) == (3, 1, 5)
     assert verdict.values == (1, 5, 3)
     assert interval_kind(verdict.values) == "range over seeds"
@@ -95,10 +99,10 @@ def test_json_has_no_numbers_that_json_has_not(values):
     def refuse(word):
         raise AssertionError(word)
 
-    content = json.loads(json.dumps(judged(values, at_least=1).to_json()), parse_constant=refuse)
+    content = json.loads(json.dumps(judged(values, above=1).to_json()), parse_constant=refuse)
     assert content["n"] == len(values)
     assert content["values"] == [value if math.isfinite(value) else str(value) for value in values]
-    assert content["threshold"] == "at least 1"
+    assert content["threshold"] == "above 1"
     assert set(content) >= {"name", "claim", "statistic", "value", "spread", "verdict", "paper_value"}
 
 
@@ -110,13 +114,13 @@ def test_rounds_to_six_digits_and_names_thresholds():
         "-inf",
         "nan",
     ]
-    assert judged([1], at_most=0.12).claim.threshold == "at most 0.12"
-    assert judged([1], at_least=0.5, at_most=2).claim.threshold == "from 0.5 to 2"
+    assert judged([1], below=0.12).claim.threshold == "below 0.12"
+    assert judged([1], above=0.5, below=2).claim.threshold == "between 0.5 and 2"
 
 
 def test_the_paper_is_measured_by_the_same_code():
-    assert judged([1], pd.DataFrame({"value": [0.25]}), at_least=1).paper == 0.25
-    assert judged([1], at_least=1).paper is None
+    assert judged([1], pd.DataFrame({"value": [0.25]}), above=1).paper == 0.25
+    assert judged([1], above=1).paper is None
 
 
 def test_steps_to_reach_takes_the_centred_mean():
@@ -184,7 +188,7 @@ def accuracies(standard, batch):
         (0.1, 0.6, INF, "holds"),
         (0.6, 0.1, 0, "does not hold"),
         (0.1, 0.1, NAN, "undecided"),
-        (0.6, 0.6, 1, "holds"),
+        (0.6, 0.6, 1, "does not hold"),
     ],
 )
 def test_who_never_gets_there_is_not_faster(standard, batch, value, verdict):

@@ -27,30 +27,36 @@ class Claim:
         What is computed from one seed's rows, in words, with its unit.
     compute
         The same as code: from one seed's rows to a number; inf is allowed (never reached), NaN means not decidable.
-    at_least, at_most
-        The claim holds where ``at_least <= statistic <= at_most``.
+    above, below
+        The claim holds where the statistic is above the one and below the other; None sets no bound.
     """
 
     name: str
     paper_says: str
     statistic: str
     compute: Callable[[pd.DataFrame], float]
-    at_least: float = -math.inf
-    at_most: float = math.inf
+    above: float | None = None
+    below: float | None = None
 
     @property
     def threshold(self) -> str:
         """What the statistic must be, in words."""
-        if math.isinf(self.at_most):
-            return f"at least {self.at_least:g}"
-        if math.isinf(self.at_least):
-            return f"at most {self.at_most:g}"
-        return f"from {self.at_least:g} to {self.at_most:g}"
+        if self.below is None:
+            return f"above {self.above:g}"
+        return f"below {self.below:g}" if self.above is None else f"between {self.above:g} and {self.below:g}"
+
+    def verdict(self, low: float, high: float) -> str:
+        """Judge an interval over seeds, whose ends may be infinite; NaN is undecided."""
+        if (self.above is not None and high <= self.above) or (self.below is not None and low >= self.below):
+            return "does not hold"
+        if (self.above is None or low > self.above) and (self.below is None or high < self.below):
+            return "holds"
+        return "undecided"
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of a claim: the statistic of each seed, its median and interval, and the judgement."""
+    """What became of a claim: the statistic of each seed, its centre and interval, and the judgement."""
 
     claim: Claim
     values: tuple[float, ...]
@@ -84,16 +90,13 @@ def judge(claim: Claim, table: pd.DataFrame, original: pd.DataFrame | None = Non
     """
     values = [claim.compute(rows) for _, rows in table.groupby("seed")]
     low, high = interval(values)
-    if any(math.isnan(value) for value in values):
-        verdict = "undecided"
-    elif claim.at_least <= low and high <= claim.at_most:
-        verdict = "holds"
-    elif high < claim.at_least or low > claim.at_most:
-        verdict = "does not hold"
-    else:
-        verdict = "undecided"
     paper = None if original is None else claim.compute(original)
-    return Verdict(claim, tuple(values), float(np.median(values)), low, high, verdict, paper)
+    return Verdict(claim, tuple(values), center(values), low, high, claim.verdict(low, high), paper)
+
+
+def center(values: Sequence[float]) -> float:
+    """Return the mean over seeds where `interval` is one of the mean, else the median."""
+    return float(np.mean(values) if _can_resample(values) else np.median(values))
 
 
 def interval(values: Sequence[float]) -> tuple[float, float]:

@@ -59,14 +59,14 @@ def build_component(path: str, node: Mapping[str, Any], **more: Any) -> Any:
     """Instantiate a config node, naming the node if what it asks for cannot be built."""
     try:
         return instantiate(dict(node), **more, _convert_="all")
-    except UserError:
-        raise
     except Exception as error:
         cause = error.__cause__ or error
         if isinstance(cause, UserError):
-            raise cause from error
-        values = ", ".join(f"{key}={value}" for key, value in node.items() if key != "_convert_")
-        raise UserError(f"{path}: cannot be built from {values}: {str(cause).splitlines()[0]}") from error
+            raise UserError(f"{path}: {cause}") from error
+        given = {key: "null" if value is None else value for key, value in node.items() if not key.startswith("_")}
+        values = ", ".join(f"{key}={value}" for key, value in given.items())
+        reason = next(iter(str(cause).splitlines()), type(cause).__name__)
+        raise UserError(f"{path}: {node['_target_']} cannot be built from {values}: {reason}") from error
 
 
 def build_model(config: RunConfig) -> LayeredModel:
@@ -78,16 +78,34 @@ def build_model(config: RunConfig) -> LayeredModel:
     return model
 
 
+def build_optimizer(config: RunConfig, model: LayeredModel) -> torch.optim.Optimizer:
+    """Build the optimiser of a network's parameters."""
+    parameters = [*model.parameters()]
+    optimizer: torch.optim.Optimizer = build_component(
+        "optimizer", config.optimizer, params=parameters, _partial_=False
+    )
+    return optimizer
+
+
+def _build_probe(name: str, node: Mapping[str, Any], model: LayeredModel) -> Probe:
+    probe: Probe = build_component(f"probe.{name}", node)
+    try:
+        probe.check(model)
+    except UserError as error:
+        raise UserError(f"probe.{name}: {error}") from error
+    return probe
+
+
 def dry_build(config: RunConfig) -> None:
     """Build everything but the data, to find mistakes before any training; holds no memory for the weights."""
     device_of(config)
     with torch.device("meta"):
         model = build_component("model", config.model, norm=build_component("norm", config.norm))
-    build_component("optimizer", config.optimizer)(model.parameters())
+    build_optimizer(config, model)
     build_component("loss", config.loss)
     build_component("tracker", config.tracker)
     for name, node in config.probe.items():
-        build_component(f"probe.{name}", node).check(model)
+        _build_probe(name, node, model)
 
 
 def build(config: RunConfig, device: torch.device) -> Components:
@@ -98,9 +116,7 @@ def build(config: RunConfig, device: torch.device) -> Components:
     torch.backends.cudnn.allow_tf32 = config.tf32
     torch.backends.cuda.matmul.allow_tf32 = config.tf32
     model = build_model(config).to(device)
-    probes: list[Probe] = [build_component(f"probe.{name}", node) for name, node in config.probe.items()]
-    for probe in probes:
-        probe.check(model)
+    probes = [_build_probe(name, node, model) for name, node in config.probe.items()]
     plan = Plan(
         dataset=build_component("data", config.data).to(device),
         loss_function=build_component("loss", config.loss),
@@ -111,7 +127,7 @@ def build(config: RunConfig, device: torch.device) -> Components:
         log_every=config.log_every,
         eval_every=config.eval_every,
     )
-    optimizer = build_component("optimizer", config.optimizer)(model.parameters())
+    optimizer = build_optimizer(config, model)
     return Components(plan, State(model, optimizer), build_component("tracker", config.tracker))
 
 

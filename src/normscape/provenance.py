@@ -53,7 +53,7 @@ def _processor() -> str:
     return names[0] if names else platform.machine()
 
 
-def provenance(device: torch.device) -> dict[str, Any]:
+def provenance(device: torch.device | None = None) -> dict[str, Any]:
     """Return commit, command, versions, hardware and time, ready for JSON."""
     return {
         "commit": commit(),
@@ -62,7 +62,7 @@ def provenance(device: torch.device) -> dict[str, Any]:
         "hardware": {
             "processor": _processor(),
             "cores": os.cpu_count(),
-            "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+            "device": torch.cuda.get_device_name(device) if device and device.type == "cuda" else "cpu",
             "threads": torch.get_num_threads(),
         },
         "written": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -12,6 +12,7 @@ the same setup under another name, tracker or device is the same run, and a chan
 
 import hashlib
 import json
+import math
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -45,7 +46,7 @@ def settings(config: RunConfig) -> dict[str, Any]:
 
 def identity(config: RunConfig) -> str:
     """Return the run's identity, 12 hexadecimal digits."""
-    text = json.dumps({"numerics": NUMERICS, **_canonical(settings(config))}, sort_keys=True)
+    text = json.dumps(_worded({"numerics": NUMERICS, **_canonical(settings(config))}), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
@@ -160,9 +161,17 @@ def replacing(path: Path) -> Iterator[Any]:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON in one stroke."""
+    """Write JSON in one stroke; what JSON has no number for, infinity and NaN, as a word."""
     with replacing(path) as file:
-        file.write((json.dumps(content, indent=2) + "\n").encode())
+        file.write((json.dumps(_worded(content), indent=2, allow_nan=False) + "\n").encode())
+
+
+def _worded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _worded(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_worded(item) for item in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def read_json(path: Path) -> Any:

@@ -12,12 +12,30 @@ from normscape.config import RunConfig
 from normscape.errors import UserError
 from normscape.runs import RunDirectory
 
-COLUMNS = ["run", "series", "lr", "seed", "step", "quantity", "layer", "step_size", "level", "value"]
-"""``level`` is the level of a quantile; columns that a row has no use for are empty."""
+COLUMNS = ["run", "series", "lr", "seed", "step", "quantity", "layer", "step_size", "level", "edge", "value"]
+"""``level`` is of a quantile, ``edge`` min or max of a band over step sizes; what a row has no use for is empty."""
 
-TYPES = {"layer": "Int64", "step_size": "float64", "level": "float64", "lr": "float64", "value": "float64"}
+TYPES = {
+    "layer": "Int64",
+    "step_size": "float64",
+    "level": "float64",
+    "lr": "float64",
+    "edge": "string",
+    "value": "float64",
+}
 
-ORIGINAL_NAMES = {"train_acc": ("train_accuracy", 0.01), "test_acc": ("test_accuracy", 0.01)}
+ORIGINAL_NAMES = {
+    "train_acc": ("train_accuracy", 0.01),
+    "test_acc": ("test_accuracy", 0.01),
+    "ics_cos": ("ics_cosine", 1.0),
+    "loss": ("loss_landscape", 1.0),
+    "grad_diff": ("gradient_difference", 1.0),
+    "beta": ("effective_beta", 1.0),
+    "mean_diff": ("mean_change", 1.0),
+    "var_diff": ("variance_change", 1.0),
+    "mean_cum": ("mean_drift", 1.0),
+    "var_cum": ("variance_drift", 1.0),
+}
 """Quantities of the digitised curves: our name, and the factor to our unit (a share from 0 to 1, not per cent)."""
 
 
@@ -51,6 +69,28 @@ class FinishedRun:
             label = f"{self.config.name} seed {self.config.seed}"
             raise UserError(f"{label}: has no activations of layer {layer}; probe.activations.layers must name it")
         return arrays[name].astype(np.float64), arrays[f"{name}/steps"]
+
+    def band(self, *quantities: str) -> pd.DataFrame:
+        """Return the least and the greatest value over the step sizes, at each step, of some quantities."""
+        rows = self.rows(*quantities).groupby(["quantity", "step"], as_index=False)["value"]
+        edges = [getattr(rows, edge)().assign(edge=edge) for edge in ("min", "max")]
+        return self.labelled(pd.concat(edges, ignore_index=True))
+
+    def moment_changes(self, layer: int) -> pd.DataFrame:
+        """Return how the mean and variance of a layer's unit move from snapshot to snapshot and since the first.
+
+        ``mean_change`` and ``variance_change`` are absolute differences to the snapshot before, ``mean_drift`` and
+        ``variance_drift`` signed differences to step 0. Source: paper, fig. 8.
+        """
+        moments = self.rows("activation_mean", "activation_variance")
+        wide = moments[moments["layer"] == layer].pivot_table(index="step", columns="quantity", values="value")
+        parts = []
+        for moment in ("mean", "variance"):
+            values = wide[f"activation_{moment}"].sort_index()
+            for name, moved in (("change", values.diff().abs()), ("drift", values - values.iloc[0])):
+                frame = moved.iloc[1:].rename("value").reset_index()
+                parts.append(frame.assign(quantity=f"{moment}_{name}", layer=layer))
+        return self.labelled(pd.concat(parts, ignore_index=True))
 
     def quantiles(self, layer: int, levels: int, snapshots: int) -> pd.DataFrame:
         """Return rows ``activation_quantile`` of evenly chosen snapshots of a layer, at evenly chosen levels."""
@@ -104,7 +144,13 @@ def read_original(folder: Path, figure: int) -> pd.DataFrame | None:
     if not files:
         return None
     raw = pd.concat([pd.read_csv(file) for file in files], ignore_index=True)
+    at_step = raw["edge"].str.removeprefix("t=").where(raw["edge"].str.startswith("t="))  # fig. 11: x is a step size
+    raw = raw.assign(
+        step=at_step.astype("float64").fillna(raw["x"]),
+        step_size=raw["x"].where(at_step.notna()),
+        edge=raw["edge"].where(raw["edge"].isin(["min", "max"])),
+    )
     names = raw["quantity"].map(lambda name: ORIGINAL_NAMES.get(name, (name, 1.0))[0])
     factors = raw["quantity"].map(lambda name: ORIGINAL_NAMES.get(name, (name, 1.0))[1])
-    table = raw.assign(run="paper", seed=0, step=raw["x"], quantity=names, value=raw["y"] * factors)
-    return table.reindex(columns=[*COLUMNS, "edge"]).astype(TYPES)
+    table = raw.assign(run="paper", seed=0, quantity=names, value=raw["y"] * factors)
+    return table.reindex(columns=COLUMNS).astype(TYPES)

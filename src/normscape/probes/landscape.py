@@ -109,7 +109,8 @@ class Landscape(Probe):
 
 def norm(tensors: Mapping[str, Tensor]) -> Tensor:
     """Return the Euclidean norm of all entries of all tensors together."""
-    return torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(t) for t in tensors.values()]))
+    euclidean: Tensor = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(t) for t in tensors.values()]))
+    return euclidean
 
 
 def tensor_sum(tensors: Mapping[str, Tensor]) -> Tensor:

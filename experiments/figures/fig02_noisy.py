@@ -1,0 +1,99 @@
+"""Fig. 2: noisy BatchNorm trains nearly as well as BatchNorm although its distributions are the least stable."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.figure import Figure
+
+from figures.panels import (
+    VGG_RATE,
+    accuracies,
+    compared,
+    final,
+    first_seed,
+    gather,
+    mean_change,
+    note_paper,
+    ridges,
+    speed_up,
+)
+from normscape.claims import Claim
+from normscape.plots import LABELS, STYLE
+from normscape.tables import FinishedRun
+
+LAYERS = (2, 9, 13)
+SERIES = ("standard", "batch", "noisy_batch")
+
+
+def table(runs: Sequence[FinishedRun]) -> pd.DataFrame:
+    """Return the rows that the figure and its claims are made from."""
+    parts = [run.rows("train_accuracy") for run in runs]
+    parts += [run.distribution_changes(layer) for run in runs for layer in LAYERS]
+    drawn = [run for run in runs if run.config.seed == first_seed(runs)]
+    return gather([*parts, *(run.quantiles(layer, levels=50, snapshots=16) for run in drawn for layer in LAYERS)])
+
+
+def _loss_of_accuracy(rows: pd.DataFrame) -> float:
+    batch, noisy = (
+        final(rows, points=5, series=series, lr=VGG_RATE, quantity="train_accuracy")
+        for series in ("batch", "noisy_batch")
+    )
+    return 100 * (batch - noisy)
+
+
+def _change_ratio(layer: int, rows: pd.DataFrame) -> float:
+    return compared(lambda series: mean_change(rows, layer, series, VGG_RATE), "noisy_batch", "standard")
+
+
+CLAIMS = [
+    Claim(
+        name="noisy_nearly_matches_batch",
+        paper_says="Noisy BatchNorm performs almost as well as BatchNorm",
+        statistic="training accuracy at the end (mean of 5 logged mini-batches), BatchNorm - noisy, percentage points",
+        compute=_loss_of_accuracy,
+        below=5.0,
+    ),
+    *(
+        Claim(
+            name=f"noisy_beats_standard_to_{level}",
+            paper_says=f"Noisy BatchNorm reaches {level} % training accuracy in fewer steps than standard",
+            statistic=f"steps to {level} % training accuracy (mean of 5 logged mini-batches), standard / noisy",
+            compute=partial(speed_up, "standard", "noisy_batch", level / 100),
+            above=1.0,
+        )
+        for level in (50, 80, 90)
+    ),
+    *(
+        Claim(
+            name=f"noisy_less_stable_layer_{layer}",
+            paper_says=f"Distributions of layer {layer} are less stable with noisy BatchNorm than in standard",
+            statistic="mean Wasserstein-1 distance of one unit's distribution between successive snapshots, "
+            "in units of its own standard deviation, noisy / standard",
+            compute=partial(_change_ratio, layer),
+            above=1.0,
+        )
+        for layer in LAYERS
+    ),
+]
+
+
+def draw(rows: pd.DataFrame, original: pd.DataFrame | None) -> Figure:
+    """Draw the figure from its table; ``original`` adds the paper's own curves, faintly."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(13, 3.9), layout="constrained")
+        grid = figure.add_gridspec(1, 10, width_ratios=[3.6, *[1] * 9])
+        axes = figure.add_subplot(grid[0])
+        accuracies(axes, rows, original, SERIES)
+        note_paper(axes, original)
+        axes.legend(loc="lower right", fontsize="small")
+        places = [(layer, series) for layer in LAYERS for series in SERIES]
+        for place, (layer, series) in enumerate(places, start=1):
+            axes = figure.add_subplot(grid[place])
+            ridges(axes, rows, layer, series)
+            short = LABELS[series].replace("Standard + ", "").replace('"Noisy" ', "noisy\n")
+            axes.set_title(f"layer {layer}\n{short}", fontsize="small")
+            axes.set_ylabel("step" if place == 1 else "")
+            axes.tick_params(labelleft=place == 1)
+        return figure

@@ -1,0 +1,128 @@
+"""Fig. 3: BatchNorm trains better, yet its internal covariate shift is similar or larger (a: VGG, b: DLN)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from figures.panels import accuracies, compared, curves, gather, note_paper, training_rows, typical
+from normscape.claims import Claim
+from normscape.plots import STYLE
+from normscape.tables import FinishedRun, select
+
+SERIES = ("standard", "batch")
+
+
+@dataclass(frozen=True)
+class Net:
+    """Where the figure looks at one kind of network."""
+
+    name: str
+    rates: tuple[float, ...]
+    layers: tuple[int, ...]
+
+    @property
+    def places(self) -> list[tuple[float, int]]:
+        """Every learning rate with every layer."""
+        return [(rate, layer) for rate in self.rates for layer in self.layers]
+
+
+VGG = Net("VGG", (0.1, 0.01), (5, 10))
+DLN = Net("DLN", (1e-6, 1e-7), (9, 17))
+
+
+def table(runs: Sequence[FinishedRun]) -> pd.DataFrame:
+    """Return the rows that the figure and its claims are made from."""
+    return gather([*map(training_rows, runs), *(run.rows("ics_l2", "ics_cosine") for run in runs)])
+
+
+def _shift_ratio(layer: int, rate: float, rows: pd.DataFrame) -> float:
+    return compared(lambda s: typical(rows, series=s, lr=rate, layer=layer, quantity="ics_l2"), "batch", "standard")
+
+
+def _cosine_gain(layer: int, rate: float, rows: pd.DataFrame) -> float:
+    standard, batch = (typical(rows, series=s, lr=rate, layer=layer, quantity="ics_cosine") for s in SERIES)
+    return batch - standard
+
+
+CLAIMS = [
+    *(
+        Claim(
+            name=f"shift_no_smaller_{net.name.lower()}_layer_{layer}_lr_{rate:g}",
+            paper_says=f"{net.name} layer {layer}, lr {rate:g}: BatchNorm's covariate shift is similar or larger",
+            statistic="median over steps of ||G - G'||, BatchNorm / standard",
+            compute=partial(_shift_ratio, layer, rate),
+            above=0.5,
+        )
+        for net in (VGG, DLN)
+        for rate, layer in net.places
+    ),
+    *(
+        Claim(
+            name=f"angle_no_smaller_{net.name.lower()}_layer_{layer}_lr_{rate:g}",
+            paper_says=f"{net.name} layer {layer}, lr {rate:g}: BatchNorm's G and G' are no better aligned",
+            statistic="median over steps of cos(G, G'), BatchNorm - standard",
+            compute=partial(_cosine_gain, layer, rate),
+            below=0.1,
+        )
+        for net in (VGG, DLN)
+        for rate, layer in net.places
+    ),
+    *(
+        Claim(
+            name=f"standard_dln_has_no_shift_layer_{layer}_lr_{rate:g}",
+            paper_says=f"The standard DLN has almost no covariate shift (layer {layer}, lr {rate:g})",
+            statistic="median over steps of standard's cos(G, G')",
+            compute=partial(typical, series="standard", lr=rate, layer=layer, quantity="ics_cosine"),
+            above=0.9,
+        )
+        for rate, layer in DLN.places
+    ),
+    *(
+        Claim(
+            name=f"batch_dln_uncorrelated_layer_{layer}_lr_{rate:g}",
+            paper_says=f"The DLN's G and G' with BatchNorm are nearly uncorrelated (layer {layer}, lr {rate:g})",
+            statistic="median over steps of BatchNorm's cos(G, G')",
+            compute=partial(typical, series="batch", lr=rate, layer=layer, quantity="ics_cosine"),
+            above=-0.3,
+            below=0.3,
+        )
+        for rate, layer in DLN.places
+    ),
+]
+
+
+def draw(rows: pd.DataFrame, original: pd.DataFrame | None) -> Figure:
+    """Draw the figure from its table; ``original`` adds the paper's own curves, faintly."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(13, 11), layout="constrained")
+        grid = figure.add_gridspec(4, 5, width_ratios=[1.5, 1, 1, 1, 1])
+        lines = [(net, rate) for net in (VGG, DLN) for rate in net.rates]
+        for line, (net, rate) in enumerate(lines):
+            mine = rows[rows["run"].str.startswith(net.name.lower())]
+            _training(figure.add_subplot(grid[line, 0]), mine, original, net, rate)
+            panels = [(layer, quantity) for layer in net.layers for quantity in TITLES]
+            for place, (layer, quantity) in enumerate(panels, start=1):
+                axes = figure.add_subplot(grid[line, place])
+                curves(axes, mine, original, SERIES, (rate,), quantity=quantity, layer=layer)
+                axes.set_title(f"layer {layer}: {TITLES[quantity]}")
+                axes.set(**({"yscale": "log"} if quantity == "ics_l2" else {"ylim": (-1.05, 1.05)}))
+        return figure
+
+
+TITLES = {"ics_l2": r"$\|G-G'\|_2$", "ics_cosine": r"$\cos(G, G')$"}
+
+
+def _training(axes: Axes, rows: pd.DataFrame, original: pd.DataFrame | None, net: Net, rate: float) -> None:
+    if net is VGG:
+        accuracies(axes, rows, original, SERIES, (rate,))
+    else:
+        curves(axes, rows, original, SERIES, (rate,), quantity="train_loss")
+        axes.set(yscale="log", title="Training loss")
+    axes.set_ylabel(f"{net.name}, lr {rate:g}", fontweight="bold")
+    axes.legend(fontsize="small")
+    note_paper(axes, None if original is None else select(original, lr=rate))

@@ -1,0 +1,91 @@
+"""Fig. 5: normalising by any Lp norm trains like BatchNorm or better; a: VGG, b: deep linear net."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.figure import Figure
+
+from figures.panels import (
+    DLN_RATE,
+    FAMILY,
+    accuracies,
+    compared,
+    curves,
+    final,
+    gather,
+    note_paper,
+    speed_up,
+    training_rows,
+)
+from normscape.claims import Claim
+from normscape.plots import STYLE
+from normscape.tables import FinishedRun, select
+
+LP = ("l1", "l2", "linf")
+
+
+def table(runs: Sequence[FinishedRun]) -> pd.DataFrame:
+    """Return the rows that the figure and its claims are made from."""
+    return gather(map(training_rows, runs))
+
+
+def _final_loss_ratio(above: str, below: str, rows: pd.DataFrame) -> float:
+    return compared(lambda s: final(rows, points=5, series=s, lr=DLN_RATE, quantity="train_loss"), above, below)
+
+
+CLAIMS = [
+    *(
+        Claim(
+            name=f"vgg_{norm}_trains_like_batch",
+            paper_says=f"The VGG trains with the {norm} norm as with BatchNorm or better",
+            statistic=f"steps to 80 % training accuracy (mean of 5 logged mini-batches), {norm} / batch",
+            compute=partial(speed_up, norm, "batch", 0.8),
+            below=1.25,
+        )
+        for norm in LP
+    ),
+    *(
+        Claim(
+            name=f"vgg_{norm}_beats_standard",
+            paper_says=f"The VGG trains faster with the {norm} norm than without normalisation",
+            statistic=f"steps to 80 % training accuracy (mean of 5 logged mini-batches), standard / {norm}",
+            compute=partial(speed_up, "standard", norm, 0.8),
+            above=1.0,
+        )
+        for norm in LP
+    ),
+    *(
+        Claim(
+            name=f"dln_{norm}_trains_like_batch",
+            paper_says=f"The DLN trains with the {norm} norm as with BatchNorm or better",
+            statistic=f"training loss at the end (mean of 5 logged steps), {norm} / batch",
+            compute=partial(_final_loss_ratio, norm, "batch"),
+            below=1.25,
+        )
+        for norm in LP
+    ),
+    Claim(
+        name="dln_l1_beats_batch",
+        paper_says="The l1 norm beats BatchNorm on the DLN",
+        statistic="training loss at the end (mean of 5 logged steps), l1 / batch",
+        compute=partial(_final_loss_ratio, "l1", "batch"),
+        below=1.0,
+    ),
+]
+
+
+def draw(rows: pd.DataFrame, original: pd.DataFrame | None) -> Figure:
+    """Draw the figure from its table; ``original`` adds the paper's own curves, faintly."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(9, 3.6), layout="constrained")
+        vgg, dln = figure.add_subplot(1, 2, 1), figure.add_subplot(1, 2, 2)
+        accuracies(vgg, select(rows, quantity="train_accuracy"), original, FAMILY)
+        curves(dln, select(rows, quantity="train_loss"), original, FAMILY, (DLN_RATE,), quantity="train_loss")
+        vgg.set_title("VGG: training accuracy (mini-batch)")
+        dln.set(yscale="log", title="Deep linear net: training loss", ylabel="summed squared error")
+        vgg.legend(fontsize="small", loc="lower right")
+        for axes, quantity in ((vgg, "train_accuracy"), (dln, "train_loss")):
+            note_paper(axes, None if original is None else select(original, quantity=quantity))
+        return figure

@@ -1,0 +1,80 @@
+"""Fig. 8: with noisy BatchNorm the moments of activations change far more than in the standard network."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from figures.panels import VGG_RATE, compared, curves, gather, note_paper, typical
+from normscape.claims import Claim
+from normscape.plots import STYLE
+from normscape.tables import FinishedRun, curve
+
+LAYERS = (2, 9, 13)
+SERIES = ("standard", "batch", "noisy_batch")
+TITLES = {
+    "mean_change": "change of mean",
+    "variance_change": "change of variance",
+    "mean_drift": "mean since step 0",
+    "variance_drift": "variance since step 0",
+}
+
+
+def table(runs: Sequence[FinishedRun]) -> pd.DataFrame:
+    """Return the rows that the figure and its claims are made from."""
+    return gather(run.moment_changes(layer) for run in runs for layer in LAYERS)
+
+
+def _change_ratio(moment: str, layer: int, rows: pd.DataFrame) -> float:
+    return compared(
+        lambda s: typical(rows, series=s, lr=VGG_RATE, layer=layer, quantity=f"{moment}_change"),
+        "noisy_batch",
+        "standard",
+    )
+
+
+def _spacing(rows: pd.DataFrame) -> float:
+    steps = curve(rows, series="noisy_batch", lr=VGG_RATE, layer=LAYERS[0], quantity="mean_change").index
+    return float(np.median(np.diff(steps))) if len(steps) > 1 else float("nan")
+
+
+CLAIMS = [
+    *(
+        Claim(
+            name=f"noisy_moves_{moment}_layer_{layer}",
+            paper_says=f"Noisy BatchNorm changes the {moment} of layer {layer} far more than the standard network",
+            statistic=f"median over snapshots of the change of the unit's {moment}, noisy / standard",
+            compute=partial(_change_ratio, moment, layer),
+            above=3.0,
+        )
+        for moment in ("mean", "variance")
+        for layer in LAYERS
+    ),
+    Claim(
+        name="spacing_of_snapshots",
+        paper_says="Changes are between successive steps (caption)",
+        statistic="median number of steps between the snapshots that are compared",
+        compute=_spacing,
+        below=1.5,
+    ),
+]
+
+
+def draw(rows: pd.DataFrame, original: pd.DataFrame | None) -> Figure:
+    """Draw the figure from its table; ``original`` adds the paper's own curves, faintly."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(12, 7.5), layout="constrained")
+        for line, layer in enumerate(LAYERS):
+            for place, (quantity, title) in enumerate(TITLES.items(), start=1):
+                axes = figure.add_subplot(len(LAYERS), len(TITLES), line * len(TITLES) + place)
+                curves(axes, rows, original, SERIES, (VGG_RATE,), quantity=quantity, layer=layer)
+                axes.set_title(f"layer {layer}: {title}")
+                if quantity.endswith("change"):
+                    axes.set_yscale("log")
+                if (line, place) == (0, 1):
+                    axes.legend(fontsize="x-small")
+                    note_paper(axes, original)
+        return figure

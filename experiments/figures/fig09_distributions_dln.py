@@ -1,0 +1,36 @@
+"""Fig. 9: distributions of the deep linear net's activations with BatchNorm."""
+
+from collections.abc import Sequence
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.figure import Figure
+
+from figures.panels import DLN_RATE, first_seed, gather, ridges
+from normscape.claims import Claim
+from normscape.plots import STYLE
+from normscape.tables import FinishedRun
+
+LAYERS = (1, 11, 24)
+
+CLAIMS: list[Claim] = []
+"""The paper shows these distributions without a claim of their own."""
+
+
+def table(runs: Sequence[FinishedRun]) -> pd.DataFrame:
+    """Return the rows that the figure is made from."""
+    drawn = [run for run in runs if run.config.seed == first_seed(runs)]
+    return gather(run.quantiles(layer, levels=50, snapshots=16) for run in drawn for layer in LAYERS)
+
+
+def draw(rows: pd.DataFrame, original: pd.DataFrame | None) -> Figure:
+    """Draw the figure from its table; the paper's own distributions are pictures, not curves."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(7, 3.8), layout="constrained")
+        for place, layer in enumerate(LAYERS, start=1):
+            axes = figure.add_subplot(1, len(LAYERS), place)
+            ridges(axes, rows, layer, "batch", DLN_RATE)
+            axes.set_title(f"layer {layer}")
+            axes.set_ylabel("step" if place == 1 else "")
+            axes.tick_params(labelleft=place == 1)
+        return figure

@@ -1,0 +1,48 @@
+"""Fig. 10: with BatchNorm the deep linear net's loss, gradients and smoothness vary less along the gradient."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.figure import Figure
+
+from figures.landscapes import QUANTITIES, landscape_panels, landscape_rows, smoother
+from figures.panels import DLN_RATE, typical
+from normscape.claims import Claim
+from normscape.plots import STYLE
+from normscape.tables import FinishedRun
+
+SERIES = ("standard", "batch")
+
+
+def _beta_in_plateaus(series: str, rows: pd.DataFrame) -> float:
+    return typical(rows, series=series, lr=DLN_RATE, quantity="effective_beta") * DLN_RATE / 2
+
+
+CLAIMS = [
+    *smoother("dln", "batch", DLN_RATE, "BatchNorm"),
+    Claim(
+        name="dln_beta_at_the_edge_of_stability",
+        paper_says="Finding on the plotted curves: the DLN with BatchNorm trains where beta is 2 / lr",
+        statistic="median over steps of BatchNorm's effective beta, in units of 2 / lr",
+        compute=partial(_beta_in_plateaus, "batch"),
+        above=0.5,
+        below=2.0,
+    ),
+]
+
+
+def table(runs: Sequence[FinishedRun]) -> pd.DataFrame:
+    """Return the rows that the figure and its claims are made from."""
+    return landscape_rows(runs)
+
+
+def draw(rows: pd.DataFrame, original: pd.DataFrame | None) -> Figure:
+    """Draw the figure from its table; ``original`` adds the paper's own curves, faintly."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(11, 3.4), layout="constrained")
+        panels = [figure.add_subplot(1, 3, place) for place in (1, 2, 3)]
+        landscape_panels(panels, rows, original, SERIES, DLN_RATE, log=tuple(QUANTITIES))
+        panels[0].legend(fontsize="small")
+        return figure

@@ -1,0 +1,88 @@
+"""Fig. 11: how fast the gradient changes with the distance walked along it; one line per time of training."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from figures.panels import DLN_RATE, VGG_RATE, compared, first_seed, gather
+from normscape.claims import Claim
+from normscape.plots import LABELS, STYLE
+from normscape.tables import FinishedRun, select
+
+SERIES = ("standard", "batch")
+NETS = {"VGG": VGG_RATE, "DLN": DLN_RATE}
+LINES = 30
+
+
+def table(runs: Sequence[FinishedRun]) -> pd.DataFrame:
+    """Return the rows that the figure and its claims are made from."""
+    return gather(_thinned(run.rows("gradient_difference"), run.config.seed == first_seed(runs)) for run in runs)
+
+
+def _thinned(rows: pd.DataFrame, drawn: bool) -> pd.DataFrame:
+    """Keep evenly chosen steps: those that are drawn, and fewer for the seeds that only the claims look at."""
+    steps = np.unique(rows["step"])
+    lines = LINES if drawn else LINES // 3
+    chosen = steps[np.unique(np.linspace(0, len(steps) - 1, min(lines, len(steps))).round().astype(int))]
+    return rows[rows["step"].isin(chosen)]
+
+
+def _farthest(series: str, rate: float, rows: pd.DataFrame) -> float:
+    mine = select(rows, series=series, lr=rate, quantity="gradient_difference")
+    far = mine[mine["step_size"] == mine["step_size"].max()]
+    return float(far["value"].median()) if len(far) else float("nan")
+
+
+def _ratio(rate: float, rows: pd.DataFrame) -> float:
+    return compared(lambda series: _farthest(series, rate, rows), "standard", "batch")
+
+
+CLAIMS = [
+    Claim(
+        name=f"{net.lower()}_gradient_changes_slowly",
+        paper_says=f"With BatchNorm the {net}'s gradient changes more slowly with distance",
+        statistic="median over steps of the gradient difference at the largest step size, standard / batch",
+        compute=partial(_ratio, rate),
+        above=1.0,
+    )
+    for net, rate in NETS.items()
+]
+
+
+def draw(rows: pd.DataFrame, original: pd.DataFrame | None) -> Figure:
+    """Draw the figure from its table; ``original`` adds a second line of panels with the paper's own curves."""
+    sources = [(rows, "")] if original is None else [(rows, ""), (original, "the paper: ")]
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(12, 3.4 * len(sources)), layout="constrained")
+        for line, (source, prefix) in enumerate(sources):
+            for block, (net, rate) in enumerate(NETS.items()):
+                mine = select(source, lr=rate, quantity="gradient_difference")
+                if line == 0 or "run" not in source:
+                    mine = mine[mine["seed"] == mine["seed"].min()]
+                first = None
+                for place, series in enumerate(SERIES):
+                    at = (len(sources), 4, 4 * line + 2 * block + place + 1)
+                    axes = figure.add_subplot(*at, sharey=first)
+                    first = first or axes
+                    _lines(axes, select(mine, series=series))
+                    axes.set_title(f"{prefix}{net}\n{LABELS[series].replace('Standard + ', '')}")
+                    axes.set_ylabel(r"$\|\nabla(W - s g) - g\|_2$" if place == 0 else "")
+        return figure
+
+
+def _lines(axes: Axes, rows: pd.DataFrame) -> None:
+    """Draw a line per step, blue early to red late, with its colour scale."""
+    last = max(float(rows["step"].max()), 1.0)
+    scale = ScalarMappable(Normalize(0, last), "coolwarm")
+    for step, line in rows.groupby("step"):
+        line = line.sort_values("step_size")
+        axes.plot(line["step_size"], line["value"], color=scale.to_rgba(float(step)), linewidth=0.7)  # type: ignore[arg-type]
+    axes.set(xscale="log", yscale="log", xlabel="step size $s$")
+    axes.figure.colorbar(scale, ax=axes, label="step", location="bottom", aspect=30, pad=0.02)

@@ -1,0 +1,95 @@
+"""Figs. 4, 10, 12 and 13 have the same panels: loss band, gradient-difference band, effective beta."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from figures.panels import compared, curves, gather, note_paper, ranges, typical, width
+from normscape.claims import Claim
+from normscape.tables import FinishedRun, curve
+
+QUANTITIES = {
+    "loss_landscape": "Loss landscape",
+    "gradient_difference": "Gradient predictiveness",
+    "effective_beta": r"Effective $\beta$-smoothness",
+}
+
+
+def landscape_rows(runs: Sequence[FinishedRun]) -> pd.DataFrame:
+    """Return bands and effective beta of some runs, with the sums of tensor norms beside the Euclidean norms."""
+    bands = [run.band("loss_landscape", "gradient_difference", "gradient_difference_tensor_sum") for run in runs]
+    return gather([*bands, *(run.rows("effective_beta", "effective_beta_tensor_sum") for run in runs)])
+
+
+def landscape_panels(
+    panels: Sequence[Axes],
+    rows: pd.DataFrame,
+    original: pd.DataFrame | None,
+    series: Sequence[str],
+    rate: float,
+    log: Sequence[str],
+) -> None:
+    """Draw the three panels; ``log`` names the quantities whose axis is logarithmic."""
+    for axes, (quantity, title) in zip(panels, QUANTITIES.items(), strict=True):
+        if quantity == "effective_beta":
+            curves(axes, rows, original, series, (rate,), quantity=quantity)
+        else:
+            ranges(axes, rows, original, series, rate, quantity)
+        label = {"loss_landscape": "loss", "gradient_difference": r"$\|\nabla(W - s g) - g\|_2$"}.get(
+            quantity, r"$\beta$"
+        )
+        axes.set(title=title, ylabel=label, yscale="log" if quantity in log else "linear")
+        note_paper(axes, original)
+
+
+def _width_ratio(quantity: str, above: str, below: str, rate: float, rows: pd.DataFrame) -> float:
+    return compared(lambda series: width(rows, quantity, series, rate), above, below)
+
+
+def _largest_beta(above: str, below: str, rate: float, rows: pd.DataFrame) -> float:
+    def largest(series: str) -> float:
+        values = curve(rows, series=series, lr=rate, quantity="effective_beta")
+        return float(values.max()) if len(values) else float("nan")
+
+    return compared(largest, above, below)
+
+
+def typical_beta_ratio(above: str, below: str, rate: float, rows: pd.DataFrame) -> float:
+    """Return the ratio of two series' medians over steps of effective beta."""
+    return compared(lambda s: typical(rows, series=s, lr=rate, quantity="effective_beta"), above, below)
+
+
+def smoother(net: str, series: str, rate: float, label: str) -> list[Claim]:
+    """Return the claims that a normalisation smooths the landscape: each statistic is standard / normalised."""
+    names = {"loss_landscape": "loss", "gradient_difference": "gradient difference"}
+    bands = [
+        Claim(
+            name=f"{net}_{series}_narrows_{quantity}",
+            paper_says=f"{label} narrows the {net.upper()}'s {name} along the gradient",
+            statistic=f"median over steps of the {name}'s width over step sizes, standard / {series}",
+            compute=partial(_width_ratio, quantity, "standard", series, rate),
+            above=1.0,
+        )
+        for quantity, name in names.items()
+    ]
+    beta = Claim(
+        name=f"{net}_{series}_lowers_beta",
+        paper_says=f"{label} improves the {net.upper()}'s effective beta-smoothness",
+        statistic=f"maximum over steps of effective beta, standard / {series}",
+        compute=partial(_largest_beta, "standard", series, rate),
+        above=1.0,
+    )
+    return [*bands, beta]
+
+
+def predictiveness_factor(rate: float, net: str) -> Claim:
+    """Return the text's claim about the size of the effect on gradient predictiveness."""
+    return Claim(
+        name=f"{net}_two_orders_of_magnitude",
+        paper_says=f"Gradient predictiveness differs by close to two orders of magnitude ({net.upper()})",
+        statistic="median over steps of the gradient difference's width over step sizes, standard / batch",
+        compute=partial(_width_ratio, "gradient_difference", "standard", "batch", rate),
+        above=50.0,
+    )

@@ -1,0 +1,162 @@
+"""Panels that several figures share, and the statistics that several figures' claims share."""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import PercentFormatter
+
+from normscape.claims import steps_to_reach
+from normscape.plots import COLORS, LABELS, band, ridge_plot
+from normscape.tables import FinishedRun, curve, select
+
+VGG_RATE = 0.1
+DLN_RATE = 1e-6
+NORMALISATIONS = ("batch", "l1", "l2", "linf")
+FAMILY = ("standard", *NORMALISATIONS)
+
+
+def gather(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Return the parts of a figure's table as one."""
+    return pd.concat([part for part in parts if len(part)], ignore_index=True)
+
+
+def training_rows(run: FinishedRun) -> pd.DataFrame:
+    """Return what a run's training is judged by: accuracy where there are classes, else the loss."""
+    return run.rows("train_loss" if run.config.name.startswith("dln") else "train_accuracy")
+
+
+def first_seed(runs: Sequence[FinishedRun]) -> int:
+    """Return the seed whose distributions are drawn."""
+    return min(run.config.seed for run in runs)
+
+
+def behind(axes: Axes, theirs: pd.Series, last: float, **line: Any) -> None:
+    """Draw one of the paper's own curves faintly, its steps stretched to ours."""
+    if len(theirs):
+        axes.plot(theirs.index / theirs.index.max() * last, theirs, alpha=0.3, linewidth=0.8, **line)
+
+
+def note_paper(axes: Axes, original: pd.DataFrame | None) -> None:
+    """Say what the faint curves are."""
+    if original is not None and len(original):
+        text = f"faint: the paper, {original['step'].max():,.0f} steps"
+        axes.annotate(text, (0.02, 0.02), xycoords="axes fraction", fontsize="x-small", color="0.4", zorder=99)
+
+
+def curves(
+    axes: Axes,
+    rows: pd.DataFrame,
+    original: pd.DataFrame | None,
+    series: Sequence[str],
+    rates: Sequence[float],
+    **which: object,
+) -> None:
+    """Draw one quantity over steps, a colour per series and a line style per learning rate."""
+    last = float(rows["step"].max())
+    for rate, style in zip(rates, ("-", "--"), strict=False):
+        for name in series:
+            label = LABELS[name] + (f", lr {rate:g}" if len(rates) > 1 else "")
+            ours = select(rows, series=name, lr=rate, **which)
+            if len(ours):
+                band(axes, ours, color=COLORS[name], linestyle=style, label=label)
+            if original is not None:
+                theirs = curve(original, series=name, lr=rate, **which)
+                behind(axes, theirs, last, color=COLORS[name], linestyle=style)
+    axes.set(xlabel="step", xlim=(0, last))
+
+
+def accuracies(
+    axes: Axes,
+    rows: pd.DataFrame,
+    original: pd.DataFrame | None,
+    series: Sequence[str],
+    rates: Sequence[float] = (VGG_RATE,),
+    quantity: str = "train_accuracy",
+) -> None:
+    """Draw accuracies in per cent."""
+    curves(axes, rows, original, series, rates, quantity=quantity)
+    axes.set(
+        ylim=(0, 1),
+        title={"train_accuracy": "Training accuracy (mini-batch)", "test_accuracy": "Test accuracy"}[quantity],
+    )
+    axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
+
+
+def ranges(
+    axes: Axes, rows: pd.DataFrame, original: pd.DataFrame | None, series: Sequence[str], rate: float, quantity: str
+) -> None:
+    """Draw, per series, the band from the least to the greatest value over the step sizes, each a mean over seeds."""
+    last = float(rows["step"].max())
+    for name in series:
+        edges = [
+            select(rows, series=name, lr=rate, quantity=quantity, edge=edge)
+            .pivot_table(index="step", columns="seed", values="value", dropna=False)
+            .mean(axis=1)
+            for edge in ("min", "max")
+        ]
+        axes.fill_between(
+            edges[0].index, edges[0], edges[1], color=COLORS[name], alpha=0.35, lw=0.6, label=LABELS[name]
+        )
+        if original is not None:
+            for edge in ("min", "max"):
+                theirs = curve(original, series=name, lr=rate, quantity=quantity, edge=edge)
+                behind(axes, theirs, last, color=COLORS[name])
+    axes.set(xlabel="step", xlim=(0, last))
+
+
+def ridges(axes: Axes, rows: pd.DataFrame, layer: int, series: str, rate: float = VGG_RATE) -> None:
+    """Draw how the distribution of a layer's unit moves over training."""
+    chosen = select(rows, quantity="activation_quantile", layer=layer, series=series, lr=rate)
+    wide = chosen.pivot_table(index="step", columns="level", values="value", dropna=False)
+    ridge_plot(axes, wide.index.to_numpy(), wide.to_numpy(), COLORS[series])
+    axes.set(xlabel="activation")
+
+
+def ratio(above: float, below: float) -> float:
+    """Return above / below; inf and 0 where one is infinite, NaN where both are or both are 0."""
+    if math.isinf(above) and math.isinf(below):
+        return math.nan
+    if below == 0:
+        return math.inf if above > 0 else math.nan
+    return above / below
+
+
+def speed_up(slow: str, fast: str, level: float, rows: pd.DataFrame, rate: float = VGG_RATE) -> float:
+    """Return the steps that ``slow`` needs to a training accuracy over those that ``fast`` needs."""
+    steps = [
+        steps_to_reach(curve(rows, series=series, lr=rate, quantity="train_accuracy"), level) for series in (slow, fast)
+    ]
+    return ratio(*steps)
+
+
+def final(rows: pd.DataFrame, points: int, **which: object) -> float:
+    """Return the mean of a curve's last points."""
+    values = curve(rows, **which)
+    return float(values.iloc[-points:].mean()) if len(values) else math.nan
+
+
+def typical(rows: pd.DataFrame, **which: object) -> float:
+    """Return the median over steps of a curve, NaN if there is none."""
+    values = curve(rows, **which).dropna()
+    return float(values.median()) if len(values) else math.nan
+
+
+def width(rows: pd.DataFrame, quantity: str, series: str, rate: float) -> float:
+    """Return the median over steps of a band's width, greatest minus least value over the step sizes."""
+    low, high = (curve(rows, series=series, lr=rate, quantity=quantity, edge=edge) for edge in ("min", "max"))
+    return float((high - low).dropna().median()) if len(low) else math.nan
+
+
+def compared(measure: Callable[[str], float], above: str, below: str) -> float:
+    """Return the ratio of what ``measure`` gives for two series."""
+    return ratio(measure(above), measure(below))
+
+
+def mean_change(rows: pd.DataFrame, layer: int, series: str, rate: float) -> float:
+    """Return the mean over snapshots of how far a layer's distribution moved (`FinishedRun.distribution_changes`)."""
+    values = curve(rows, series=series, lr=rate, quantity="activation_change", layer=layer)
+    return float(np.mean(values)) if len(values) else math.nan

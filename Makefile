@@ -11,19 +11,31 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help env data test lint smoke lock clean
+.PHONY: help env data test lint smoke lock clean reproduce-text reproduce-all redraw-all
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { sub(/%/, "N", $$1); printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo "  Variables: SCALE=laptop|paper|smoke (default: paper on a GPU, else laptop)  SEEDS=0,1,2  WORKERS=2"
+	@echo "  Variables: SCALE=laptop|paper|smoke (default: paper on a GPU, else laptop)  SEEDS=0,1,2  DLN_SEEDS=0-9  WORKERS=2"
 	@echo "  ARGS='--paper' draws the paper's own curves behind; ARGS='tracker=none' sets anything of configs/train.yaml"
 
-reproduce-fig%: $(READY) ## train what figure N of the paper needs, redraw it, judge its claims (N: 1)
-	@$(BIN)/python experiments/reproduce.py $* --scale $(SCALE) --seeds $(SEEDS) --workers $(WORKERS) $(ARGS)
+REPRODUCE = $(BIN)/python experiments/reproduce.py
+OPTIONS = --scale $(SCALE) --seeds $(SEEDS) $(if $(DLN_SEEDS),--dln-seeds $(DLN_SEEDS)) --workers $(WORKERS) $(ARGS)
+
+reproduce-fig%: $(READY) ## train what figure N of the paper needs, redraw it, judge its claims (N: 1 to 13)
+	@$(REPRODUCE) $* $(OPTIONS)
+
+reproduce-text: $(READY) ## the same for the claims that the paper makes in its text alone
+	@$(REPRODUCE) text $(OPTIONS)
+
+reproduce-all: $(READY) ## all of them, each run trained once
+	@$(REPRODUCE) all $(OPTIONS)
 
 redraw-fig%: $(READY) ## redraw figure N from the table in results/, without any run
-	@$(BIN)/python experiments/reproduce.py $* --scale $(SCALE) --from-results $(ARGS)
+	@$(REPRODUCE) $* --scale $(SCALE) --from-results $(ARGS)
+
+redraw-all: $(READY) ## redraw every figure from the tables in results/
+	@$(REPRODUCE) all --scale $(SCALE) --from-results $(ARGS)
 
 test: $(READY) ## run the tests
 	@$(BIN)/python -m pytest $(ARGS)
@@ -34,8 +46,8 @@ lint: $(READY) ## check style and types
 	@$(BIN)/mypy
 
 smoke: $(READY) ## run every figure at scale=smoke: seconds, synthetic data, no meaning
-	@for figure in $$(ls configs/figure | sed -n 's/^fig0*\([0-9]*\)\.yaml$$/\1/p'); do \
-	  $(MAKE) --no-print-directory reproduce-fig$$figure SCALE=smoke || exit 1; done
+	@$(MAKE) --no-print-directory reproduce-fig1 SCALE=smoke
+	@$(MAKE) --no-print-directory reproduce-all SCALE=smoke
 
 data: $(READY) ## fetch and check CIFAR-10 (the experiments do so by themselves)
 	@$(BIN)/python scripts/fetch_data.py

@@ -1,26 +1,25 @@
-"""Reproduce a figure of the paper: train the runs it declares, draw it, judge its claims.
+"""Reproduce figures of the paper: train the runs they declare, draw them, judge their claims.
 
 python experiments/reproduce.py 1                        one seed, at the scale that suits the machine
 python experiments/reproduce.py 1 --seeds 0,1,2 --paper  three seeds, with the paper's own curves behind
 python experiments/reproduce.py 1 --from-results         redraw from the table in results/, without any run
+python experiments/reproduce.py all --dln-seeds 0-9      every figure, each run trained once
 """
 
 import argparse
 import importlib
-import math
 import shutil
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import pandas as pd
 from omegaconf import OmegaConf
 from rich.console import Console
-from rich.table import Table
 
-from normscape.claims import Verdict, judge, plain
+from normscape.claims import judge
 from normscape.config import CONFIGS, RunConfig, compose_run, default_scale
 from normscape.entry import entry_point
 from normscape.errors import UserError
@@ -29,6 +28,7 @@ from normscape.plots import save_figure
 from normscape.pool import default_workers, execute_all
 from normscape.progress import duration
 from normscape.provenance import provenance
+from normscape.report import verdict_table, write_claims
 from normscape.runs import RunDirectory, read_json, write_json
 from normscape.tables import FinishedRun, read_original, read_table, write_table
 
@@ -47,36 +47,54 @@ console = Console(highlight=False, soft_wrap=True)
 
 @dataclass(frozen=True)
 class Figure:
-    """What a figure is: its number, ``configs/figure/figNN.yaml`` and its module in ``experiments/figures``."""
+    """What a figure is: its name, ``configs/figure/<stem>.yaml`` and its module in ``experiments/figures``.
 
-    number: int
+    Its name is its number in the paper, or ``text`` for the claims that the paper makes in its text alone;
+    ``original`` names the paper's own curves of its panels, in ``results/original``.
+    """
+
+    name: int | str
     title: str
     runs: tuple[str, ...]
+    original: tuple[str, ...]
     module: ModuleType
 
     @classmethod
-    def of(cls, number: int) -> "Figure":
-        """Find a figure by its number."""
-        modules = sorted(Path(__file__).parent.glob(f"figures/fig{number:02d}_*.py"))
-        if not modules:
-            known = sorted(int(path.stem[3:5]) for path in Path(__file__).parent.glob("figures/fig??_*.py"))
-            raise UserError(f"figure {number}: not here; known figures: {', '.join(map(str, known))}")
-        declared: Any = OmegaConf.load(CONFIGS / "figure" / f"fig{number:02d}.yaml")
-        module = importlib.import_module(f"figures.{modules[0].stem}")
-        return cls(number, declared["title"], tuple(declared["runs"]), module)
+    def of(cls, name: str) -> "Figure":
+        """Find a figure by its name."""
+        if name not in known_figures():
+            raise UserError(f"figure {name}: not here; known figures: {', '.join(known_figures())}")
+        stem = f"fig{int(name):02d}" if name.isdigit() else name
+        (module,) = Path(__file__).parent.glob(f"figures/{stem}_*.py")
+        declared: Any = OmegaConf.load(CONFIGS / "figure" / f"{stem}.yaml")
+        key = int(name) if name.isdigit() else name
+        original = tuple(declared.get("original", [stem]))
+        code = importlib.import_module(f"figures.{module.stem}")
+        return cls(key, declared["title"], tuple(declared["runs"]), original, code)
 
     @property
     def stem(self) -> str:
         """The name of its files."""
-        return f"fig{self.number:02d}"
+        return f"fig{self.name:02d}" if isinstance(self.name, int) else self.name
+
+    @property
+    def label(self) -> str:
+        """Its name in a sentence."""
+        return f"Figure {self.name}" if isinstance(self.name, int) else f"The paper's {self.name}"
+
+
+def known_figures() -> list[str]:
+    """Return the names of all figures, the paper's numbers first."""
+    return [path.stem.removeprefix("fig").lstrip("0") for path in sorted((CONFIGS / "figure").glob("*.yaml"))]
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog="reproduce.py", description="Reproduce a figure of the paper.")
-    parser.add_argument("figure", type=int, help="the figure's number in the paper")
+    parser = argparse.ArgumentParser(prog="reproduce.py", description="Reproduce figures of the paper.")
+    parser.add_argument("figure", help=f"its number in the paper: {', '.join(known_figures())}; or all")
     parser.add_argument("--scale", default="auto", help="paper, laptop, smoke; auto: paper on a GPU, else laptop")
-    parser.add_argument("--seeds", default="0", help="comma-separated, e.g. 0,1,2 (default: 0)")
+    parser.add_argument("--seeds", default="0", help="comma-separated, e.g. 0,1,2, or a range, e.g. 0-9 (default: 0)")
+    parser.add_argument("--dln-seeds", default=None, help="the same for the deep linear nets (default: as --seeds)")
     parser.add_argument("--workers", type=int, default=0, help="runs side by side (default: one per core, or GPU: 1)")
     parser.add_argument("--paper", action="store_true", help="draw the paper's own curves behind ours")
     parser.add_argument("--from-results", action="store_true", help="redraw from results/, without any run")
@@ -84,12 +102,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("overrides", nargs="*", help="settings for every run, e.g. tracker=none device=cpu")
     options = parser.parse_intermixed_args(arguments)
     options.scale = default_scale() if options.scale == "auto" else options.scale
-    try:
-        options.seeds = [int(seed) for seed in options.seeds.split(",")]
-    except ValueError as error:
-        raise UserError(f"--seeds {options.seeds}: expected numbers separated by commas, e.g. 0,1,2") from error
-    if len(set(options.seeds)) < len(options.seeds):
-        raise UserError(f"--seeds {','.join(map(str, options.seeds))}: expected each seed once")
+    options.dln_seeds = seeds("--dln-seeds", options.dln_seeds or options.seeds)
+    options.seeds = seeds("--seeds", options.seeds)
     if options.workers < 0:
         raise UserError(f"--workers {options.workers}: expected 1 or more, or 0 for one per core")
     for override in options.overrides:
@@ -99,16 +113,29 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     return options
 
 
-def declared_runs(figure: Figure, options: argparse.Namespace) -> list[RunConfig]:
-    """Compose and check the runs that a figure declares, for every seed."""
-    configs = []
-    for seed in options.seeds:
+def seeds(option: str, text: str) -> list[int]:
+    """Read ``0,1,2`` or ``0-9``."""
+    try:
+        first, dash, last = text.partition("-")
+        values = [*range(int(first), int(last) + 1)] if dash else [int(seed) for seed in text.split(",")]
+    except ValueError as error:
+        raise UserError(f"{option} {text}: expected numbers separated by commas, e.g. 0,1,2") from error
+    if len(set(values)) < len(values) or not values:
+        raise UserError(f"{option} {text}: expected each seed once")
+    return values
+
+
+def declared_runs(figures: Sequence[Figure], options: argparse.Namespace) -> dict[str, list[RunConfig]]:
+    """Compose and check the runs that figures declare, for every seed; a run of several figures is composed once."""
+    declared: dict[str, list[RunConfig]] = {}
+    for figure in figures:
         for run in figure.runs:
-            fixed = [f"run={run}", f"seed={seed}", f"scale={options.scale}", f"group={figure.stem}"]
-            configs.append(compose_run([*fixed, *options.overrides]))
-    for config in configs:
-        dry_build(config)
-    return configs
+            if run not in declared:
+                fixed = [f"run={run}", f"scale={options.scale}", f"group={figure.stem}", *options.overrides]
+                wanted = options.dln_seeds if run.startswith("dln") else options.seeds
+                declared[run] = [compose_run([*fixed, f"seed={seed}"]) for seed in wanted]
+                dry_build(declared[run][0])
+    return declared
 
 
 def train_missing(configs: list[RunConfig], workers: int) -> None:
@@ -141,32 +168,42 @@ def manifest(runs: list[FinishedRun], options: argparse.Namespace) -> dict[str, 
         entries.append(
             {"directory": run.directory.path.name, **(run.directory.summary or {}), **origin, "config": config}
         )
-    return {"scale": options.scale, "seeds": options.seeds, "drawn_by": provenance(), "runs": entries}
+    return {"scale": options.scale, "drawn_by": provenance(), "runs": entries}
 
 
-def publish(figure: Figure, table: pd.DataFrame, origin: dict[str, Any], folder: Path, *, paper: bool) -> list[Verdict]:
-    """Draw the figure and judge its claims from its table; write picture and manifest."""
-    original = read_original(ORIGINAL, figure.number)
+def tabulate(figure: Figure, declared: dict[str, list[RunConfig]], options: argparse.Namespace) -> dict[str, Any]:
+    """Write the figure's table from its runs, which are all over, and return its manifest."""
+    runs = [FinishedRun(config, RunDirectory.of(config)) for name in figure.runs for config in declared[name]]
+    folder = options.results / options.scale
+    folder.mkdir(parents=True, exist_ok=True)
+    write_table(figure.module.table(runs), folder / f"{figure.stem}.csv")
+    return manifest(runs, options)
+
+
+def kept_manifest(figure: Figure, options: argparse.Namespace) -> dict[str, Any]:
+    """Return the manifest of a figure whose table is in the results."""
+    folder = options.results / options.scale
+    for suffix in (".csv", ".json"):
+        file = folder / f"{figure.stem}{suffix}"
+        if not file.exists():
+            raise UserError(f"--from-results: {_shown(file)} is not there; reproduce the figure without it first")
+    kept: dict[str, Any] = read_json(folder / f"{figure.stem}.json")["manifest"]
+    return kept
+
+
+def publish(figure: Figure, origin: dict[str, Any], options: argparse.Namespace) -> None:
+    """Draw the figure and judge its claims from its table; write picture and manifest, and print what they say."""
+    folder = options.results / options.scale
+    table, original = read_table(folder / f"{figure.stem}.csv"), read_original(ORIGINAL, *figure.original)
     verdicts = [judge(claim, table, original) for claim in figure.module.CLAIMS]
-    drawing = figure.module.draw(table, original if paper else None)
+    drawing = figure.module.draw(table, original if options.paper else None)
     for suffix in (".png", ".pdf"):
         save_figure(drawing, folder / f"{figure.stem}{suffix}")
     claims = [verdict.to_json() for verdict in verdicts]
-    content = {"figure": figure.number, "title": figure.title, "claims": claims, "manifest": origin}
+    content = {"figure": figure.name, "title": figure.title, "claims": claims, "manifest": origin}
     write_json(folder / f"{figure.stem}.json", content)
-    return verdicts
-
-
-def report(figure: Figure, verdicts: list[Verdict], folder: Path) -> None:
-    """Print the verdicts and where everything is."""
-    shown = Table(title=f"Figure {figure.number}: {figure.title}", title_justify="left")
-    for column in ("the paper's claim", "here", "over seeds", "paper", "must be", "verdict"):
-        shown.add_column(column)
-    for v in verdicts:
-        spread = f"{plain(v.low):.4} to {plain(v.high):.4}" if len(v.values) > 1 else "one seed"
-        numbers = [f"{v.value:.4g}", spread, "" if v.paper is None or math.isnan(v.paper) else f"{v.paper:.4g}"]
-        shown.add_row(v.claim.paper_says, *numbers, v.claim.threshold, v.verdict)
     if verdicts:
+        shown = verdict_table(f"{figure.label}: {figure.title}", verdicts)
         Console(width=max(110, shutil.get_terminal_size().columns)).print(shown)
     for suffix in (".png", ".pdf", ".csv", ".json"):
         console.print(f"  {_shown(folder / f'{figure.stem}{suffix}')}")
@@ -179,23 +216,20 @@ def _shown(path: Path) -> str:
 def main(arguments: list[str]) -> None:
     """Do what the command line asks."""
     options = parse(arguments)
-    figure = Figure.of(options.figure)
-    folder = options.results / options.scale
-    files = folder / f"{figure.stem}.csv", folder / f"{figure.stem}.json"
+    names = known_figures() if options.figure == "all" else [options.figure]
+    figures = [Figure.of(name) for name in names]
     if options.from_results:
-        if not all(file.exists() for file in files):
-            raise UserError(f"--from-results: {_shown(files[0])} is not there; reproduce the figure without it first")
-        origin = read_json(files[1])["manifest"]
+        origins = [kept_manifest(figure, options) for figure in figures]
     else:
-        console.print(f"Figure {figure.number} at scale={options.scale}: {figure.title}")
-        configs = declared_runs(figure, options)
-        train_missing(configs, options.workers)
-        runs = [FinishedRun(config, RunDirectory.of(config)) for config in configs]
-        folder.mkdir(parents=True, exist_ok=True)
-        write_table(figure.module.table(runs), files[0])
-        origin = manifest(runs, options)
-    verdicts = publish(figure, read_table(files[0]), origin, folder, paper=options.paper)
-    report(figure, verdicts, folder)
+        title = f"{figures[0].label} at scale={options.scale}: {figures[0].title}"
+        console.print(f"All figures at scale={options.scale}" if len(figures) > 1 else title)
+        declared = declared_runs(figures, options)
+        train_missing([config for configs in declared.values() for config in configs], options.workers)
+        origins = [tabulate(figure, declared, options) for figure in figures]
+    for figure, origin in zip(figures, origins, strict=True):
+        publish(figure, origin, options)
+    if claims := write_claims(options.results):
+        console.print(f"  {_shown(claims)}")
 
 
 if __name__ == "__main__":

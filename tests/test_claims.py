@@ -25,7 +25,7 @@ def load_figure(name):
 
 fig01 = load_figure("fig01_training")
 CLAIMS = {claim.name: claim for claim in fig01.CLAIMS}
-ORIGINAL = read_original(ROOT / "results" / "original", 1)
+ORIGINAL = read_original(ROOT / "results" / "original", "fig01")
 
 
 def judged(values, original=None, **threshold):

@@ -52,6 +52,17 @@ def test_the_order_is_a_function_of_seed_and_epoch_however_it_is_reached():
     assert not torch.equal(forward[0], Batches(DATA, 1, 20).at(0)[1])
 
 
+def test_augmentation_is_a_function_of_seed_and_step():
+    def at(step, seed=0, augmented=True):
+        return Batches(DATA, seed, 20, augmented=augmented).at(step)
+
+    assert torch.equal(at(1)[0], at(1)[0])
+    assert torch.equal(at(1)[1], at(1, augmented=False)[1])
+    assert not torch.equal(at(1)[0], at(1, augmented=False)[0])
+    whole = Batches(DATA, 0, None, augmented=True)
+    assert not torch.equal(whole.at(0)[0], whole.at(1)[0])
+
+
 def test_without_batch_size_every_batch_is_the_whole_set_in_its_own_order():
     for step in (0, 5):
         inputs, targets = Batches(DATA, 0, None).at(step)

@@ -132,7 +132,7 @@ def test_claims_are_those_that_the_table_gives(finished, published):
         patch.syspath_prepend(EXPERIMENTS)
         from figures.fig01_training import CLAIMS
     table = read_table(finished / "results" / "smoke" / "fig01.csv")
-    original = read_original(EXPERIMENTS.parent / "results" / "original", 1)
+    original = read_original(EXPERIMENTS.parent / "results" / "original", "fig01")
     assert len(published["claims"]) == len(CLAIMS) >= 8
     for claim, found in zip(CLAIMS, published["claims"], strict=True):
         assert found == judge(claim, table, original).to_json()

@@ -132,4 +132,4 @@ def test_round_trip_keeps_what_claims_need(tmp_path):
 
 
 def test_a_figure_without_digitised_curves(tmp_path):
-    assert read_original(tmp_path, 7) is None
+    assert read_original(tmp_path, "fig07") is None

@@ -56,6 +56,7 @@ CLAIMS = [
             paper_says=f"{net.name} layer {layer}, lr {rate:g}: BatchNorm's covariate shift is similar or larger",
             statistic="median over steps of ||G - G'||, BatchNorm / standard",
             compute=partial(_shift_ratio, layer, rate),
+            net=net.name.lower(),
             above=0.5,
         )
         for net in (VGG, DLN)
@@ -67,6 +68,7 @@ CLAIMS = [
             paper_says=f"{net.name} layer {layer}, lr {rate:g}: BatchNorm's G and G' are no better aligned",
             statistic="median over steps of cos(G, G'), BatchNorm - standard",
             compute=partial(_cosine_gain, layer, rate),
+            net=net.name.lower(),
             below=0.1,
         )
         for net in (VGG, DLN)
@@ -77,6 +79,7 @@ CLAIMS = [
             name=f"standard_dln_has_no_shift_layer_{layer}_lr_{rate:g}",
             paper_says=f"The standard DLN has almost no covariate shift (layer {layer}, lr {rate:g})",
             statistic="median over steps of standard's cos(G, G')",
+            net="dln",
             compute=partial(typical, series="standard", lr=rate, layer=layer, quantity="ics_cosine"),
             above=0.9,
         )
@@ -87,6 +90,7 @@ CLAIMS = [
             name=f"batch_dln_uncorrelated_layer_{layer}_lr_{rate:g}",
             paper_says=f"The DLN's G and G' with BatchNorm are nearly uncorrelated (layer {layer}, lr {rate:g})",
             statistic="median over steps of BatchNorm's cos(G, G')",
+            net="dln",
             compute=partial(typical, series="batch", lr=rate, layer=layer, quantity="ics_cosine"),
             above=-0.3,
             below=0.3,

@@ -42,6 +42,7 @@ CLAIMS = [
             paper_says=f"The VGG trains with the {norm} norm as with BatchNorm or better",
             statistic=f"steps to 80 % training accuracy (mean of 5 logged mini-batches), {norm} / batch",
             compute=partial(speed_up, norm, "batch", 0.8),
+            net="vgg",
             below=1.25,
         )
         for norm in LP
@@ -52,6 +53,7 @@ CLAIMS = [
             paper_says=f"The VGG trains faster with the {norm} norm than without normalisation",
             statistic=f"steps to 80 % training accuracy (mean of 5 logged mini-batches), standard / {norm}",
             compute=partial(speed_up, "standard", norm, 0.8),
+            net="vgg",
             above=1.0,
         )
         for norm in LP
@@ -62,6 +64,7 @@ CLAIMS = [
             paper_says=f"The DLN trains with the {norm} norm as with BatchNorm or better",
             statistic=f"training loss at the end (mean of 5 logged steps), {norm} / batch",
             compute=partial(_final_loss_ratio, norm, "batch"),
+            net="dln",
             below=1.25,
         )
         for norm in LP
@@ -71,6 +74,7 @@ CLAIMS = [
         paper_says="The l1 norm beats BatchNorm on the DLN",
         statistic="training loss at the end (mean of 5 logged steps), l1 / batch",
         compute=partial(_final_loss_ratio, "l1", "batch"),
+        net="dln",
         below=1.0,
     ),
 ]

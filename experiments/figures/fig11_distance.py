@@ -50,6 +50,7 @@ CLAIMS = [
         paper_says=f"With BatchNorm the {net}'s gradient changes more slowly with distance",
         statistic="median over steps of the gradient difference at the largest step size, standard / batch",
         compute=partial(_ratio, rate),
+        net=net.lower(),
         above=1.0,
     )
     for net, rate in NETS.items()

@@ -29,6 +29,8 @@ class Claim:
         The same as code: from one seed's rows to a number; inf is allowed (never reached), NaN means not decidable.
     above, below
         The claim holds where the statistic is above the one and below the other; None sets no bound.
+    net
+        ``vgg`` or ``dln`` if only the seeds with runs of that network are asked; they may be more or fewer.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Claim:
     compute: Callable[[pd.DataFrame], float]
     above: float | None = None
     below: float | None = None
+    net: str = ""
 
     @property
     def threshold(self) -> str:
@@ -88,7 +91,8 @@ def judge(claim: Claim, table: pd.DataFrame, original: pd.DataFrame | None = Non
     The claim holds if the interval over seeds lies wholly where it should, does not hold if wholly outside, and is
     undecided otherwise, or if the statistic cannot be computed for some seed.
     """
-    values = [claim.compute(rows) for _, rows in table.groupby("seed")]
+    asked = table[table["run"].str.startswith(claim.net)] if claim.net else table
+    values = [claim.compute(rows) for _, rows in asked.groupby("seed")] or [math.nan]
     low, high = interval(values)
     paper = None if original is None else claim.compute(original)
     return Verdict(claim, tuple(values), center(values), low, high, claim.verdict(low, high), paper)

@@ -71,6 +71,7 @@ class RunConfig:
     seed: int
     steps: int
     batch_size: int | None
+    augment: bool
     log_every: int
     eval_every: int
     tf32: bool

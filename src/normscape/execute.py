@@ -124,6 +124,7 @@ def build(config: RunConfig, device: torch.device) -> Components:
         seed=config.seed,
         steps=config.steps,
         batch_size=config.batch_size,
+        augmented=config.augment,
         log_every=config.log_every,
         eval_every=config.eval_every,
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from normscape.data.augment import augment
 from normscape.data.dataset import Dataset, Split
 from normscape.models.layered import LayeredModel
 from normscape.probes.probe import Probe
@@ -28,6 +29,7 @@ class Plan:
     batch_size: int | None
     log_every: int
     eval_every: int
+    augmented: bool = False
 
 
 @dataclass
@@ -45,25 +47,28 @@ class Batches:
     """Mini-batches as a function of the step: each epoch a new order without replacement, its last batch may be short.
 
     The order depends on the seed and the epoch alone, so all variants of a network see the same batches. With
-    ``batch_size`` None every batch is the whole split in its own order.
+    ``batch_size`` None every batch is the whole split in its own order. Augmentation is a function of the step.
     """
 
-    def __init__(self, dataset: Dataset, seed: int, batch_size: int | None) -> None:
-        self._dataset, self._split, self._seed = dataset, dataset.train, seed
+    def __init__(self, dataset: Dataset, seed: int, batch_size: int | None, *, augmented: bool = False) -> None:
+        self._dataset, self._split, self._seed, self._augmented = dataset, dataset.train, seed, augmented
         self._size = min(batch_size or len(self._split), len(self._split))
         self._per_epoch = -(-len(self._split) // self._size)
         self._epoch, self._order = -1, torch.empty(0)
 
     def at(self, step: int) -> tuple[Tensor, Tensor]:
         """Return network inputs and targets of the step's mini-batch."""
-        if self._per_epoch == 1:
+        if self._per_epoch == 1 and not self._augmented:
             return self._dataset.network_inputs(self._split.inputs), self._split.targets
         epoch, position = divmod(step, self._per_epoch)
         if epoch != self._epoch:
             order = torch.randperm(len(self._split), generator=generator(self._seed, "order", epoch))
             self._epoch, self._order = epoch, order.to(self._split.inputs.device)
         chosen = self._order[position * self._size : (position + 1) * self._size]
-        return self._dataset.network_inputs(self._split.inputs[chosen]), self._split.targets[chosen]
+        stored = self._split.inputs[chosen]
+        if self._augmented:
+            stored = augment(stored, generator(self._seed, "augment", step))
+        return self._dataset.network_inputs(stored), self._split.targets[chosen]
 
 
 def accuracy(outputs: Tensor, targets: Tensor) -> float:
@@ -103,7 +108,7 @@ def train(plan: Plan, state: State, on_step: Callable[[int, list[Row]], bool]) -
         Whether the run is over: by its last step, or because its loss is no longer finite (``state.diverged_at``).
     """
     model, optimizer = state.model, state.optimizer
-    batches = Batches(plan.dataset, plan.seed, plan.batch_size)
+    batches = Batches(plan.dataset, plan.seed, plan.batch_size, augmented=plan.augmented)
     model.train()
     while state.step < plan.steps and state.diverged_at is None:
         step = state.step

@@ -49,7 +49,7 @@ class FinishedRun:
     @property
     def series(self) -> str:
         """The normalisation's name as figures use it: ``batch`` for ``vgg_batch_lr0.5``."""
-        return re.sub(r"^[a-z]+_|_lr[0-9.e-]+$", "", self.config.name)
+        return re.sub(r"^[a-z]+_|_lr[0-9.e-]+$|_augmented$", "", self.config.name)
 
     def labelled(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Return rows with the columns that tell this run from others in front."""
@@ -138,9 +138,12 @@ def read_table(path: Path) -> pd.DataFrame:
     return pd.read_csv(path, dtype=TYPES)
 
 
-def read_original(folder: Path, figure: int) -> pd.DataFrame | None:
-    """Return the paper's own curves of a figure with the columns of our tables (seed 0), or None if there are none."""
-    files = sorted(folder.glob(f"fig{figure:02d}_*.csv"))
+def read_original(folder: Path, *stems: str) -> pd.DataFrame | None:
+    """Return the paper's own curves of some panels with the columns of our tables (seed 0); None if there are none.
+
+    A stem is the beginning of a file's name: ``fig03`` for all panels of figure 3, ``fig05_a`` for one.
+    """
+    files = sorted(file for stem in stems for file in folder.glob(f"{stem}*.csv"))
     if not files:
         return None
     raw = pd.concat([pd.read_csv(file) for file in files], ignore_index=True)

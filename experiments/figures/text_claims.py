@@ -1,0 +1,106 @@
+"""What the paper claims in its text alone: noise without BatchNorm, accuracies, random directions."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from figures.panels import VGG_RATE, compared, final, gather, ranges, width
+from normscape.claims import Claim
+from normscape.plots import COLORS, LABELS, STYLE, band
+from normscape.tables import FinishedRun, select
+
+SERIES = ("standard", "batch")
+CHANCE = 0.1
+ACCURACIES = {
+    "vgg_batch": ("BatchNorm", 83),
+    "vgg_standard": ("standard", 80),
+    "vgg_batch_augmented": ("BatchNorm with augmentation", 92),
+    "vgg_standard_augmented": ("standard with augmentation", 88),
+}
+TOLERANCE = 2
+"""Percentage points within which an accuracy counts as the paper's."""
+
+
+def table(runs: Sequence[FinishedRun]) -> pd.DataFrame:
+    """Return the rows that the figure and its claims are made from."""
+    parts = [run.rows("train_accuracy", "test_accuracy") for run in runs]
+    plain = [run for run in runs if run.config.name in ("vgg_standard", "vgg_batch")]
+    return gather([*parts, *(run.band("loss_landscape", "loss_landscape_random") for run in plain)])
+
+
+def _accuracy(run: str, rows: pd.DataFrame) -> float:
+    return 100 * final(rows, points=1, run=run, quantity="test_accuracy")
+
+
+def _augmented_gain(rows: pd.DataFrame) -> float:
+    return _accuracy("vgg_batch_augmented", rows) - _accuracy("vgg_standard_augmented", rows)
+
+
+def _random_ratio(rows: pd.DataFrame) -> float:
+    return compared(lambda series: width(rows, "loss_landscape_random", series, VGG_RATE), "standard", "batch")
+
+
+CLAIMS = [
+    Claim(
+        name="noise_prevents_standard",
+        paper_says="The same noise without BatchNorm keeps the standard network from training at all",
+        statistic="noisy standard's training accuracy at the end (mean of 5 logged mini-batches; chance: 0.1)",
+        compute=partial(final, points=5, run="vgg_noisy_standard", quantity="train_accuracy"),
+        below=2 * CHANCE,
+    ),
+    Claim(
+        name="augmented_tests_better",
+        paper_says="With augmentation too BatchNorm has the higher test accuracy at the end",
+        statistic="test accuracy after the last step with augmentation, BatchNorm - standard, percentage points",
+        compute=_augmented_gain,
+        above=0.0,
+    ),
+    *(
+        Claim(
+            name=f"accuracy_of_{run}",
+            paper_says=f"The test accuracy of {label} is {percent} %",
+            statistic="test accuracy after the last step, per cent (only scale=paper has the paper's network and data)",
+            compute=partial(_accuracy, run),
+            above=percent - TOLERANCE,
+            below=percent + TOLERANCE,
+        )
+        for run, (label, percent) in ACCURACIES.items()
+    ),
+    Claim(
+        name="random_directions_alike",
+        paper_says="Along random directions too the loss varies less with BatchNorm",
+        statistic="median over steps of the loss's width over step sizes along a random direction, standard / batch",
+        compute=_random_ratio,
+        above=1.0,
+    ),
+]
+
+
+def draw(rows: pd.DataFrame, original: pd.DataFrame | None) -> Figure:
+    """Draw the figure from its table; the paper has no picture of these."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(12, 3.6), layout="constrained")
+        noise, tests, random = (figure.add_subplot(1, 3, place) for place in (1, 2, 3))
+        for series in ("standard", "noisy_standard"):
+            ours = select(rows, run=f"vgg_{series}", quantity="train_accuracy")
+            band(noise, ours, color=COLORS[series], label=LABELS[series])
+        noise.set(title="Noise without BatchNorm: training accuracy", xlabel="step", ylim=(0, 1))
+        for run, (_, percent) in ACCURACIES.items():
+            series = "batch" if "batch" in run else "standard"
+            style, suffix = ("--", ", augmented") if "augmented" in run else ("-", "")
+            ours = select(rows, run=run, quantity="test_accuracy")
+            band(tests, ours, color=COLORS[series], linestyle=style, label=LABELS[series] + suffix)
+            tests.plot(rows["step"].max(), percent / 100, marker="<", color=COLORS[series], clip_on=False)
+        tests.set(title="Test accuracy (arrows: the paper's final)", xlabel="step", ylim=(0, 1))
+        ranges(random, rows, None, SERIES, VGG_RATE, "loss_landscape_random")
+        random.set(title="Loss along a random direction", ylabel="loss", yscale="log")
+        for axes in (noise, tests):
+            axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
+        for axes in (noise, tests, random):
+            axes.set_xlim(0, rows["step"].max())
+            axes.legend(fontsize="small")
+        return figure

@@ -102,8 +102,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("overrides", nargs="*", help="settings for every run, e.g. tracker=none device=cpu")
     options = parser.parse_intermixed_args(arguments)
     options.scale = default_scale() if options.scale == "auto" else options.scale
-    options.dln_seeds = seeds("--dln-seeds", options.dln_seeds or options.seeds)
     options.seeds = seeds("--seeds", options.seeds)
+    options.dln_seeds = seeds("--dln-seeds", options.dln_seeds) if options.dln_seeds else options.seeds
     if options.workers < 0:
         raise UserError(f"--workers {options.workers}: expected 1 or more, or 0 for one per core")
     for override in options.overrides:
@@ -120,7 +120,9 @@ def seeds(option: str, text: str) -> list[int]:
         values = [*range(int(first), int(last) + 1)] if dash else [int(seed) for seed in text.split(",")]
     except ValueError as error:
         raise UserError(f"{option} {text}: expected numbers separated by commas, e.g. 0,1,2") from error
-    if len(set(values)) < len(values) or not values:
+    if not values:
+        raise UserError(f"{option} {text}: expected numbers from low to high, e.g. 0-9")
+    if len(set(values)) < len(values):
         raise UserError(f"{option} {text}: expected each seed once")
     return values
 
@@ -168,7 +170,8 @@ def manifest(runs: list[FinishedRun], options: argparse.Namespace) -> dict[str, 
         entries.append(
             {"directory": run.directory.path.name, **(run.directory.summary or {}), **origin, "config": config}
         )
-    return {"scale": options.scale, "drawn_by": provenance(), "runs": entries}
+    seeds_used = sorted({run.config.seed for run in runs})
+    return {"scale": options.scale, "seeds": seeds_used, "drawn_by": provenance(), "runs": entries}
 
 
 def tabulate(figure: Figure, declared: dict[str, list[RunConfig]], options: argparse.Namespace) -> dict[str, Any]:

@@ -87,10 +87,10 @@ def test_figures_declare_runs_of_the_catalogue(figure):
 
 
 @pytest.mark.parametrize("scale", SCALES)
-def test_vggs_of_one_scale_differ_in_norm_and_rate_only(scale):
+def test_vggs_of_one_scale_differ_in_norm_rate_and_augmentation_only(scale):
     def rest(run):
         settings = asdict(composed(run, scale))  # a deep copy
-        del settings["name"], settings["norm"], settings["optimizer"]["lr"]
+        del settings["name"], settings["norm"], settings["optimizer"]["lr"], settings["augment"]
         return settings
 
     first, *others = [rest(run) for run in RUNS if run.startswith("vgg_")]

@@ -19,11 +19,12 @@ from typing import Any
 from omegaconf import OmegaConf
 from rich.console import Console
 
+from normscape.build import build_component, device_of, dry_build
 from normscape.claims import judge
 from normscape.config import CONFIGS, RunConfig, compose_run, default_scale
 from normscape.entry import entry_point
 from normscape.errors import UserError
-from normscape.execute import build_component, device_of, dry_build, estimate_seconds
+from normscape.execute import estimate_seconds
 from normscape.plots import save_figure
 from normscape.pool import default_workers, execute_all
 from normscape.progress import duration

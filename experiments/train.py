@@ -8,10 +8,11 @@ from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from normscape.build import dry_build
 from normscape.config import CONFIGS, RunConfig, check, compose_run, jobs, with_scale
 from normscape.entry import entry_point
 from normscape.errors import UserError
-from normscape.execute import dry_build, execute
+from normscape.execute import execute
 from normscape.pool import failure
 from normscape.progress import ProgressDisplay
 

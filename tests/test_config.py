@@ -9,9 +9,9 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
+from normscape.build import dry_build
 from normscape.config import CONFIGS, RunConfig, compose_run, default_scale, jobs, with_scale
 from normscape.errors import UserError
-from normscape.execute import dry_build
 
 RUNS = sorted(path.stem for path in (CONFIGS / "run").glob("[!_]*.yaml"))
 SCALES = sorted(path.stem for path in (CONFIGS / "scale").glob("*.yaml"))

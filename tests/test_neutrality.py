@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
+from normscape.build import build, build_component
 from normscape.config import CONFIGS, compose_run
-from normscape.execute import build, build_component
 from normscape.loop import train
 from normscape.probes import Probe
 from normscape.view import StepView

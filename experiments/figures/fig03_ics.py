@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from figures.panels import accuracies, compared, curves, gather, note_paper, training_rows, typical
+from figures.panels import compared, curves, gather, note_paper, training_panel, training_rows, typical
 from normscape.claims import Claim
 from normscape.plots import STYLE
 from normscape.tables import FinishedRun, select
@@ -122,11 +122,7 @@ TITLES = {"ics_l2": r"$\|G-G'\|_2$", "ics_cosine": r"$\cos(G, G')$"}
 
 
 def _training(axes: Axes, rows: pd.DataFrame, original: pd.DataFrame | None, net: Net, rate: float) -> None:
-    if net is VGG:
-        accuracies(axes, rows, original, SERIES, (rate,))
-    else:
-        curves(axes, rows, original, SERIES, (rate,), quantity="train_loss")
-        axes.set(yscale="log", title="Training loss")
+    training_panel(axes, rows, original, SERIES, (rate,))
     axes.set_ylabel(f"{net.name}, lr {rate:g}", fontweight="bold")
     axes.legend(fontsize="small")
     note_paper(axes, None if original is None else select(original, lr=rate))

@@ -3,14 +3,12 @@
 from collections.abc import Sequence
 from functools import partial
 
-import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from figures.landscapes import landscape_panels, landscape_rows, predictiveness_factor, smoother, typical_beta_ratio
+from figures.landscapes import draw_landscape, landscape_rows, predictiveness_factor, smoother, typical_beta_ratio
 from figures.panels import VGG_RATE
 from normscape.claims import Claim
-from normscape.plots import STYLE
 from normscape.tables import FinishedRun
 
 SERIES = ("standard", "batch")
@@ -36,9 +34,4 @@ def table(runs: Sequence[FinishedRun]) -> pd.DataFrame:
 
 def draw(rows: pd.DataFrame, original: pd.DataFrame | None) -> Figure:
     """Draw the figure from its table; ``original`` adds the paper's own curves, faintly."""
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(11, 3.4), layout="constrained")
-        panels = [figure.add_subplot(1, 3, place) for place in (1, 2, 3)]
-        landscape_panels(panels, rows, original, SERIES, VGG_RATE, log=("loss_landscape",))
-        panels[0].legend(fontsize="small")
-        return figure
+    return draw_landscape(rows, original, SERIES, VGG_RATE, log=("loss_landscape",))

@@ -56,7 +56,7 @@ def _chain(axes: Axes, boxes: Sequence[str], edges: Sequence[str], series: str, 
         axes.text(place, 0, text, ha="center", va="center", color=color, fontsize="large")
     for place, text in enumerate(edges):
         axes.add_patch(FancyArrowPatch((place + 0.27, 0), (place + 0.73, 0), **ARROWS))
-        axes.text(place + 0.5, 0.12, text, ha="center", va="bottom", fontsize="small")
-    axes.set(xlim=(-0.5, len(boxes) - 0.5), ylim=(-0.7, 0.7), title=title)
+        axes.text(place + 0.5, 0.36 if "gamma" in text else 0.1, text, ha="center", va="bottom", fontsize="small")
+    axes.set(xlim=(-0.4, 3.4), ylim=(-0.7, 0.7), title=title)
     axes.set_aspect("equal")
     axes.axis("off")

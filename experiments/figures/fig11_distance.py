@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from figures.panels import DLN_RATE, VGG_RATE, compared, first_seed, gather
 from normscape.claims import Claim
@@ -65,8 +66,7 @@ def draw(rows: pd.DataFrame, original: pd.DataFrame | None) -> Figure:
         for line, (source, prefix) in enumerate(sources):
             for block, (net, rate) in enumerate(NETS.items()):
                 mine = select(source, lr=rate, quantity="gradient_difference")
-                if line == 0 or "run" not in source:
-                    mine = mine[mine["seed"] == mine["seed"].min()]
+                mine = mine[mine["seed"] == mine["seed"].min()]
                 first = None
                 for place, series in enumerate(SERIES):
                     at = (len(sources), 4, 4 * line + 2 * block + place + 1)
@@ -86,4 +86,8 @@ def _lines(axes: Axes, rows: pd.DataFrame) -> None:
         line = line.sort_values("step_size")
         axes.plot(line["step_size"], line["value"], color=scale.to_rgba(float(step)), linewidth=0.7)  # type: ignore[arg-type]
     axes.set(xscale="log", yscale="log", xlabel="step size $s$")
-    axes.figure.colorbar(scale, ax=axes, label="step", location="bottom", aspect=30, pad=0.02)
+    sizes = np.unique(rows["step_size"])
+    if sizes[-1] / sizes[0] < 10:  # too few decades for the labels of a logarithmic axis
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.set_xticks(sizes, [f"{size:g}" for size in sizes])
+    axes.figure.colorbar(scale, ax=axes, label="step", location="bottom", aspect=30, pad=0.02, ticks=MaxNLocator(3))

@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from functools import partial
 
+import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-from figures.panels import compared, curves, gather, note_paper, ranges, typical, width
+from figures.panels import compared, curves, gather, note_paper, ranges, training_panel, typical, width
 from normscape.claims import Claim
+from normscape.plots import STYLE
 from normscape.tables import FinishedRun, curve
 
 QUANTITIES = {
@@ -42,6 +45,21 @@ def landscape_panels(
         )
         axes.set(title=title, ylabel=label, yscale="log" if quantity in log else "linear")
         note_paper(axes, original)
+
+
+def draw_landscape(
+    rows: pd.DataFrame, original: pd.DataFrame | None, series: Sequence[str], rate: float, log: Sequence[str]
+) -> Figure:
+    """Draw the training, if the table has it, and the three panels."""
+    with mpl.rc_context(STYLE):
+        trained = bool(rows["quantity"].isin(["train_accuracy", "train_loss"]).any())
+        figure = Figure(figsize=(12 if trained else 11, 3.4), layout="constrained")
+        panels = [figure.add_subplot(1, 3 + trained, place + 1) for place in range(3 + trained)]
+        if trained:
+            training_panel(panels[0], rows, original, series, (rate,))
+        landscape_panels(panels[trained:], rows, original, series, rate, log)
+        panels[0].legend(fontsize="x-small")
+        return figure
 
 
 def _width_ratio(quantity: str, above: str, below: str, rate: float, rows: pd.DataFrame) -> float:

@@ -86,6 +86,17 @@ def accuracies(
     axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
 
 
+def training_panel(
+    axes: Axes, rows: pd.DataFrame, original: pd.DataFrame | None, series: Sequence[str], rates: Sequence[float]
+) -> None:
+    """Draw what training is judged by: accuracy where the table has it, else the loss."""
+    if (rows["quantity"] == "train_accuracy").any():
+        accuracies(axes, rows, original, series, rates)
+    else:
+        curves(axes, rows, original, series, rates, quantity="train_loss")
+        axes.set(yscale="log", title="Training loss", ylabel="summed squared error")
+
+
 def ranges(
     axes: Axes, rows: pd.DataFrame, original: pd.DataFrame | None, series: Sequence[str], rate: float, quantity: str
 ) -> None:

@@ -1,135 +1,31 @@
-"""Carry out one run: build what its config names, go on from its last checkpoint, train, keep everything."""
+"""Carry out one run: go on from its last checkpoint, train, keep everything."""
 
-import logging
 import signal
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from hydra.utils import instantiate
 
+from normscape.build import build, device_of
 from normscape.config import RunConfig
 from normscape.errors import UserError
-from normscape.loop import Plan, State, train
-from normscape.models.layered import LayeredModel, glorot_
+from normscape.loop import State, train
 from normscape.plots import save_ridge_plots
-from normscape.probes.probe import Probe
 from normscape.progress import Reporter, duration
 from normscape.provenance import provenance
 from normscape.records import Records, Row
 from normscape.runs import RunDirectory, identity, settings, write_json
 from normscape.trackers import RunInfo, Tracker, metric_name
 
-logger = logging.getLogger("normscape")
-
 
 class Interrupted(KeyboardInterrupt):
     """The process was asked to stop; the run was saved and goes on when it is started again."""
-
-
-@dataclass
-class Components:
-    """What a config names, built."""
-
-    plan: Plan
-    state: State
-    tracker: Tracker
-
-
-def device_of(config: RunConfig) -> torch.device:
-    """Return the device that the config asks for; ``auto`` is a GPU where there is one."""
-    name = config.device
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise UserError(f"device={config.device}: not usable here ({str(error).splitlines()[0]}); try auto") from error
-    return device
-
-
-def build_component(path: str, node: Mapping[str, Any], **more: Any) -> Any:
-    """Instantiate a config node, naming the node if what it asks for cannot be built."""
-    try:
-        return instantiate(dict(node), **more, _convert_="all")
-    except Exception as error:
-        cause = error.__cause__ or error
-        if isinstance(cause, UserError):
-            raise UserError(f"{path}: {cause}") from error
-        given = {key: "null" if value is None else value for key, value in node.items() if not key.startswith("_")}
-        values = ", ".join(f"{key}={value}" for key, value in given.items())
-        reason = next(iter(str(cause).splitlines()), type(cause).__name__)
-        raise UserError(f"{path}: {node['_target_']} cannot be built from {values}: {reason}") from error
-
-
-def build_model(config: RunConfig) -> LayeredModel:
-    """Build the network with its normalisation, with Glorot's initial weights."""
-    model = build_component("model", config.model, norm=build_component("norm", config.norm))
-    if not isinstance(model, LayeredModel):
-        raise UserError(f"model._target_={config.model['_target_']}: expected a normscape.models.LayeredModel")
-    glorot_(model, config.seed)
-    return model
-
-
-def build_optimizer(config: RunConfig, model: LayeredModel) -> torch.optim.Optimizer:
-    """Build the optimiser of a network's parameters."""
-    parameters = [*model.parameters()]
-    optimizer: torch.optim.Optimizer = build_component(
-        "optimizer", config.optimizer, params=parameters, _partial_=False
-    )
-    return optimizer
-
-
-def _build_probe(name: str, node: Mapping[str, Any], model: LayeredModel) -> Probe:
-    probe: Probe = build_component(f"probe.{name}", node)
-    try:
-        probe.check(model)
-    except UserError as error:
-        raise UserError(f"probe.{name}: {error}") from error
-    return probe
-
-
-def dry_build(config: RunConfig) -> None:
-    """Build everything but the data, to find mistakes before any training; holds no memory for the weights."""
-    device_of(config)
-    with torch.device("meta"):
-        model = build_component("model", config.model, norm=build_component("norm", config.norm))
-    build_optimizer(config, model)
-    build_component("loss", config.loss)
-    build_component("tracker", config.tracker)
-    for name, node in config.probe.items():
-        _build_probe(name, node, model)
-
-
-def build(config: RunConfig, device: torch.device) -> Components:
-    """Build data, network, optimiser, probes and tracker, and set the process's numerical switches."""
-    torch.set_num_threads(config.threads)
-    torch.backends.cudnn.benchmark = False
-    torch.backends.cudnn.deterministic = True
-    torch.backends.cudnn.allow_tf32 = config.tf32
-    torch.backends.cuda.matmul.allow_tf32 = config.tf32
-    model = build_model(config).to(device)
-    probes = [_build_probe(name, node, model) for name, node in config.probe.items()]
-    plan = Plan(
-        dataset=build_component("data", config.data).to(device),
-        loss_function=build_component("loss", config.loss),
-        probes=probes,
-        seed=config.seed,
-        steps=config.steps,
-        batch_size=config.batch_size,
-        augmented=config.augment,
-        log_every=config.log_every,
-        eval_every=config.eval_every,
-    )
-    optimizer = build_optimizer(config, model)
-    return Components(plan, State(model, optimizer), build_component("tracker", config.tracker))
 
 
 def execute(config: RunConfig, reporter: Reporter) -> RunDirectory:

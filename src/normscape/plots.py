@@ -1,5 +1,6 @@
 """One look for all figures: colours by series, bands over seeds, ridge plots, files that are the same every time."""
 
+import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 mpl.use("agg")
+logging.getLogger("fontTools").setLevel(logging.ERROR)  # it remarks on the dates in fonts that matplotlib brings
 
 STYLE: Any = {
     "axes.grid": True,

@@ -46,7 +46,8 @@ def execute(config: RunConfig, reporter: Reporter) -> RunDirectory:
     if directory.summary is None:
         with directory.lock(on_wait=lambda: reporter.message(f"{label}: another process trains this run; waiting")):
             if directory.summary is None:
-                _recorded_failures(directory, partial(_train, config, directory, label, reporter))
+                with stop_signals() as stopped:
+                    _recorded_failures(directory, partial(_train, config, directory, label, reporter, stopped))
     return directory
 
 
@@ -64,7 +65,9 @@ def _recorded_failures(directory: RunDirectory, work: Callable[[], None]) -> Non
         raise
 
 
-def _train(config: RunConfig, directory: RunDirectory, label: str, reporter: Reporter) -> None:
+def _train(
+    config: RunConfig, directory: RunDirectory, label: str, reporter: Reporter, stopped: Callable[[], bool]
+) -> None:
     device = device_of(config)
     components = build(config, device)
     plan, state, tracker = components.plan, components.state, components.tracker
@@ -74,7 +77,7 @@ def _train(config: RunConfig, directory: RunDirectory, label: str, reporter: Rep
     write_json(directory.path / "provenance.json", origin)
     saver = _Saver(directory, state, plan.steps, config.checkpoint_seconds)
     tracker.start(_run_info(config))
-    with stop_signals() as stopped, _finished_on_error(tracker):
+    with _finished_on_error(tracker):
 
         def on_step(step: int, rows: list[Row]) -> bool:
             _mirror(tracker, rows)

@@ -1,0 +1,61 @@
+"""The committed results are what the committed code draws and judges from the committed tables."""
+
+import importlib.util
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from normscape.report import claims_markdown
+
+ROOT = Path(__file__).parents[1]
+TABLES = sorted(path for path in (ROOT / "results").glob("*/*.csv") if path.parent.name in ("laptop", "paper"))
+
+
+@pytest.fixture(scope="module")
+def reproduce():
+    spec = importlib.util.spec_from_file_location("reproduce_for_results", ROOT / "experiments" / "reproduce.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def close(a, b):
+    """Whether two contents of JSON are equal, numbers to the digits that they are written with."""
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(close(a[key], b[key]) for key in a)
+    if isinstance(a, list):
+        return len(a) == len(b) and all(map(close, a, b))
+    return a == pytest.approx(b, rel=2e-6) if isinstance(a, float) else a == b
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_redrawn_from_its_table_a_figure_is_the_committed_one(reproduce, table, tmp_path, monkeypatch):
+    """Bytes may differ between processors in the last bit of an exponential; pictures may not."""
+    monkeypatch.setenv("NORMSCAPE_RUNS", str(tmp_path / "no runs"))
+    shutil.copytree(table.parent, tmp_path / table.parent.name)
+    name = table.stem.removeprefix("fig").lstrip("0")
+    reproduce.main([name, "--scale", table.parent.name, "--from-results", "--results", str(tmp_path)])
+    drawn = tmp_path / table.parent.name / table.name
+    committed, redrawn = (imread(path.with_suffix(".png")) for path in (table, drawn))
+    assert committed.shape == redrawn.shape
+    assert np.mean(np.abs(committed - redrawn) > 0.02) < 1e-3
+    before, after = (json.loads(path.with_suffix(".json").read_text()) for path in (table, drawn))
+    assert close(before["claims"], after["claims"])
+    assert before["manifest"] == after["manifest"]
+
+
+def test_the_list_of_claims_is_made_from_the_manifests():
+    assert (ROOT / "results" / "CLAIMS.md").read_text() == claims_markdown(ROOT / "results")
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_results_come_from_committed_code(table):
+    manifest = json.loads(table.with_suffix(".json").read_text())["manifest"]
+    commits = [run["commit"] for run in manifest["runs"]]
+    assert all(commit and len(commit) == 40 for commit in commits)  # "+changes" and None are longer and shorter

@@ -172,7 +172,7 @@ def manifest(runs: list[FinishedRun], options: argparse.Namespace) -> dict[str, 
             {"directory": run.directory.path.name, **(run.directory.summary or {}), **origin, "config": config}
         )
     seeds_used = sorted({run.config.seed for run in runs})
-    return {"scale": options.scale, "seeds": seeds_used, "drawn_by": provenance(), "runs": entries}
+    return {"scale": options.scale, "seeds": seeds_used, "tabulated_by": provenance(), "runs": entries}
 
 
 def tabulate(figure: Figure, declared: dict[str, list[RunConfig]], options: argparse.Namespace) -> dict[str, Any]:

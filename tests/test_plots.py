@@ -91,12 +91,12 @@ def extent(drawn):
     return {step: (ys.min(), ys.max()) for step in (0, 10, 20) for ys in [points[points[:, 0] == step, 1]]}
 
 
-def test_band_draws_mean_least_and_greatest():
+def test_band_draws_median_least_and_greatest():
     drawn = axes()
     band(drawn, curves([0, 1, 2], [2, 5, 8], [4, 0, 2]), color="#0072B2", label="ours")
     (line,) = drawn.lines
     assert line.get_xdata().tolist() == [0, 10, 20]
-    assert line.get_ydata().tolist() == [2, 2, 4]
+    assert line.get_ydata().tolist() == [2, 1, 2]
     assert line.get_label() == "ours"
     assert extent(drawn) == {0: (0, 4), 10: (0, 5), 20: (2, 8)}
     assert drawn.collections[0].get_facecolor()[0][:3] == pytest.approx(to_rgba("#0072B2")[:3])
@@ -109,11 +109,18 @@ def test_one_seed_has_no_band():
     assert not drawn.collections
 
 
-def test_a_seed_that_ended_early_keeps_its_last_value():
+def test_a_seed_that_ended_early_keeps_its_last_accuracy():
     drawn = axes()
-    band(drawn, curves([0, 1, 2], [4, 3]))
+    band(drawn, curves([0, 1, 2], [4, 3]), hold=True)
     assert drawn.lines[0].get_ydata().tolist() == [2, 2, 2.5]
     assert extent(drawn)[20] == (2, 3)
+
+
+def test_a_loss_that_ended_early_is_not_carried_on():
+    drawn = axes()
+    band(drawn, curves([0, 1, 2], [4, 3]))
+    assert drawn.lines[0].get_ydata().tolist() == [2, 2, 2]
+    assert extent(drawn)[20] == (2, 2)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".pdf"])

@@ -110,7 +110,7 @@ def test_leaves_picture_table_and_manifest(finished):
 def test_manifest_says_where_each_number_comes_from(finished, published):
     manifest = published["manifest"]
     assert (manifest["scale"], manifest["seeds"]) == ("smoke", [0, 1])
-    assert manifest["drawn_by"]["command"].startswith("reproduce.py 1 --scale=smoke")
+    assert manifest["tabulated_by"]["command"].startswith("reproduce.py 1 --scale=smoke")
     found = {(run["config"]["name"], run["config"]["seed"]): run for run in manifest["runs"]}
     assert len(manifest["runs"]) == len(found)
     assert {key: run["directory"] for key, run in found.items()} == {

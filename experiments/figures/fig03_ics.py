@@ -1,5 +1,6 @@
 """Fig. 3: BatchNorm trains better, yet its internal covariate shift is similar or larger (a: VGG, b: DLN)."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +13,7 @@ from matplotlib.figure import Figure
 from figures.panels import compared, curves, gather, note_paper, training_panel, training_rows, typical
 from normscape.claims import Claim
 from normscape.plots import STYLE
-from normscape.tables import FinishedRun, select
+from normscape.tables import FinishedRun, curve, select
 
 SERIES = ("standard", "batch")
 
@@ -37,11 +38,26 @@ DLN = Net("DLN", (1e-6, 1e-7), (9, 17))
 
 def table(runs: Sequence[FinishedRun]) -> pd.DataFrame:
     """Return the rows that the figure and its claims are made from."""
-    return gather([*map(training_rows, runs), *(run.rows("ics_l2", "ics_cosine") for run in runs)])
+    return gather([*map(training_rows, runs), *(run.rows("ics_l2", "ics_cosine", "ics_gradient_norm") for run in runs)])
 
 
 def _shift_ratio(layer: int, rate: float, rows: pd.DataFrame) -> float:
     return compared(lambda s: typical(rows, series=s, lr=rate, layer=layer, quantity="ics_l2"), "batch", "standard")
+
+
+def _relative_shift_ratio(layer: int, rate: float, rows: pd.DataFrame) -> float:
+    def relative(series: str) -> float:
+        shift, norm = (
+            curve(rows, series=series, lr=rate, layer=layer, quantity=q) for q in ("ics_l2", "ics_gradient_norm")
+        )
+        return float((shift / norm).median()) if len(norm) else math.nan
+
+    return compared(relative, "batch", "standard")
+
+
+def _size_of_cosine(layer: int, rate: float, rows: pd.DataFrame) -> float:
+    values = curve(rows, series="batch", lr=rate, layer=layer, quantity="ics_cosine")
+    return float(values.abs().median()) if len(values) else math.nan
 
 
 def _cosine_gain(layer: int, rate: float, rows: pd.DataFrame) -> float:
@@ -56,6 +72,18 @@ CLAIMS = [
             paper_says=f"{net.name} layer {layer}, lr {rate:g}: BatchNorm's covariate shift is similar or larger",
             statistic="median over steps of ||G - G'||, BatchNorm / standard",
             compute=partial(_shift_ratio, layer, rate),
+            net=net.name.lower(),
+            above=0.5,
+        )
+        for net in (VGG, DLN)
+        for rate, layer in net.places
+    ),
+    *(
+        Claim(
+            name=f"relative_shift_no_smaller_{net.name.lower()}_layer_{layer}_lr_{rate:g}",
+            paper_says=f"{net.name} layer {layer}, lr {rate:g}: the same, relative to the gradient's size",
+            statistic="median over steps of ||G - G'|| / ||G||, BatchNorm / standard",
+            compute=partial(_relative_shift_ratio, layer, rate),
             net=net.name.lower(),
             above=0.5,
         )
@@ -89,10 +117,9 @@ CLAIMS = [
         Claim(
             name=f"batch_dln_uncorrelated_layer_{layer}_lr_{rate:g}",
             paper_says=f"The DLN's G and G' with BatchNorm are nearly uncorrelated (layer {layer}, lr {rate:g})",
-            statistic="median over steps of BatchNorm's cos(G, G')",
+            statistic="median over steps of BatchNorm's |cos(G, G')|",
             net="dln",
-            compute=partial(typical, series="batch", lr=rate, layer=layer, quantity="ics_cosine"),
-            above=-0.3,
+            compute=partial(_size_of_cosine, layer, rate),
             below=0.3,
         )
         for rate, layer in DLN.places
@@ -112,9 +139,10 @@ def draw(rows: pd.DataFrame, original: pd.DataFrame | None) -> Figure:
             panels = [(layer, quantity) for layer in net.layers for quantity in TITLES]
             for place, (layer, quantity) in enumerate(panels, start=1):
                 axes = figure.add_subplot(grid[line, place])
-                curves(axes, mine, original, SERIES, (rate,), quantity=quantity, layer=layer)
+                curves(axes, mine, original, SERIES, (rate,), quantity, log=quantity == "ics_l2", layer=layer)
                 axes.set_title(f"layer {layer}: {TITLES[quantity]}")
-                axes.set(**({"yscale": "log"} if quantity == "ics_l2" else {"ylim": (-1.05, 1.05)}))
+                if quantity == "ics_cosine":
+                    axes.set_ylim(-1.05, 1.05)
         return figure
 
 

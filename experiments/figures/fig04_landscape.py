@@ -6,7 +6,7 @@ from functools import partial
 import pandas as pd
 from matplotlib.figure import Figure
 
-from figures.landscapes import draw_landscape, landscape_rows, predictiveness_factor, smoother, typical_beta_ratio
+from figures.landscapes import draw_landscape, landscape_rows, smoother, typical_beta_ratio, width_ratio
 from figures.panels import VGG_RATE
 from normscape.claims import Claim
 from normscape.tables import FinishedRun
@@ -15,7 +15,13 @@ SERIES = ("standard", "batch")
 
 CLAIMS = [
     *smoother("vgg", "batch", VGG_RATE, "BatchNorm"),
-    predictiveness_factor(VGG_RATE, "vgg"),
+    Claim(
+        name="vgg_two_orders_of_magnitude",
+        paper_says="The VGG's gradient predictiveness differs by close to two orders of magnitude",
+        statistic="median over steps of the gradient difference's width over step sizes, standard / batch",
+        compute=partial(width_ratio, "gradient_difference", "standard", "batch", VGG_RATE),
+        above=50.0,
+    ),
     Claim(
         name="vgg_median_beta_equal",
         paper_says="Finding on the plotted curves: the VGGs' median effective beta is equal",

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from figures.panels import (
     DLN_RATE,
     FAMILY,
+    LP_NORMS,
     accuracies,
     compared,
     curves,
@@ -22,8 +23,6 @@ from figures.panels import (
 from normscape.claims import Claim
 from normscape.plots import STYLE
 from normscape.tables import FinishedRun, select
-
-LP = ("l1", "l2", "linf")
 
 
 def table(runs: Sequence[FinishedRun]) -> pd.DataFrame:
@@ -45,7 +44,7 @@ CLAIMS = [
             net="vgg",
             below=1.25,
         )
-        for norm in LP
+        for norm in LP_NORMS
     ),
     *(
         Claim(
@@ -56,7 +55,7 @@ CLAIMS = [
             net="vgg",
             above=1.0,
         )
-        for norm in LP
+        for norm in LP_NORMS
     ),
     *(
         Claim(
@@ -67,7 +66,7 @@ CLAIMS = [
             net="dln",
             below=1.25,
         )
-        for norm in LP
+        for norm in LP_NORMS
     ),
     Claim(
         name="dln_l1_beats_batch",
@@ -86,9 +85,9 @@ def draw(rows: pd.DataFrame, original: pd.DataFrame | None) -> Figure:
         figure = Figure(figsize=(9, 3.6), layout="constrained")
         vgg, dln = figure.add_subplot(1, 2, 1), figure.add_subplot(1, 2, 2)
         accuracies(vgg, select(rows, quantity="train_accuracy"), original, FAMILY)
-        curves(dln, select(rows, quantity="train_loss"), original, FAMILY, (DLN_RATE,), quantity="train_loss")
+        curves(dln, select(rows, quantity="train_loss"), original, FAMILY, (DLN_RATE,), "train_loss", log=True)
         vgg.set_title("VGG: training accuracy (mini-batch)")
-        dln.set(yscale="log", title="Deep linear net: training loss", ylabel="summed squared error")
+        dln.set(title="Deep linear net: training loss", ylabel="summed squared error")
         vgg.legend(fontsize="small", loc="lower right")
         for axes, quantity in ((vgg, "train_accuracy"), (dln, "train_loss")):
             note_paper(axes, None if original is None else select(original, quantity=quantity))

@@ -7,7 +7,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from figures.panels import FAMILY, VGG_RATE, compared, first_seed, gather, mean_change, ridges
+from figures.panels import FAMILY, LP_NORMS, VGG_RATE, compared, first_seed, gather, mean_change, ridges
 from normscape.claims import Claim
 from normscape.plots import LABELS, STYLE
 from normscape.tables import FinishedRun
@@ -35,7 +35,7 @@ CLAIMS = [
         compute=partial(_change_ratio, norm),
         above=1.0,
     )
-    for norm in ("l1", "l2", "linf")
+    for norm in LP_NORMS
 ]
 
 

@@ -11,6 +11,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
+from numpy.typing import NDArray
 
 from figures.panels import DLN_RATE, VGG_RATE, compared, first_seed, gather
 from normscape.claims import Claim
@@ -20,19 +21,26 @@ from normscape.tables import FinishedRun, select
 SERIES = ("standard", "batch")
 NETS = {"VGG": VGG_RATE, "DLN": DLN_RATE}
 LINES = 30
+DIFFERENCE = (r"$\|\nabla(W - s g) - g\|_2$", "the same, tensor norms summed")
 
 
 def table(runs: Sequence[FinishedRun]) -> pd.DataFrame:
-    """Return the rows that the figure and its claims are made from."""
-    return gather(_thinned(run.rows("gradient_difference"), run.config.seed == first_seed(runs)) for run in runs)
+    """Return the rows that the figure and its claims are made from: lines of one seed, the largest step size of all."""
+    parts = []
+    for run in runs:
+        rows = run.rows("gradient_difference")
+        kept = rows["step_size"] == rows["step_size"].max()
+        if run.config.seed == first_seed([other for other in runs if other.config.name == run.config.name]):
+            kept |= rows["step"].isin(_evenly(np.unique(rows["step"])))
+        parts.append(rows[kept])
+    return gather(parts)
 
 
-def _thinned(rows: pd.DataFrame, drawn: bool) -> pd.DataFrame:
-    """Keep evenly chosen steps: those that are drawn, and fewer for the seeds that only the claims look at."""
-    steps = np.unique(rows["step"])
-    lines = LINES if drawn else LINES // 3
-    chosen = steps[np.unique(np.linspace(0, len(steps) - 1, min(lines, len(steps))).round().astype(int))]
-    return rows[rows["step"].isin(chosen)]
+def _evenly(steps: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return at most `LINES` of the steps, evenly chosen."""
+    places = np.linspace(0, len(steps) - 1, min(LINES, len(steps))).round().astype(int)
+    chosen: NDArray[np.int64] = steps[np.unique(places)]
+    return chosen
 
 
 def _farthest(series: str, rate: float, rows: pd.DataFrame) -> float:
@@ -74,7 +82,7 @@ def draw(rows: pd.DataFrame, original: pd.DataFrame | None) -> Figure:
                     first = first or axes
                     _lines(axes, select(mine, series=series))
                     axes.set_title(f"{prefix}{net}\n{LABELS[series].replace('Standard + ', '')}")
-                    axes.set_ylabel(r"$\|\nabla(W - s g) - g\|_2$" if place == 0 else "")
+                    axes.set_ylabel(DIFFERENCE[line] if place == 0 else "")
         return figure
 
 
@@ -82,7 +90,8 @@ def _lines(axes: Axes, rows: pd.DataFrame) -> None:
     """Draw a line per step, blue early to red late, with its colour scale."""
     last = max(float(rows["step"].max()), 1.0)
     scale = ScalarMappable(Normalize(0, last), "coolwarm")
-    for step, line in rows.groupby("step"):
+    lines = rows.groupby("step").filter(lambda line: len(line) > 1)
+    for step, line in lines.groupby("step"):
         line = line.sort_values("step_size")
         axes.plot(line["step_size"], line["value"], color=scale.to_rgba(float(step)), linewidth=0.7)  # type: ignore[arg-type]
     axes.set(xscale="log", yscale="log", xlabel="step size $s$")

@@ -6,10 +6,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from figures.landscapes import QUANTITIES, draw_landscape, landscape_rows, smoother
-from figures.panels import DLN_RATE, FAMILY, NORMALISATIONS, gather, training_rows
+from figures.panels import DLN_RATE, FAMILY, LP_NORMS, gather, training_rows
 from normscape.tables import FinishedRun
 
-CLAIMS = [claim for norm in NORMALISATIONS for claim in smoother("dln", norm, DLN_RATE, f"The {norm} norm")]
+CLAIMS = [claim for norm in LP_NORMS for claim in smoother("dln", norm, DLN_RATE, f"The {norm} norm")]
 
 
 def table(runs: Sequence[FinishedRun]) -> pd.DataFrame:

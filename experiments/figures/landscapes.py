@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
@@ -17,6 +18,11 @@ QUANTITIES = {
     "loss_landscape": "Loss landscape",
     "gradient_difference": "Gradient predictiveness",
     "effective_beta": r"Effective $\beta$-smoothness",
+}
+AXES = {
+    "loss_landscape": "loss",
+    "gradient_difference": r"$\|\nabla(W - s g) - g\|$",
+    "effective_beta": r"$\beta$",
 }
 
 
@@ -34,16 +40,18 @@ def landscape_panels(
     rate: float,
     log: Sequence[str],
 ) -> None:
-    """Draw the three panels; ``log`` names the quantities whose axis is logarithmic."""
+    """Draw the three panels; ``log`` names the quantities whose axis is logarithmic.
+
+    Norms are Euclidean, or, beside the paper's own curves, sums over the parameter tensors as they seem to be.
+    """
     for axes, (quantity, title) in zip(panels, QUANTITIES.items(), strict=True):
-        if quantity == "effective_beta":
-            curves(axes, rows, original, series, (rate,), quantity=quantity)
-        else:
-            ranges(axes, rows, original, series, rate, quantity)
-        label = {"loss_landscape": "loss", "gradient_difference": r"$\|\nabla(W - s g) - g\|_2$"}.get(
-            quantity, r"$\beta$"
-        )
-        axes.set(title=title, ylabel=label, yscale="log" if quantity in log else "linear")
+        name, label = quantity, AXES[quantity]
+        if original is not None and quantity != "loss_landscape":
+            name, label = f"{quantity}_tensor_sum", f"{label}, tensor norms summed"
+        draw = curves if quantity == "effective_beta" else ranges
+        where: Any = (rate,) if quantity == "effective_beta" else rate
+        draw(axes, rows, original, series, where, name, log=quantity in log)
+        axes.set(title=title, ylabel=label)
         note_paper(axes, original)
 
 
@@ -62,7 +70,8 @@ def draw_landscape(
         return figure
 
 
-def _width_ratio(quantity: str, above: str, below: str, rate: float, rows: pd.DataFrame) -> float:
+def width_ratio(quantity: str, above: str, below: str, rate: float, rows: pd.DataFrame) -> float:
+    """Return the ratio of two series' median widths of a band."""
     return compared(lambda series: width(rows, quantity, series, rate), above, below)
 
 
@@ -87,7 +96,7 @@ def smoother(net: str, series: str, rate: float, label: str) -> list[Claim]:
             name=f"{net}_{series}_narrows_{quantity}",
             paper_says=f"{label} narrows the {net.upper()}'s {name} along the gradient",
             statistic=f"median over steps of the {name}'s width over step sizes, standard / {series}",
-            compute=partial(_width_ratio, quantity, "standard", series, rate),
+            compute=partial(width_ratio, quantity, "standard", series, rate),
             above=1.0,
         )
         for quantity, name in names.items()
@@ -100,14 +109,3 @@ def smoother(net: str, series: str, rate: float, label: str) -> list[Claim]:
         above=1.0,
     )
     return [*bands, beta]
-
-
-def predictiveness_factor(rate: float, net: str) -> Claim:
-    """Return the text's claim about the size of the effect on gradient predictiveness."""
-    return Claim(
-        name=f"{net}_two_orders_of_magnitude",
-        paper_says=f"Gradient predictiveness differs by close to two orders of magnitude ({net.upper()})",
-        statistic="median over steps of the gradient difference's width over step sizes, standard / batch",
-        compute=partial(_width_ratio, "gradient_difference", "standard", "batch", rate),
-        above=50.0,
-    )

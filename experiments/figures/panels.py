@@ -1,10 +1,10 @@
 """Panels that several figures share, and the statistics that several figures' claims share."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
@@ -15,8 +15,8 @@ from normscape.tables import FinishedRun, curve, select
 
 VGG_RATE = 0.1
 DLN_RATE = 1e-6
-NORMALISATIONS = ("batch", "l1", "l2", "linf")
-FAMILY = ("standard", *NORMALISATIONS)
+LP_NORMS = ("l1", "l2", "linf")
+FAMILY = ("standard", "batch", *LP_NORMS)
 
 
 def gather(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
@@ -53,20 +53,39 @@ def curves(
     original: pd.DataFrame | None,
     series: Sequence[str],
     rates: Sequence[float],
-    **which: object,
+    quantity: str,
+    *,
+    log: bool = False,
+    layer: int | None = None,
 ) -> None:
     """Draw one quantity over steps, a colour per series and a line style per learning rate."""
     last = float(rows["step"].max())
+    which = {"quantity": quantity} if layer is None else {"quantity": quantity, "layer": layer}
+    axes.set(xlabel="step", xlim=(0, last), yscale="log" if log else "linear")
     for rate, style in zip(rates, ("-", "--"), strict=False):
         for name in series:
             label = LABELS[name] + (f", lr {rate:g}" if len(rates) > 1 else "")
             ours = select(rows, series=name, lr=rate, **which)
             if len(ours):
-                band(axes, ours, color=COLORS[name], linestyle=style, label=label)
-            if original is not None:
+                hold = quantity.endswith("accuracy")
+                band(axes, ours, hold=hold, color=COLORS[name], linestyle=style, label=label)
+    if original is None:
+        return
+    with own_limits(axes):
+        for rate, style in zip(rates, ("-", "--"), strict=False):
+            for name in series:
                 theirs = curve(original, series=name, lr=rate, **which)
                 behind(axes, theirs, last, color=COLORS[name], linestyle=style)
-    axes.set(xlabel="step", xlim=(0, last))
+
+
+@contextmanager
+def own_limits(axes: Axes) -> Iterator[None]:
+    """Let what the block draws widen a logarithmic axis by three decades at most, so that ours stays readable."""
+    low, high = axes.get_ylim()
+    yield
+    if axes.get_yscale() == "log":
+        wide_low, wide_high = axes.get_ylim()
+        axes.set_ylim(max(wide_low, low / 1e3), min(wide_high, high * 1e3))
 
 
 def accuracies(
@@ -78,7 +97,7 @@ def accuracies(
     quantity: str = "train_accuracy",
 ) -> None:
     """Draw accuracies in per cent."""
-    curves(axes, rows, original, series, rates, quantity=quantity)
+    curves(axes, rows, original, series, rates, quantity)
     axes.set(
         ylim=(0, 1),
         title={"train_accuracy": "Training accuracy (mini-batch)", "test_accuracy": "Test accuracy"}[quantity],
@@ -93,30 +112,40 @@ def training_panel(
     if (rows["quantity"] == "train_accuracy").any():
         accuracies(axes, rows, original, series, rates)
     else:
-        curves(axes, rows, original, series, rates, quantity="train_loss")
-        axes.set(yscale="log", title="Training loss", ylabel="summed squared error")
+        curves(axes, rows, original, series, rates, "train_loss", log=True)
+        axes.set(title="Training loss", ylabel="summed squared error")
 
 
 def ranges(
-    axes: Axes, rows: pd.DataFrame, original: pd.DataFrame | None, series: Sequence[str], rate: float, quantity: str
+    axes: Axes,
+    rows: pd.DataFrame,
+    original: pd.DataFrame | None,
+    series: Sequence[str],
+    rate: float,
+    quantity: str,
+    *,
+    log: bool = False,
 ) -> None:
-    """Draw, per series, the band from the least to the greatest value over the step sizes, each a mean over seeds."""
+    """Draw each series' band from the least to the greatest value over step sizes, medians over seeds."""
     last = float(rows["step"].max())
+    axes.set(xlabel="step", xlim=(0, last), yscale="log" if log else "linear")
     for name in series:
-        edges = [
+        low, high = (
             select(rows, series=name, lr=rate, quantity=quantity, edge=edge)
             .pivot_table(index="step", columns="seed", values="value", dropna=False)
-            .mean(axis=1)
+            .median(axis=1)
             for edge in ("min", "max")
-        ]
-        axes.fill_between(
-            edges[0].index, edges[0], edges[1], color=COLORS[name], alpha=0.35, lw=0.6, label=LABELS[name]
         )
-        if original is not None:
-            for edge in ("min", "max"):
-                theirs = curve(original, series=name, lr=rate, quantity=quantity, edge=edge)
+        axes.fill_between(low.index, low, high, color=COLORS[name], alpha=0.3, lw=0, label=LABELS[name])
+        for edge in (low, high):
+            axes.plot(edge.index, edge, color=COLORS[name], linewidth=0.6)
+    if original is None:
+        return
+    with own_limits(axes):
+        for name in series:
+            for side in ("min", "max"):
+                theirs = curve(original, series=name, lr=rate, quantity=quantity, edge=side)
                 behind(axes, theirs, last, color=COLORS[name])
-    axes.set(xlabel="step", xlim=(0, last))
 
 
 def ridges(axes: Axes, rows: pd.DataFrame, layer: int, series: str, rate: float = VGG_RATE) -> None:
@@ -145,9 +174,18 @@ def speed_up(slow: str, fast: str, level: float, rows: pd.DataFrame, rate: float
 
 
 def final(rows: pd.DataFrame, points: int, **which: object) -> float:
-    """Return the mean of a curve's last points."""
+    """Return the mean of a curve's last points; of its last point alone if the run ended before the others.
+
+    A run that ended early has diverged: what it was shortly before says nothing of what became of it. A loss that is
+    no longer a number counts as infinite. NaN if there is no curve.
+    """
     values = curve(rows, **which)
-    return float(values.iloc[-points:].mean()) if len(values) else math.nan
+    if values.empty:
+        return math.nan
+    everyone = rows[rows["quantity"] == which["quantity"]]["step"]
+    ended_early = values.index.max() < everyone.max()
+    value = float(values.iloc[-1 if ended_early else -points :].mean(skipna=False))
+    return math.inf if math.isnan(value) else value
 
 
 def typical(rows: pd.DataFrame, **which: object) -> float:
@@ -159,7 +197,7 @@ def typical(rows: pd.DataFrame, **which: object) -> float:
 def width(rows: pd.DataFrame, quantity: str, series: str, rate: float) -> float:
     """Return the median over steps of a band's width, greatest minus least value over the step sizes."""
     low, high = (curve(rows, series=series, lr=rate, quantity=quantity, edge=edge) for edge in ("min", "max"))
-    return float((high - low).dropna().median()) if len(low) else math.nan
+    return float((high - low).fillna(math.inf).median()) if len(low) else math.nan
 
 
 def compared(measure: Callable[[str], float], above: str, below: str) -> float:
@@ -170,4 +208,4 @@ def compared(measure: Callable[[str], float], above: str, below: str) -> float:
 def mean_change(rows: pd.DataFrame, layer: int, series: str, rate: float) -> float:
     """Return the mean over snapshots of how far a layer's distribution moved (`FinishedRun.distribution_changes`)."""
     values = curve(rows, series=series, lr=rate, quantity="activation_change", layer=layer)
-    return float(np.mean(values)) if len(values) else math.nan
+    return float(values.mean(skipna=False)) if len(values) else math.nan

@@ -59,7 +59,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of a claim: the statistic of each seed, its centre and interval, and the judgement."""
+    """What became of a claim: the statistic of each seed, its median and interval, and the judgement."""
 
     claim: Claim
     values: tuple[float, ...]
@@ -79,6 +79,7 @@ class Verdict:
             "n": len(self.values),
             "spread": {"low": plain(self.low), "high": plain(self.high), "kind": interval_kind(self.values)},
             "values": [plain(value) for value in self.values],
+            "seeds_that_meet_it": sum(self.claim.verdict(value, value) == "holds" for value in self.values),
             "threshold": self.claim.threshold,
             "verdict": self.verdict,
             "paper_value": None if self.paper is None else plain(self.paper),
@@ -95,28 +96,25 @@ def judge(claim: Claim, table: pd.DataFrame, original: pd.DataFrame | None = Non
     values = [claim.compute(rows) for _, rows in asked.groupby("seed")] or [math.nan]
     low, high = interval(values)
     paper = None if original is None else claim.compute(original)
-    return Verdict(claim, tuple(values), center(values), low, high, claim.verdict(low, high), paper)
-
-
-def center(values: Sequence[float]) -> float:
-    """Return the mean over seeds where `interval` is one of the mean, else the median."""
-    return float(np.mean(values) if _can_resample(values) else np.median(values))
+    return Verdict(claim, tuple(values), float(np.median(values)), low, high, claim.verdict(low, high), paper)
 
 
 def interval(values: Sequence[float]) -> tuple[float, float]:
-    """Return the 95 % interval of the mean over seeds (BCa bootstrap), or the range where that has no meaning.
+    """Return the 95 % bootstrap interval of the median over seeds, or the range where that has no meaning.
 
-    The range is taken for few seeds, equal values, and if a value is infinite; it is NaN if a value is.
+    The median, since most statistics are ratios over decades, whose mean one seed would decide. The range is taken for
+    few seeds, equal values, and if a value is infinite; it is NaN if a value is.
     """
     if not _can_resample(values):
         return float(np.min(values)), float(np.max(values))
-    result = stats.bootstrap((values,), np.mean, confidence_level=0.95, rng=np.random.default_rng(0))
+    draws = np.random.default_rng(0)
+    result = stats.bootstrap((values,), np.median, confidence_level=0.95, method="percentile", rng=draws)
     return float(result.confidence_interval.low), float(result.confidence_interval.high)
 
 
 def interval_kind(values: Sequence[float]) -> str:
     """Say what `interval` returns for these values."""
-    return "95 % BCa bootstrap interval of the mean" if _can_resample(values) else "range over seeds"
+    return "95 % bootstrap interval of the median" if _can_resample(values) else "range over seeds"
 
 
 def _can_resample(values: Sequence[float]) -> bool:
@@ -141,8 +139,10 @@ def steps_to_reach(curve: pd.Series, level: float, points: int = 5) -> float:
     Returns
     -------
     float
-        The step, or inf if the curve never gets there.
+        The step, inf if the curve never gets there, NaN if there is no curve.
     """
+    if curve.empty:
+        return math.nan
     smooth = curve.sort_index().rolling(points, center=True).mean()
     reached = smooth.index[smooth >= level]
     return float(reached[0]) if len(reached) else math.inf

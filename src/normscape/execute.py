@@ -14,13 +14,14 @@ import torch
 
 from normscape.build import build, device_of
 from normscape.config import RunConfig
+from normscape.data.dataset import Dataset
 from normscape.errors import UserError
 from normscape.loop import State, train
 from normscape.plots import save_ridge_plots
 from normscape.progress import Reporter, duration
 from normscape.provenance import provenance
 from normscape.records import Records, Row
-from normscape.runs import RunDirectory, identity, settings, write_json
+from normscape.runs import RunDirectory, identity, read_json, settings, write_json
 from normscape.trackers import RunInfo, Tracker, metric_name
 
 
@@ -45,6 +46,7 @@ def execute(config: RunConfig, reporter: Reporter) -> RunDirectory:
     label = f"{config.name} seed {config.seed}"
     if directory.summary is None:
         with directory.lock(on_wait=lambda: reporter.message(f"{label}: another process trains this run; waiting")):
+            directory = RunDirectory.of(config)  # another process may have made it, under another name
             if directory.summary is None:
                 with stop_signals() as stopped:
                     _recorded_failures(directory, partial(_train, config, directory, label, reporter, stopped))
@@ -72,9 +74,8 @@ def _train(
     components = build(config, device)
     plan, state, tracker = components.plan, components.state, components.tracker
     directory.load_checkpoint(state, device)
-    origin = {**provenance(device), "data": {"name": plan.dataset.name, "checksum": plan.dataset.checksum}}
     write_json(directory.path / "config.json", {**settings(config), "name": config.name, "scale": config.scale.name})
-    write_json(directory.path / "provenance.json", origin)
+    _note_origin(directory, plan.dataset, device, state.step, reporter)
     saver = _Saver(directory, state, plan.steps, config.checkpoint_seconds)
     tracker.start(_run_info(config))
     with _finished_on_error(tracker):
@@ -94,6 +95,22 @@ def _train(
     tracker.finish(exit_code=0)
     directory.save_result(state, {**final, "diverged_at": state.diverged_at})
     reporter.message(f"{label}: {_outcome(state.records, final)}; {directory.path}")
+
+
+def _note_origin(
+    directory: RunDirectory, dataset: Dataset, device: torch.device, step: int, reporter: Reporter
+) -> None:
+    """Write where the run comes from; a resumed run keeps what it began with and adds what it went on with."""
+    file = directory.path / "provenance.json"
+    here = {**provenance(device), "data": {"name": dataset.name, "checksum": dataset.checksum}}
+    begun = read_json(file) if step else None
+    if begun is None:
+        write_json(file, here)
+        return
+    write_json(file, {**begun, "resumed": [*begun.get("resumed", []), {"from_step": step, **here}]})
+    if begun["hardware"] != here["hardware"] or begun["commit"] != here["commit"]:
+        where = f"{directory.path.name}: goes on from step {step}"
+        reporter.message(f"{where} on other hardware, threads or code than it began with; its bits may differ")
 
 
 class _Saver:

@@ -126,8 +126,8 @@ def train(plan: Plan, state: State, on_step: Callable[[int, list[Row]], bool]) -
 
         if step % plan.log_every == 0:
             rows += state.records.add(_training_rows(step, loss, outputs, targets))
-            if not torch.isfinite(loss):
-                state.diverged_at = step
+        if (step % plan.log_every == 0 or step + 1 == plan.steps) and not torch.isfinite(loss):
+            state.diverged_at = step
         if start is not None:
             view = start.close(loss, learning_rate=optimizer.param_groups[0]["lr"])
             for probe in due:

@@ -56,21 +56,24 @@ LABELS = {
 Array = NDArray[Any]
 
 
-def band(axes: Axes, curves: pd.DataFrame, **line: Any) -> None:
-    """Draw the mean over seeds and, for more than one seed, the band from the least to the greatest.
+def band(axes: Axes, curves: pd.DataFrame, *, hold: bool = False, **line: Any) -> None:
+    """Draw the median over seeds and, for more than one seed, the band from the least to the greatest.
 
     Parameters
     ----------
     axes
         Where to draw.
     curves
-        Columns ``seed``, ``step`` and ``value``; a seed that diverged ends early, and from there on its last value
-        is taken, since a network whose weights are no longer finite does not change.
+        Columns ``seed``, ``step`` and ``value``.
+    hold
+        Carry on the last value of a seed that ended early, i.e. diverged: right for an accuracy, since a network
+        whose weights are no longer finite does not change.
     line
         Options of ``Axes.plot``.
     """
-    wide = curves.pivot_table(index="step", columns="seed", values="value", dropna=False).sort_index().ffill()
-    (drawn,) = axes.plot(wide.index, wide.mean(axis=1), **line)
+    wide = curves.pivot_table(index="step", columns="seed", values="value", dropna=False).sort_index()
+    wide = wide.ffill() if hold else wide
+    (drawn,) = axes.plot(wide.index, wide.median(axis=1), **line)
     if wide.shape[1] > 1:
         axes.fill_between(wide.index, wide.min(axis=1), wide.max(axis=1), color=drawn.get_color(), alpha=0.2, lw=0)
 

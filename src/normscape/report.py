@@ -48,8 +48,8 @@ def claims_markdown(results: Path) -> str:
         "",
         "Made by `experiments/reproduce.py` from the manifests beside the figures; do not edit. Thresholds stand in",
         "`experiments/figures/`. *Paper* is the same statistic, by the same code, on the paper's own curves.",
-        "*Ours* is the value over n seeds with its interval: the range for fewer than 5 seeds, else a 95 % BCa",
-        "bootstrap interval of the mean. A claim holds if the whole interval meets the threshold.",
+        "*Ours* is the median over n seeds with its interval: the range for fewer than 5 seeds, else a 95 %",
+        "bootstrap interval of the median. A claim holds if the whole interval meets the threshold.",
     ]
     for folder in _folders(results):
         lines += ["", f"## scale={folder.name}", "", summary(figures_in(folder)), ""]

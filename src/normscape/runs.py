@@ -3,7 +3,8 @@
 A run's directory is ``<name>-s<seed>-<identity>``. The identity is a hash of every setting that can change a number, so
 the same setup under another name, tracker or device is the same run, and a changed setting is another one. Files:
 
-- ``config.json``, the settings; ``provenance.json``, code, versions, machine and data checksum;
+- ``config.json``, the settings; ``provenance.json``, code, versions, machine and data checksum, and what of these was
+  when the run was resumed;
 - ``status.json``, training, interrupted, failed, finished or diverged, with the step; ``failure.txt``, a traceback;
 - ``checkpoint.pt``, the state at the last checkpoint;
 - ``metrics.csv``, tidy rows, and ``arrays.npz``, stacked snapshots, when the run is over;
@@ -27,6 +28,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from normscape.config import RunConfig
+from normscape.errors import UserError
 from normscape.loop import State
 from normscape.records import Records
 
@@ -73,6 +75,11 @@ class RunDirectory:
         return cls(found[0] if found else root / f"{config.name}-s{config.seed}-{key}")
 
     @property
+    def identity(self) -> str:
+        """The identity of the run."""
+        return self.path.name.rsplit("-", 1)[-1]
+
+    @property
     def summary(self) -> dict[str, Any] | None:
         """What the run came to, or None while it is not over."""
         summary: dict[str, Any] | None = read_json(self.path / "summary.json")
@@ -98,7 +105,7 @@ class RunDirectory:
         """Hold the run for one process; the lock of a killed process is free. ``on_wait`` is called if it is taken."""
         folder = self.path.parent / ".locks"
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / f"{self.path.name.rsplit('-', 1)[-1]}.lock")
+        lock = FileLock(folder / f"{self.identity}.lock")
         try:
             lock.acquire(timeout=0)
         except Timeout:
@@ -112,7 +119,7 @@ class RunDirectory:
     def save_checkpoint(self, state: State) -> None:
         """Write the state so that after a kill at any moment either this checkpoint or the last one is whole."""
         content = {
-            "identity": self.path.name.rsplit("-", 1)[-1],
+            "identity": self.identity,
             "model": state.model.state_dict(),
             "optimizer": state.optimizer.state_dict(),
             "records": state.records.state_dict(),
@@ -123,11 +130,15 @@ class RunDirectory:
             torch.save(content, file)
 
     def load_checkpoint(self, state: State, device: torch.device) -> None:
-        """Continue ``state`` from the last checkpoint, if there is one."""
+        """Continue ``state`` from the last checkpoint, if there is one; sweep up after a killed process."""
+        for leftover in self.path.glob(".*.tmp"):
+            leftover.unlink()
         file = self.path / "checkpoint.pt"
         if not file.exists():
             return
         content = torch.load(file, map_location=device, weights_only=True)
+        if content["identity"] != self.identity:
+            raise UserError(f"{file}: belongs to run {content['identity']}, not to {self.identity}; remove it")
         state.model.load_state_dict(content["model"])
         state.optimizer.load_state_dict(content["optimizer"])
         state.records = Records.from_state_dict(content["records"])
@@ -140,6 +151,7 @@ class RunDirectory:
             file.write(state.records.table().to_csv(index=False).encode())
         with replacing(self.path / "arrays.npz") as file:
             np.savez_compressed(file, **state.records.arrays())  # type: ignore[arg-type]
+        (self.path / "failure.txt").unlink(missing_ok=True)
         write_json(self.path / "summary.json", summary)
 
 
@@ -147,7 +159,7 @@ class RunDirectory:
 def replacing(path: Path) -> Iterator[Any]:
     """Open a temporary binary file that takes the place of ``path`` in one stroke when the block ends well."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     try:
         with os.fdopen(handle, "wb") as file:
             yield file

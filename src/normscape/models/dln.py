@@ -9,8 +9,8 @@ from normscape.models.layered import Layer, LayeredModel, NormFactory
 class DLN(LayeredModel):
     """Square linear layers without nonlinearity, a normalisation after each of them but the last.
 
-    Source: paper, appendix A (25 layers of 10x10). Without biases: inferred from the gradient differences that
-    the paper plots, which look like a sum over the norms of 25 tensors; biases would make them 50. That the last layer
+    Source: paper, appendix A (25 layers of 10x10). Without biases: our reading of "fully
+    connected 10x10 layers"; the plotted curves do not tell. That the last layer
     has no normalisation is our reading: its output has to fit the targets.
 
     Parameters

@@ -14,7 +14,8 @@ from normscape.view import StepView, kept_streams
 class InternalCovariateShift(Probe):
     """Difference and angle between a layer's gradient before and after all earlier layers were updated.
 
-    For layer i, with L the loss of the step's mini-batch (without weight decay, which cancels from the difference):
+    For layer i, with L the loss of the step's mini-batch, without weight decay, which would cancel from the
+    difference and turn both gradients alike:
 
     - G_i is the gradient of L w.r.t. W_i at (W_1(t), ..., W_k(t));
     - G'_i is the gradient of L w.r.t. W_i at (W_1(t+1), ..., W_{i-1}(t+1), W_i(t), ..., W_k(t)), on the same batch.
@@ -54,7 +55,7 @@ class InternalCovariateShift(Probe):
 
     def measure(self, view: StepView) -> Iterator[Row | Snapshot]:
         """Yield the rows of each layer."""
-        layers = self.layers or tuple(range(1, len(view.model.layers) + 1))
+        layers = self.layers if self.layers is not None else tuple(range(1, len(view.model.layers) + 1))
         for layer, after in gradients_after_update(view, layers).items():
             before = view.gradient[f"layers.{layer}.affine.weight"]
             difference = torch.linalg.vector_norm(before - after)

@@ -42,11 +42,16 @@ class Landscape(Probe):
     Notes
     -----
     Rows, all with the name of the direction at the end when it is ``random`` (``loss_landscape_random``):
-    ``loss_landscape`` per step size; ``gradient_difference`` per step size, Euclidean norm over all parameters;
-    ``gradient_difference_tensor_sum``, the same with the norms of the parameter tensors added up, which may be what the
-    paper plotted (inferred); ``effective_beta``, without step size, Euclidean; ``effective_beta_tensor_sum``, the ratio
-    of the sums of tensor norms; and ``objective`` and ``gradient_norm`` at W(t). A step whose gradient is zero has
-    beta NaN. Cost: one forward-backward pass per step size; the base point is the training step's own.
+
+    - ``loss_landscape`` per step size;
+    - ``gradient_difference`` per step size, Euclidean norm over all parameters;
+    - ``gradient_difference_tensor_sum`` per step size, the norms of the parameter tensors added up, which is what the
+      paper seems to have plotted (inferred, see `normscape.tables.ORIGINAL_NAMES`);
+    - ``effective_beta``, Euclidean, and ``effective_beta_tensor_sum``, the ratio of the sums of tensor norms; NaN at a
+      step whose gradient is zero;
+    - ``objective`` and ``gradient_norm`` at W(t).
+
+    Cost: one forward-backward pass per step size; the base point is the training step's own.
 
     Raises
     ------

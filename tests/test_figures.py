@@ -1,0 +1,69 @@
+"""What several figures' claims share: no curve, a diverged run or an overflow must not look like a success."""
+
+import math
+
+import pandas as pd
+import pytest
+
+from figures.panels import final, ratio, speed_up, typical, width
+from normscape.tables import COLUMNS
+
+
+def rows(quantity, values, *, series="batch", lr=0.1, every=10, **more):
+    steps = range(0, every * len(values), every)
+    table = pd.DataFrame({"step": steps, "value": values, "quantity": quantity, "series": series, "lr": lr, **more})
+    return table.reindex(columns=COLUMNS)
+
+
+def accuracies(**curves):
+    return pd.concat([rows("train_accuracy", values, series=series) for series, values in curves.items()])
+
+
+def test_final_is_the_mean_of_the_last_points():
+    assert final(rows("train_loss", [9, 1, 2, 3]), 3, series="batch", quantity="train_loss") == 2
+
+
+def test_final_of_a_run_that_ended_early_is_its_last_point_alone():
+    table = accuracies(standard=[0.1] * 8, batch=[0.2, 0.5, 0.7, 0.8, 0.1])
+    assert final(table, 5, series="batch", quantity="train_accuracy") == 0.1
+
+
+def test_a_loss_that_is_no_number_is_infinite_and_no_curve_is_no_number():
+    table = rows("train_loss", [50, 50, math.nan])
+    assert final(table, 5, series="batch", quantity="train_loss") == math.inf
+    assert math.isnan(final(table, 5, series="l1", quantity="train_loss"))
+    assert math.isnan(typical(table, series="l1", quantity="train_loss"))
+
+
+@pytest.mark.parametrize(
+    ("standard", "batch", "expected"),
+    [([0] * 6 + [1] * 9, [0] * 3 + [1] * 12, 2), ([0] * 9, [1] * 9, math.inf), ([1] * 9, [0] * 9, 0)],
+)
+def test_speed_up(standard, batch, expected):
+    table = accuracies(standard=standard, batch=batch)
+    assert speed_up("standard", "batch", 0.5, table) == pytest.approx(expected)
+
+
+def test_speed_up_over_nobody_and_of_nobody_cannot_be_said():
+    table = accuracies(standard=[0] * 9, batch=[0] * 9)
+    assert math.isnan(speed_up("standard", "batch", 0.5, table))
+    assert math.isnan(speed_up("standard", "l1", 0.5, table))
+    assert math.isnan(speed_up("l1", "standard", 0.5, accuracies(standard=[1] * 9)))
+
+
+def test_the_width_of_a_band_counts_an_overflow_as_wide():
+    edges = [rows("loss_landscape", low, edge="min") for low in ([1, 1, 1],)]
+    edges += [rows("loss_landscape", high, edge="max") for high in ([3, math.inf, math.inf],)]
+    assert width(pd.concat(edges), "loss_landscape", "batch", 0.1) == math.inf
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expected"), [(6, 3, 2), (1, 0, math.inf), (1, math.inf, 0), (math.inf, 1, math.inf)]
+)
+def test_ratio(a, b, expected):
+    assert ratio(a, b) == expected
+
+
+@pytest.mark.parametrize(("a", "b"), [(0, 0), (math.inf, math.inf), (math.nan, 1), (1, math.nan)])
+def test_ratio_that_cannot_be_said(a, b):
+    assert math.isnan(ratio(a, b))

@@ -15,12 +15,16 @@ from typing import Any
 
 import matplotlib.image
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
+from normscape.config import compose_run
 from normscape.errors import UserError
+from normscape.execute import execute
+from normscape.runs import identity
 from normscape.trackers import NoTracker, RunInfo, WandbTracker, metric_name
 from wandb_server import serve
 
@@ -137,6 +141,32 @@ def test_offline_run_reads_back_as_it_was_logged_and_says_nothing(
     read = metrics([record["history"]["item"] for record in content if record["type"] == "history"])
     assert same(read, expected())
     assert not same(read, expected([*ROWS[:-1], {**ROWS[-1], "beta": 0.0}]))
+
+
+def test_what_wandb_has_of_a_real_run_is_what_the_store_has(tmp_path: Path) -> None:
+    """Trains at smoke scale with every probe and compares every number, exactly."""
+
+    class Silent:
+        def update(self, name: str, step: int, steps: int) -> None: ...
+
+        def message(self, text: str) -> None: ...
+
+    config = compose_run(["scale=smoke", "run=vgg_batch", "tracker=wandb", f"runs_dir={tmp_path}", "group=fig01"])
+    store = execute(config, Silent()).table()
+    (directory,) = directories(tmp_path, identity(config))
+    mirrored = {
+        (item["trainer/step"], name): float(value)
+        for item in history(directory)
+        for name, value in item.items()
+        if not name.startswith(("_", "trainer/", "activations/"))
+    }
+    kept = {}
+    for row in store.itertuples():
+        layer, step_size = (None if pd.isna(place) else place for place in (row.layer, row.step_size))
+        kept[row.step, metric_name(row.quantity, layer, step_size)] = row.value
+    assert mirrored == kept
+    images = {name.split(".")[0] for item in history(directory) for name in item if name.startswith("activations/")}
+    assert images == {f"activations/layer{layer:02d}" for layer in config.measure.activation_layers}
 
 
 def test_two_runs_of_one_process_stay_apart(tmp_path: Path) -> None:

@@ -43,8 +43,7 @@ def behind(axes: Axes, theirs: pd.Series, last: float, **line: Any) -> None:
 def note_paper(axes: Axes, original: pd.DataFrame | None) -> None:
     """Say what the faint curves are."""
     if original is not None and len(original):
-        text = f"faint: the paper, {original['step'].max():,.0f} steps"
-        axes.annotate(text, (0.02, 0.02), xycoords="axes fraction", fontsize="x-small", color="0.4", zorder=99)
+        axes.set_xlabel(f"step (faint: the paper's {original['step'].max():,.0f})")
 
 
 def curves(

@@ -66,6 +66,8 @@ def prepare(arguments: list[str]) -> list[str]:
     if parsed.config_dir or parsed.config_path or parsed.config_name:
         return arguments  # a config tree of the user's own: Hydra composes and the job checks it
     overrides = with_scale(parsed.overrides)
+    if overrides[-1:] != parsed.overrides[-1:]:
+        print(f"{overrides[-1]}, which suits this machine", file=sys.stderr)
     if parsed.multirun and not any(override.startswith("group=") for override in overrides):
         overrides.append(f"group=sweep-{hashlib.sha256(' '.join(sorted(overrides)).encode()).hexdigest()[:8]}")
     for combination in jobs(overrides) if parsed.multirun else [overrides]:

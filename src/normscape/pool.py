@@ -6,16 +6,20 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from multiprocessing.queues import Queue
+from multiprocessing.synchronize import Event
 from queue import Empty
 from threading import Thread
 from typing import Any
 
 from normscape.config import RunConfig
 from normscape.errors import UserError
-from normscape.execute import execute
+from normscape.execute import Interrupted, execute
 from normscape.progress import ProgressDisplay, Reporter
 
 _queue: "Queue[tuple[Any, ...] | None] | None" = None
+_stopped: Event | None = None
+
+STOPPED = "stopped; what was trained is saved, start again to go on"
 
 
 @dataclass
@@ -33,9 +37,9 @@ class _Relay:
         self.queue.put((text,))
 
 
-def _start_worker(queue: "Queue[tuple[Any, ...] | None]") -> None:
-    global _queue
-    _queue = queue
+def _start_worker(queue: "Queue[tuple[Any, ...] | None]", stopped: Event) -> None:
+    global _queue, _stopped
+    _queue, _stopped = queue, stopped
 
 
 def failure(config: RunConfig, error: Exception) -> str:
@@ -48,8 +52,13 @@ def failure(config: RunConfig, error: Exception) -> str:
 
 def _work(config: RunConfig) -> str | None:
     assert _queue is not None
+    assert _stopped is not None
+    if _stopped.is_set():  # a run that the pool had handed out before all were asked to stop
+        return None
     try:
         execute(config, _Relay(_queue))
+    except Interrupted:
+        _stopped.set()
     except Exception as error:  # as text, since not every exception survives the way to another process
         return failure(config, error)
     return None
@@ -68,11 +77,12 @@ def execute_all(configs: Sequence[RunConfig], workers: int) -> list[str]:
         return _execute_here(configs)
     context = multiprocessing.get_context("spawn")
     queue: Queue[tuple[Any, ...] | None] = context.Queue()
+    stopped = context.Event()
     failures: dict[int, str] = {}
     with ProgressDisplay() as display:
         listener = Thread(target=_listen, args=(queue, display), daemon=True)
         listener.start()
-        pool = ProcessPoolExecutor(min(workers, len(configs)), context, _start_worker, (queue,))
+        pool = ProcessPoolExecutor(min(workers, len(configs)), context, _start_worker, (queue, stopped))
         futures: dict[Future[str | None], int] = {pool.submit(_work, config): i for i, config in enumerate(configs)}
         try:
             for future in as_completed(futures):
@@ -83,10 +93,15 @@ def execute_all(configs: Sequence[RunConfig], workers: int) -> list[str]:
                     line = failure(configs[position], UserError(f"its process died; {error}"))
                 if line:
                     failures[position] = line
+        except KeyboardInterrupt:
+            stopped.set()
+            raise Interrupted(STOPPED) from None
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
             queue.put(None)
             listener.join()
+    if stopped.is_set():  # the signal went to the workers alone
+        raise Interrupted(STOPPED)
     return [failures[position] for position in sorted(failures)]
 
 

@@ -31,7 +31,7 @@ from normscape.progress import duration
 from normscape.provenance import provenance
 from normscape.report import verdict_table, write_claims
 from normscape.runs import RunDirectory, read_json, write_json
-from normscape.tables import FinishedRun, read_original, read_table, write_table
+from normscape.tables import FinishedRun, read_original, read_table, table_file, write_table
 
 PROJECT = CONFIGS.parent
 ORIGINAL = PROJECT / "results" / "original"
@@ -180,37 +180,42 @@ def tabulate(figure: Figure, declared: dict[str, list[RunConfig]], options: argp
     runs = [FinishedRun(config, RunDirectory.of(config)) for name in figure.runs for config in declared[name]]
     folder = options.results / options.scale
     folder.mkdir(parents=True, exist_ok=True)
-    write_table(figure.module.table(runs), folder / f"{figure.stem}.csv")
+    write_table(figure.module.table(runs), folder, figure.stem)
     return manifest(runs, options)
 
 
 def kept_manifest(figure: Figure, options: argparse.Namespace) -> dict[str, Any]:
     """Return the manifest of a figure whose table is in the results."""
     folder = options.results / options.scale
-    for suffix in (".csv", ".json"):
-        file = folder / f"{figure.stem}{suffix}"
-        if not file.exists():
-            raise UserError(f"--from-results: {_shown(file)} is not there; reproduce the figure without it first")
-    kept: dict[str, Any] = read_json(folder / f"{figure.stem}.json")["manifest"]
-    return kept
+    kept: dict[str, Any] | None = read_json(folder / f"{figure.stem}.json")
+    if kept is None or table_file(folder, figure.stem) is None:
+        missing = _shown(folder / f"{figure.stem}.csv")
+        raise UserError(
+            f"--from-results: {missing} or its manifest is not there; reproduce the figure without it first"
+        )
+    origin: dict[str, Any] = kept["manifest"]
+    return origin
 
 
 def publish(figure: Figure, origin: dict[str, Any], options: argparse.Namespace) -> None:
     """Draw the figure and judge its claims from its table; write picture and manifest, and print what they say."""
     folder = options.results / options.scale
-    table, original = read_table(folder / f"{figure.stem}.csv"), read_original(ORIGINAL, *figure.original)
+    source = table_file(folder, figure.stem)
+    assert source is not None
+    table, original = read_table(source), read_original(ORIGINAL, *figure.original)
     verdicts = [judge(claim, table, original) for claim in figure.module.CLAIMS]
     drawing = figure.module.draw(table, original if options.paper else None)
-    for suffix in (".png", ".pdf"):
-        save_figure(drawing, folder / f"{figure.stem}{suffix}")
+    pictures = [folder / f"{figure.stem}{suffix}" for suffix in (".png", ".pdf")]
+    for picture in pictures:
+        save_figure(drawing, picture)
     claims = [verdict.to_json() for verdict in verdicts]
     content = {"figure": figure.name, "title": figure.title, "claims": claims, "manifest": origin}
     write_json(folder / f"{figure.stem}.json", content)
     if verdicts:
         shown = verdict_table(f"{figure.label}: {figure.title}", verdicts)
         Console(width=max(110, shutil.get_terminal_size().columns)).print(shown)
-    for suffix in (".png", ".pdf", ".csv", ".json"):
-        console.print(f"  {_shown(folder / f'{figure.stem}{suffix}')}")
+    for file in (*pictures, source, folder / f"{figure.stem}.json"):
+        console.print(f"  {_shown(file)}")
 
 
 def _shown(path: Path) -> str:

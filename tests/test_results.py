@@ -13,7 +13,7 @@ from matplotlib.image import imread
 from normscape.report import claims_markdown
 
 ROOT = Path(__file__).parents[1]
-TABLES = sorted(path for path in (ROOT / "results").glob("*/*.csv") if path.parent.name in ("laptop", "paper"))
+MANIFESTS = sorted(path for path in (ROOT / "results").glob("*/*.json") if path.parent.name in ("laptop", "paper"))
 
 
 @pytest.fixture(scope="module")
@@ -34,18 +34,18 @@ def close(a, b):
     return a == pytest.approx(b, rel=2e-6) if isinstance(a, float) else a == b
 
 
-@pytest.mark.parametrize("table", TABLES, ids=lambda path: f"{path.parent.name}-{path.stem}")
-def test_redrawn_from_its_table_a_figure_is_the_committed_one(reproduce, table, tmp_path, monkeypatch):
+@pytest.mark.parametrize("manifest", MANIFESTS, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_redrawn_from_its_table_a_figure_is_the_committed_one(reproduce, manifest, tmp_path, monkeypatch):
     """Bytes may differ between processors in the last bit of an exponential; pictures may not."""
     monkeypatch.setenv("NORMSCAPE_RUNS", str(tmp_path / "no runs"))
-    shutil.copytree(table.parent, tmp_path / table.parent.name)
-    name = table.stem.removeprefix("fig").lstrip("0")
-    reproduce.main([name, "--scale", table.parent.name, "--from-results", "--results", str(tmp_path)])
-    drawn = tmp_path / table.parent.name / table.name
-    committed, redrawn = (imread(path.with_suffix(".png")) for path in (table, drawn))
+    shutil.copytree(manifest.parent, tmp_path / manifest.parent.name)
+    name = manifest.stem.removeprefix("fig").lstrip("0")
+    reproduce.main([name, "--scale", manifest.parent.name, "--from-results", "--results", str(tmp_path)])
+    drawn = tmp_path / manifest.parent.name / manifest.name
+    committed, redrawn = (imread(path.with_suffix(".png")) for path in (manifest, drawn))
     assert committed.shape == redrawn.shape
     assert np.mean(np.abs(committed - redrawn) > 0.02) < 1e-3
-    before, after = (json.loads(path.with_suffix(".json").read_text()) for path in (table, drawn))
+    before, after = (json.loads(path.read_text()) for path in (manifest, drawn))
     assert close(before["claims"], after["claims"])
     assert before["manifest"] == after["manifest"]
 
@@ -54,8 +54,7 @@ def test_the_list_of_claims_is_made_from_the_manifests():
     assert (ROOT / "results" / "CLAIMS.md").read_text() == claims_markdown(ROOT / "results")
 
 
-@pytest.mark.parametrize("table", TABLES, ids=lambda path: f"{path.parent.name}-{path.stem}")
-def test_results_come_from_committed_code(table):
-    manifest = json.loads(table.with_suffix(".json").read_text())["manifest"]
-    commits = [run["commit"] for run in manifest["runs"]]
+@pytest.mark.parametrize("manifest", MANIFESTS, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_results_come_from_committed_code(manifest):
+    commits = [run["commit"] for run in json.loads(manifest.read_text())["manifest"]["runs"]]
     assert all(commit and len(commit) == 40 for commit in commits)  # "+changes" and None are longer and shorter

@@ -11,7 +11,7 @@ from scipy.stats import wasserstein_distance
 from normscape.errors import UserError
 from normscape.records import Records, Row
 from normscape.runs import RunDirectory
-from normscape.tables import COLUMNS, FinishedRun, curve, read_original, read_table, select, write_table
+from normscape.tables import COLUMNS, FinishedRun, curve, read_original, read_table, select, table_file, write_table
 
 STEPS = np.arange(0, 50, 10)
 SAMPLES = np.random.default_rng(0).normal(size=(5, 100)) * [[1], [2], [3], [2], [2]] + [[0], [5], [5], [-1], [-1]]
@@ -114,7 +114,7 @@ def test_round_trip_keeps_what_claims_need(tmp_path):
     run = finished(tmp_path)
     table = pd.concat([run.rows("train_loss", "activation_mean", "x"), run.distribution_changes(3)], ignore_index=True)
     table.loc[0, "value"], table.loc[1, "value"] = np.inf, np.nan
-    write_table(table, tmp_path / "table.csv")
+    assert write_table(table, tmp_path, "table") == tmp_path / "table.csv"
     again = read_table(tmp_path / "table.csv")
     assert list(again.columns) == COLUMNS
     np.testing.assert_allclose(again["value"], table["value"], rtol=1e-5)
@@ -127,9 +127,22 @@ def test_round_trip_keeps_what_claims_need(tmp_path):
         30,
         40,
     ]
-    write_table(again, tmp_path / "again.csv")
+    write_table(again, tmp_path, "again")
     assert (tmp_path / "again.csv").read_bytes() == (tmp_path / "table.csv").read_bytes()
 
 
 def test_a_figure_without_digitised_curves(tmp_path):
     assert read_original(tmp_path, "fig07") is None
+
+
+def test_a_large_table_is_compressed_to_the_same_bytes_and_replaces_the_plain_one(tmp_path, monkeypatch):
+    table = pd.DataFrame({"step": range(100), "value": 0.5}).reindex(columns=COLUMNS)
+    plain = write_table(table, tmp_path, "fig")
+    monkeypatch.setattr("normscape.tables.LARGE_BYTES", 10)
+    first = write_table(table, tmp_path, "fig")
+    content = first.read_bytes()
+    assert first == table_file(tmp_path, "fig") == tmp_path / "fig.csv.gz"
+    assert not plain.exists()
+    assert write_table(table, tmp_path, "fig").read_bytes() == content
+    assert read_table(first)["value"].tolist() == table["value"].tolist()
+    assert table_file(tmp_path, "other") is None

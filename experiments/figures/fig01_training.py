@@ -93,6 +93,8 @@ CLAIMS = [
             compute=partial(_change_ratio, layer),
             above=0.5,
             below=2.0,
+            note="the standard network's activations grow over training and BatchNorm's do not (the ridges). "
+            "The paper's own fig. 8 says so too: see its numbers for `standard_moves_*`.",
         )
         for layer in LAYERS
     ),

@@ -31,6 +31,8 @@ class Claim:
         The claim holds where the statistic is above the one and below the other; None sets no bound.
     net
         ``vgg`` or ``dln`` if only the seeds with runs of that network are asked; they may be more or fewer.
+    note
+        Printed where the claim does not hold: why, and which measurement says so.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Claim:
     above: float | None = None
     below: float | None = None
     net: str = ""
+    note: str = ""
 
     @property
     def threshold(self) -> str:
@@ -82,6 +85,7 @@ class Verdict:
             "seeds_that_meet_it": sum(self.claim.verdict(value, value) == "holds" for value in self.values),
             "threshold": self.claim.threshold,
             "verdict": self.verdict,
+            "note": self.claim.note,
             "paper_value": None if self.paper is None else plain(self.paper),
         }
 

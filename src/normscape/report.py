@@ -72,7 +72,19 @@ def claims_markdown(results: Path) -> str:
                     f"**{claim['verdict']}**",
                 ]
                 lines.append("| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |")
+        if notes := _notes(figures_in(folder)):
+            lines += ["", "Notes on what does not hold:", "", *notes]
     return "\n".join(lines) + "\n"
+
+
+def _notes(figures: Iterable[dict[str, Any]]) -> list[str]:
+    """Return the notes on claims that do not hold, each once."""
+    notes: dict[str, list[str]] = {}
+    for figure in figures:
+        for claim in figure["claims"]:
+            if claim["verdict"] != "holds" and claim.get("note"):
+                notes.setdefault(claim["note"], []).append(f"`{claim['name']}`")
+    return [f"- {', '.join(names)}: {note}" for note, names in notes.items()]
 
 
 def summary(figures: Iterable[dict[str, Any]]) -> str:

@@ -1,5 +1,6 @@
 """The table behind a figure: the rows of several runs, told apart by series, learning rate and seed."""
 
+import gzip
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +11,12 @@ from numpy.typing import NDArray
 
 from normscape.config import RunConfig
 from normscape.errors import UserError
-from normscape.runs import RunDirectory
+from normscape.runs import RunDirectory, replacing
 
 COLUMNS = ["run", "series", "lr", "seed", "step", "quantity", "layer", "step_size", "level", "edge", "value"]
 """``level`` is of a quantile, ``edge`` min or max of a band over step sizes; what a row has no use for is empty."""
+
+LARGE_BYTES = 2**20
 
 TYPES = {
     "layer": "Int64",
@@ -135,9 +138,24 @@ def curve(table: pd.DataFrame, **columns: object) -> pd.Series:
     return select(table, **columns).set_index("step")["value"].sort_index()
 
 
-def write_table(table: pd.DataFrame, path: Path) -> None:
-    """Write a figure's table; 6 significant digits, which every claim and drawing is then made from."""
-    table.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
+def write_table(table: pd.DataFrame, folder: Path, stem: str) -> Path:
+    """Write a figure's table as ``<stem>.csv``, or ``<stem>.csv.gz`` if it is large, and return the file.
+
+    6 significant digits, which every claim and drawing is then made from.
+    """
+    text = table.to_csv(index=False, float_format="%.6g", lineterminator="\n").encode()
+    large = len(text) > LARGE_BYTES
+    paths = folder / f"{stem}.csv", folder / f"{stem}.csv.gz"
+    with replacing(paths[large]) as file:
+        file.write(gzip.compress(text, mtime=0) if large else text)
+    paths[not large].unlink(missing_ok=True)
+    return paths[large]
+
+
+def table_file(folder: Path, stem: str) -> Path | None:
+    """Return the file of a figure's table, None if there is none."""
+    files = (folder / f"{stem}.csv", folder / f"{stem}.csv.gz")
+    return next((file for file in files if file.exists()), None)
 
 
 def read_table(path: Path) -> pd.DataFrame:

@@ -190,9 +190,7 @@ def kept_manifest(figure: Figure, options: argparse.Namespace) -> dict[str, Any]
     kept: dict[str, Any] | None = read_json(folder / f"{figure.stem}.json")
     if kept is None or table_file(folder, figure.stem) is None:
         missing = _shown(folder / f"{figure.stem}.csv")
-        raise UserError(
-            f"--from-results: {missing} or its manifest is not there; reproduce the figure without it first"
-        )
+        raise UserError(f"--from-results: {missing} is not there; reproduce the figure without it first")
     origin: dict[str, Any] = kept["manifest"]
     return origin
 

@@ -22,11 +22,11 @@ def test_one_control_c_saves_what_is_being_trained_and_begins_nothing_more(tmp_p
     process = subprocess.Popen(
         command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, start_new_session=True
     )
-    end = time.monotonic() + 120
+    end = time.monotonic() + 300
     while len(statuses(runs)) < 2 and process.poll() is None and time.monotonic() < end:
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=180)
     assert process.returncode == 130
     assert said.strip().splitlines()[-1] == "normscape: stopped; what was trained is saved, start again to go on"
     assert "Traceback" not in said

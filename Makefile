@@ -7,6 +7,11 @@ SEEDS   ?= 0
 WORKERS ?= 0
 ARGS    ?=
 
+VARIABLES := PYTHON SCALE SEEDS DLN_SEEDS WORKERS ARGS
+GIVEN := $(foreach v,$(.VARIABLES),$(if $(filter command,$(origin $v)),$v))
+UNKNOWN := $(filter-out $(VARIABLES) MAKE% -%,$(GIVEN))
+$(if $(UNKNOWN),$(error $(UNKNOWN): no such variable; known here: $(VARIABLES)))
+
 BIN := .venv/bin
 READY := .venv/.ready
 

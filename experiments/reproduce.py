@@ -7,23 +7,20 @@ python experiments/reproduce.py all --dln-seeds 0-9      every figure, each run 
 """
 
 import argparse
-import importlib
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
-from omegaconf import OmegaConf
 from rich.console import Console
 
+from figures.declared import Figure, known_figures
 from normscape.build import build_component, device_of, dry_build
 from normscape.claims import judge
 from normscape.config import CONFIGS, RunConfig, compose_run, default_scale
 from normscape.entry import entry_point
-from normscape.errors import UserError
+from normscape.errors import UserError, suggest
 from normscape.execute import estimate_seconds
 from normscape.plots import save_figure
 from normscape.pool import default_workers, execute_all
@@ -46,52 +43,16 @@ SET_BY_FIGURE = {
 console = Console(highlight=False, soft_wrap=True)
 
 
-@dataclass(frozen=True)
-class Figure:
-    """What a figure is: its name, ``configs/figure/<stem>.yaml`` and its module in ``experiments/figures``.
-
-    Its name is its number in the paper, or ``text`` for the claims that the paper makes in its text alone;
-    ``original`` names the paper's own curves of its panels, in ``results/original``.
-    """
-
-    name: int | str
-    title: str
-    runs: tuple[str, ...]
-    original: tuple[str, ...]
-    module: ModuleType
-
-    @classmethod
-    def of(cls, name: str) -> "Figure":
-        """Find a figure by its name."""
-        if name not in known_figures():
-            raise UserError(f"figure {name}: not here; known figures: {', '.join(known_figures())}")
-        stem = f"fig{int(name):02d}" if name.isdigit() else name
-        (module,) = Path(__file__).parent.glob(f"figures/{stem}_*.py")
-        declared: Any = OmegaConf.load(CONFIGS / "figure" / f"{stem}.yaml")
-        key = int(name) if name.isdigit() else name
-        original = tuple(declared.get("original", [stem]))
-        code = importlib.import_module(f"figures.{module.stem}")
-        return cls(key, declared["title"], tuple(declared["runs"]), original, code)
-
-    @property
-    def stem(self) -> str:
-        """The name of its files."""
-        return f"fig{self.name:02d}" if isinstance(self.name, int) else self.name
-
-    @property
-    def label(self) -> str:
-        """Its name in a sentence."""
-        return f"Figure {self.name}" if isinstance(self.name, int) else f"The paper's {self.name}"
-
-
-def known_figures() -> list[str]:
-    """Return the names of all figures, the paper's numbers first."""
-    return [path.stem.removeprefix("fig").lstrip("0") for path in sorted((CONFIGS / "figure").glob("*.yaml"))]
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        options = [option for action in self._actions for option in action.option_strings]
+        wrong = message.rpartition(" ")[2]
+        raise UserError(f"{message}{suggest(wrong, options) if wrong.startswith('-') else ''}")
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog="reproduce.py", description="Reproduce figures of the paper.")
+    parser = _Parser(prog="reproduce.py", description="Reproduce figures of the paper.")
     parser.add_argument("figure", help=f"its number in the paper: {', '.join(known_figures())}; or all")
     parser.add_argument("--scale", default="auto", help="paper, laptop, smoke; auto: paper on a GPU, else laptop")
     parser.add_argument("--seeds", default="0", help="comma-separated, e.g. 0,1,2, or a range, e.g. 0-9 (default: 0)")
@@ -102,7 +63,10 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--results", type=Path, default=PROJECT / "results", help="where figures go")
     parser.add_argument("overrides", nargs="*", help="settings for every run, e.g. tracker=none device=cpu")
     options = parser.parse_intermixed_args(arguments)
-    options.scale = default_scale() if options.scale == "auto" else options.scale
+    if options.scale == "auto":
+        options.scale = _drawn_scale(options) if options.from_results else default_scale()
+    if options.from_results and options.overrides:
+        raise UserError(f"{options.overrides[0]}: expected no settings to redraw from results")
     options.seeds = seeds("--seeds", options.seeds)
     options.dln_seeds = seeds("--dln-seeds", options.dln_seeds) if options.dln_seeds else options.seeds
     if options.workers < 0:
@@ -112,6 +76,13 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         if key in SET_BY_FIGURE:
             raise UserError(f"{override}: expected {SET_BY_FIGURE[key]}")
     return options
+
+
+def _drawn_scale(options: argparse.Namespace) -> str:
+    """Return the scale that suits this machine if its results are there, else another whose results are."""
+    there = [path.name for path in options.results.iterdir() if next(path.glob("*.json"), None)]
+    wanted = default_scale()
+    return wanted if wanted in there or not there else sorted(set(there) - {"smoke"} or there)[0]
 
 
 def seeds(option: str, text: str) -> list[int]:
@@ -226,16 +197,22 @@ def main(arguments: list[str]) -> None:
     names = known_figures() if options.figure == "all" else [options.figure]
     figures = [Figure.of(name) for name in names]
     if options.from_results:
+        if options.figure == "all":
+            folder = options.results / options.scale
+            figures = [figure for figure in figures if table_file(folder, figure.stem)]
+            console.print(f"In {_shown(folder)}: {', '.join(figure.stem for figure in figures) or 'no figure'}")
         origins = [kept_manifest(figure, options) for figure in figures]
     else:
         title = f"{figures[0].label} at scale={options.scale}: {figures[0].title}"
-        console.print(f"All figures at scale={options.scale}" if len(figures) > 1 else title)
         declared = declared_runs(figures, options)
+        console.print(f"All figures at scale={options.scale}" if len(figures) > 1 else title)
         train_missing([config for configs in declared.values() for config in configs], options.workers)
         origins = [tabulate(figure, declared, options) for figure in figures]
     for figure, origin in zip(figures, origins, strict=True):
         publish(figure, origin, options)
-    if claims := write_claims(options.results):
+    if options.scale == "smoke":
+        console.print("scale=smoke shows that everything runs; its verdicts say nothing of the paper.")
+    elif claims := write_claims(options.results):
         console.print(f"  {_shown(claims)}")
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import sys
+from pathlib import Path
 
 import hydra
 from hydra._internal.utils import get_args_parser
@@ -15,6 +16,8 @@ from normscape.errors import UserError
 from normscape.execute import execute
 from normscape.pool import failure
 from normscape.progress import ProgressDisplay
+
+sys.path.append(str(Path.cwd()))  # where norm._target_=mypackage.MyNorm finds mypackage
 
 NOT_IN_NAME = (
     "run",
@@ -35,7 +38,8 @@ FAILED: list[str] = []
 
 def labelled(config: RunConfig, overrides: list[str]) -> RunConfig:
     """Add to the run's name what the command line changed of it: ``vgg_batch,optimizer.lr=0.3``."""
-    changes = [o.lstrip("+~") for o in overrides if o.lstrip("+~").split("=")[0].split(".")[0] not in NOT_IN_NAME]
+    changes = [o for o in overrides if o.lstrip("+~").split("=")[0].split(".")[0] not in NOT_IN_NAME]
+    changes = [change.replace("~", "no-").lstrip("+") for change in changes]
     changes = [change for change in changes if not change.startswith("hydra")]
     name = ",".join([config.name, *changes])
     config.name = "".join(c if c.isalnum() or c in "_.,=+-[]" else "_" for c in name)[:100]

@@ -26,7 +26,9 @@ SMALL = {
 
 def trained(model, norm, probe, make_probe=None):
     """Train a few steps and return all that a probe could have disturbed."""
-    config = compose_run([f"run={model}_{norm}", *SETTINGS, *SMALL[model], f"probe=[{probe or PROBES[0]}]"])
+    config = compose_run(
+        [f"run={model}_standard", f"norm={norm}", *SETTINGS, *SMALL[model], f"probe=[{probe or PROBES[0]}]"]
+    )
     components = build(replace(config, probe={}), torch.device("cpu"))
     probes = []
     if probe:

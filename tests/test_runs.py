@@ -92,6 +92,17 @@ def test_the_same_setup_reached_by_another_way_is_the_same_run():
     assert identity(compose_run(["scale=smoke", "steps=3"])) != identity(compose_run(["scale=laptop", "steps=3"]))
 
 
+def test_an_edited_class_of_the_user_s_own_makes_another_run(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    source = tmp_path / "my_own_norm.py"
+    source.write_text("from normscape.norms import Standard\n\n\nclass Mine(Standard):\n    pass\n")
+    config = compose_run(["scale=smoke", "run=vgg_standard", "norm._target_=my_own_norm.Mine"])
+    before = identity(config)
+    assert identity(config) == before != identity(compose_run(["scale=smoke", "run=vgg_standard"]))
+    source.write_text(source.read_text() + "\n")
+    assert identity(config) != before
+
+
 def test_the_data_s_folder_is_not_part_of_the_identity():
     config = compose_run(["scale=laptop", "run=vgg_batch"])
     assert identity(replace(config, data={**config.data, "root": "elsewhere"})) == identity(config)

@@ -112,7 +112,8 @@ def test_a_sweep_trains_every_combination_once(train, runs):
     before = written(runs)
     code, _, errors = train(*sweep)
     assert code == 0
-    assert "finished" not in errors
+    assert errors.count("already finished") == 4
+    assert "finished after" not in errors
     assert written(runs) == before
 
 

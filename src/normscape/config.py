@@ -179,7 +179,8 @@ def check(config: DictConfig) -> RunConfig:
         _check_component(name, getattr(run, name))
     for name, probe in run.probe.items():
         if not isinstance(probe, Mapping):
-            raise UserError(f"probe.{name}={probe!r}: expected a probe with a _target_")
+            hint = "does its YAML begin with # @package probe.NAME?"
+            raise UserError(f"probe.{name}={probe!r}: expected a probe with a _target_ ({hint})")
         _check_component(f"probe.{name}", probe)
     return run
 

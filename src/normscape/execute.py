@@ -44,7 +44,9 @@ def execute(config: RunConfig, reporter: Reporter) -> RunDirectory:
     """
     directory = RunDirectory.of(config)
     label = f"{config.name} seed {config.seed}"
-    if directory.summary is None:
+    if directory.summary is not None:
+        reporter.message(f"{label}: already {directory.summary['status']}; {directory.path}")
+    else:
         with directory.lock(on_wait=lambda: reporter.message(f"{label}: another process trains this run; waiting")):
             directory = RunDirectory.of(config)  # another process may have made it, under another name
             if directory.summary is None:

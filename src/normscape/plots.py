@@ -32,26 +32,40 @@ STYLE: Any = {
     "svg.hashsalt": "normscape",
 }
 
-COLORS = {
-    "standard": "#D55E00",
-    "batch": "#0072B2",
-    "noisy_batch": "#009E73",
-    "l1": "#CC79A7",
-    "l2": "#E69F00",
-    "linf": "#56B4E9",
-    "noisy_standard": "#666666",
-}
+
+class _Named(dict[str, str]):
+    """Names of the known series; a series of the user's own goes by its own name."""
+
+    def __init__(self, default: str, **known: str) -> None:
+        super().__init__(known)
+        self._default = default
+
+    def __missing__(self, series: str) -> str:
+        return self._default.format(series)
+
+
+COLORS = _Named(
+    "#222222",
+    standard="#D55E00",
+    batch="#0072B2",
+    noisy_batch="#009E73",
+    l1="#CC79A7",
+    l2="#E69F00",
+    linf="#56B4E9",
+    noisy_standard="#666666",
+)
 """One colour per series in every figure; the palette of Okabe and Ito, which colour-blind readers can tell apart."""
 
-LABELS = {
-    "standard": "Standard",
-    "batch": "Standard + BatchNorm",
-    "noisy_batch": 'Standard + "Noisy" BatchNorm',
-    "l1": r"Standard + $\ell_1$ norm",
-    "l2": r"Standard + $\ell_2$ norm",
-    "linf": r"Standard + $\ell_\infty$ norm",
-    "noisy_standard": "Standard + noise",
-}
+LABELS = _Named(
+    "Standard + {}",
+    standard="Standard",
+    batch="Standard + BatchNorm",
+    noisy_batch='Standard + "Noisy" BatchNorm',
+    l1=r"Standard + $\ell_1$ norm",
+    l2=r"Standard + $\ell_2$ norm",
+    linf=r"Standard + $\ell_\infty$ norm",
+    noisy_standard="Standard + noise",
+)
 
 Array = NDArray[Any]
 

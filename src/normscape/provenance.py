@@ -24,13 +24,11 @@ def _git(*arguments: str) -> str | None:
 
 
 def commit() -> str | None:
-    """Return the commit of the code that runs, with ``+changes`` if tracked files differ from it; None outside git."""
+    """Return the commit of the code that runs, with ``+changes`` if it or its configs differ; None outside git."""
     revision = _git("rev-parse", "HEAD")
     if revision is None:
         return None
-    changed = _git(
-        "status", "--porcelain", "--untracked-files=no", "--", "../../src", "../../configs", "../../experiments"
-    )
+    changed = _git("status", "--porcelain", "--", "../../src", "../../configs", "../../experiments")
     return f"{revision}+changes" if changed else revision
 
 

@@ -12,6 +12,7 @@ the same setup under another name, tracker or device is the same run, and a chan
 """
 
 import hashlib
+import inspect
 import json
 import math
 import os
@@ -26,8 +27,9 @@ import numpy as np
 import pandas as pd
 import torch
 from filelock import FileLock, Timeout
+from hydra.utils import get_object
 
-from normscape.config import RunConfig
+from normscape.config import COMPONENTS, RunConfig
 from normscape.errors import UserError
 from normscape.loop import State
 from normscape.records import Records
@@ -47,9 +49,25 @@ def settings(config: RunConfig) -> dict[str, Any]:
 
 
 def identity(config: RunConfig) -> str:
-    """Return the run's identity, 12 hexadecimal digits."""
-    text = json.dumps(_worded({"numerics": NUMERICS, **_canonical(settings(config))}), sort_keys=True)
+    """Return the run's identity, 12 hexadecimal digits.
+
+    Classes of the user's own count by their source file too: edited, they make another run. Those of this project count
+    by `NUMERICS`.
+    """
+    content = {"numerics": NUMERICS, **_canonical(settings(config)), **_foreign_sources(config)}
+    text = json.dumps(_worded(content), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _foreign_sources(config: RunConfig) -> dict[str, str]:
+    """Return a hash of the source file of each target that neither this project nor torch brings."""
+    nodes = [getattr(config, name) for name in COMPONENTS if name != "tracker"]
+    sources: dict[str, str] = {}
+    for target in (node["_target_"] for node in [*nodes, *config.probe.values()]):
+        if target.split(".")[0] not in ("normscape", "torch"):
+            file = inspect.getsourcefile(get_object(target))
+            sources[f"source of {target}"] = hashlib.sha256(Path(file or "").read_bytes()).hexdigest() if file else ""
+    return sources
 
 
 def _canonical(value: Any) -> Any:

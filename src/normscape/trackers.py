@@ -24,6 +24,7 @@ STEP = "trainer/step"
 """The training step: logged with every row, and the x axis of every plot."""
 
 _MODES = ("offline", "online")
+_USER_MODES = (*_MODES, "disabled", "shared", "dryrun", "run")
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,11 @@ class WandbTracker:
     def start(self, info: RunInfo) -> None:
         """Open the W&B run; wait for at most ``start_timeout_seconds``."""
         mode = self._mode or os.environ.get("WANDB_MODE") or "offline"
+        if mode not in _USER_MODES:
+            logger.warning(
+                "WANDB_MODE=%s: expected %s; %s goes on without W&B", mode, ", ".join(_USER_MODES), info.name
+            )
+            return
         self._name = info.name
         self._run = None
         worker = self._worker = Worker()

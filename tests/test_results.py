@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from normscape.report import claims_markdown
+from normscape.report import claims_markdown, figures_in, summary
 
 ROOT = Path(__file__).parents[1]
 MANIFESTS = sorted(path for path in (ROOT / "results").glob("*/*.json") if path.parent.name in ("laptop", "paper"))
@@ -58,3 +58,8 @@ def test_the_list_of_claims_is_made_from_the_manifests():
 def test_results_come_from_committed_code(manifest):
     commits = [run["commit"] for run in json.loads(manifest.read_text())["manifest"]["runs"]]
     assert all(commit and len(commit) == 40 for commit in commits)  # "+changes" and None are longer and shorter
+
+
+def test_the_readme_shows_the_summary():
+    readme = " ".join((ROOT / "README.md").read_text().split())
+    assert summary(figures_in(ROOT / "results" / "laptop")) in readme

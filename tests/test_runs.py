@@ -94,9 +94,9 @@ def test_the_same_setup_reached_by_another_way_is_the_same_run():
 
 def test_an_edited_class_of_the_user_s_own_makes_another_run(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
-    source = tmp_path / "my_own_norm.py"
+    source = tmp_path / "norm_being_edited.py"
     source.write_text("from normscape.norms import Standard\n\n\nclass Mine(Standard):\n    pass\n")
-    config = compose_run(["scale=smoke", "run=vgg_standard", "norm._target_=my_own_norm.Mine"])
+    config = compose_run(["scale=smoke", "run=vgg_standard", "norm._target_=norm_being_edited.Mine"])
     before = identity(config)
     assert identity(config) == before != identity(compose_run(["scale=smoke", "run=vgg_standard"]))
     source.write_text(source.read_text() + "\n")

@@ -60,7 +60,7 @@ data: $(READY) ## fetch and check CIFAR-10 (the experiments do so by themselves)
 env: $(READY) ## build the environment in .venv
 
 lock: ## resolve requirements.lock anew from pyproject.toml (needs uv)
-	uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	  --no-annotate --no-header --extra dev pyproject.toml --output-file requirements.lock
 
 clean: ## remove the environment and caches; keeps runs, results and data

@@ -93,8 +93,8 @@ CLAIMS = [
             compute=partial(_change_ratio, layer),
             above=0.5,
             below=2.0,
-            note="the standard network's activations grow over training and BatchNorm's do not (the ridges). "
-            "The paper's own fig. 8 says so too: see its numbers for `standard_moves_*`.",
+            note="compare the scale of the ridges over training, and `standard_moves_*` of fig. 8, which asks the same "
+            "of moments, here and on the paper's own curves.",
         )
         for layer in LAYERS
     ),

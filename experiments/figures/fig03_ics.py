@@ -16,6 +16,7 @@ from normscape.plots import STYLE
 from normscape.tables import FinishedRun, curve, select
 
 SERIES = ("standard", "batch")
+TITLES = {"ics_l2": r"$\|G-G'\|_2$", "ics_cosine": r"$\cos(G, G')$"}
 
 
 @dataclass(frozen=True)
@@ -144,9 +145,6 @@ def draw(rows: pd.DataFrame, original: pd.DataFrame | None) -> Figure:
                 if quantity == "ics_cosine":
                     axes.set_ylim(-1.05, 1.05)
         return figure
-
-
-TITLES = {"ics_l2": r"$\|G-G'\|_2$", "ics_cosine": r"$\cos(G, G')$"}
 
 
 def _training(axes: Axes, rows: pd.DataFrame, original: pd.DataFrame | None, net: Net, rate: float) -> None:

@@ -49,8 +49,8 @@ CLAIMS = [
             statistic=f"median over snapshots of the change of the unit's {moment}, noisy / standard",
             compute=partial(_change_ratio, moment, layer),
             above=3.0,
-            note="noisy BatchNorm moves as far as the paper's; the standard network moves farther here than the "
-            "paper's, since its activations grow (`standard_moves_*`).",
+            note="compare `standard_moves_*`, which has the standard network above the line: a ratio falls when it "
+            "moves farther. The picture with `--paper` shows which of the two differs from the paper's.",
         )
         for moment in ("mean", "variance")
         for layer in LAYERS

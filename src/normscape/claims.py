@@ -15,7 +15,7 @@ BOOTSTRAP_FROM = 5
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim, fixed before the runs that judge it.
+    """One claim of the paper, or one finding on its plotted curves, as code.
 
     Attributes
     ----------
@@ -32,7 +32,7 @@ class Claim:
     net
         ``vgg`` or ``dln`` if only the seeds with runs of that network are asked; they may be more or fewer.
     note
-        Printed where the claim does not hold: why, and which measurement says so.
+        Printed where the claim does not hold: which other measurement bears on it.
     """
 
     name: str

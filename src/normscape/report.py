@@ -50,7 +50,8 @@ def claims_markdown(results: Path) -> str:
         "`experiments/figures/`. *Paper* is the same statistic, by the same code, on the paper's own curves.",
         "*Ours* is the median over n seeds with its interval: the range for fewer than 5 seeds, else a 95 %",
         "bootstrap interval of the median. A claim holds if the whole interval meets the threshold.",
-        "Our gradient differences and beta are Euclidean; the paper's seem to be sums of tensor norms (see `ORIGINAL_NAMES` in `tables.py`).",
+        "Our gradient differences and beta are Euclidean; the paper's seem to be sums of tensor norms",
+        "(see `ORIGINAL_NAMES` in `src/normscape/tables.py`).",
     ]
     for folder in _folders(results):
         lines += ["", f"## scale={folder.name}", "", summary(figures_in(folder)), ""]

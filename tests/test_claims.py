@@ -70,10 +70,10 @@ def test_verdict(values, threshold, verdict):
 
 
 def test_few_seeds_give_median_and_range():
-    verdict = judged([1, 5, 3], above=0)
-    assert (verdict.value, verdict.low, verdict.high) == (3, 1, 5)
-    assert verdict.values == (1, 5, 3)
-    assert interval_kind(verdict.values) == "range over seeds"
+    measured = judged([1, 5, 3], above=0).measured
+    assert (measured.value, measured.low, measured.high) == (3, 1, 5)
+    assert measured.values == (1, 5, 3)
+    assert interval_kind(measured.values) == "range over seeds"
 
 
 @pytest.mark.parametrize("values", [[1, 2, 3, 4, 5], [10, 11, 10, 12, 13, 90], list(range(20))])
@@ -119,8 +119,21 @@ def test_rounds_to_six_digits_and_names_thresholds():
 
 
 def test_the_paper_is_measured_by_the_same_code():
-    assert judged([1], pd.DataFrame({"value": [0.25]}), above=1).paper == 0.25
-    assert judged([1], above=1).paper is None
+    theirs = judged([2], pd.DataFrame({"value": [0.25]}), above=1)
+    assert theirs.measured.paper == 0.25
+    assert (theirs.verdict, theirs.paper_verdict) == ("holds", "does not hold")
+    assert judged([1], above=1).measured.paper is None
+    assert judged([1], above=1).paper_verdict is None
+    assert judged([1], pd.DataFrame({"value": [NAN]}), above=1).paper_verdict is None
+
+
+def test_evidence_is_computed_as_the_claim_is():
+    half = {"half its value": lambda rows: rows["value"].iloc[0] / 2}
+    verdict = judged([2, 4, 3], pd.DataFrame({"value": [10.0]}), above=9, evidence=half)
+    (measured,) = verdict.evidence
+    assert (measured.statistic, measured.values, measured.value) == ("half its value", (1, 2, 1.5), 1.5)
+    assert (measured.low, measured.high, measured.paper) == (1, 2, 5)
+    assert verdict.to_json()["evidence"][0]["paper_value"] == 5
 
 
 def test_steps_to_reach_takes_the_centred_mean():
@@ -169,8 +182,8 @@ def test_final_accuracies_of_the_paper(series, lr, per_cent):
 )
 def test_claims_of_figure_1_on_the_curves_of_the_paper(name, value):
     verdict = judge(CLAIMS[name], ORIGINAL, ORIGINAL)
-    assert verdict.value == pytest.approx(value)
-    assert verdict.paper == verdict.value
+    assert verdict.measured.value == pytest.approx(value)
+    assert verdict.measured.paper == verdict.measured.value
     assert verdict.verdict == "holds"
 
 
@@ -193,7 +206,7 @@ def accuracies(standard, batch):
 )
 def test_who_never_gets_there_is_not_faster(standard, batch, value, verdict):
     judgement = judge(CLAIMS["faster_to_50"], accuracies(standard, batch))
-    assert judgement.value == pytest.approx(value, nan_ok=True)
+    assert judgement.measured.value == pytest.approx(value, nan_ok=True)
     assert judgement.verdict == verdict
 
 

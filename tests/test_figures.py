@@ -5,7 +5,18 @@ import math
 import pandas as pd
 import pytest
 
-from figures.panels import final, ratio, speed_up, typical, width
+from figures.statistics import (
+    at_ends,
+    each,
+    final,
+    movement_claim,
+    ratio,
+    speed_up,
+    typical,
+    width,
+    within,
+)
+from normscape.claims import judge
 from normscape.tables import COLUMNS
 
 
@@ -67,3 +78,40 @@ def test_ratio(a, b, expected):
 @pytest.mark.parametrize(("a", "b"), [(0, 0), (math.inf, math.inf), (math.nan, 1), (1, math.nan)])
 def test_ratio_that_cannot_be_said(a, b):
     assert math.isnan(ratio(a, b))
+
+
+def test_evidence_takes_each_series_by_itself():
+    table = accuracies(standard=[0.1] * 6, noisy_batch=[0.4] * 6)
+    evidence = each(
+        "end", lambda s, rows: final(rows, 5, series=s, quantity="train_accuracy"), ("standard", "noisy_batch")
+    )
+    assert {words: compute(table) for words, compute in evidence.items()} == pytest.approx(
+        {"end, standard": 0.1, "end, noisy batch": 0.4}
+    )
+
+
+def test_evidence_takes_a_part_of_the_run_of_that_rate():
+    table = pd.concat([rows("x", range(100)), rows("x", [7] * 900, lr=0.5)])
+
+    def typical_of_batch(part):
+        return typical(part, series="batch", lr=0.1, quantity="x")
+
+    assert within(0.0, 0.1, 0.1, typical_of_batch)(table) == 4.5
+    assert [compute(table) for compute in at_ends(0.1, typical_of_batch).values()] == [4.5, 74.5]
+    assert math.isnan(within(0.0, 1.0, 0.3, typical_of_batch)(table))
+
+
+def test_movement_is_compared_in_both_units():
+    moved = [
+        rows(quantity, [value] * 3, series=series, layer=3)
+        for quantity, series, value in (
+            ("activation_change", "l1", 2.0),
+            ("activation_change", "standard", 4.0),
+            ("activation_distance", "l1", 30.0),
+            ("activation_distance", "standard", 10.0),
+        )
+    ]
+    claim = movement_claim("name", "words", 3, ("l1", "standard"), above=1.0)
+    verdict = judge(claim, pd.concat(moved).assign(seed=0))
+    assert (verdict.measured.value, verdict.verdict) == (0.5, "does not hold")
+    assert [measured.value for measured in verdict.evidence] == [2, 4, 3]

@@ -104,7 +104,13 @@ def test_leaves_picture_table_and_manifest(finished):
     assert found["fig01.pdf"].startswith(b"%PDF")
     table = read_table(finished / "results" / "smoke" / "fig01.csv")
     assert set(zip(table["run"], table["seed"], strict=True)) == set(runs(finished))
-    assert set(table["quantity"]) == {"train_accuracy", "test_accuracy", "activation_change", "activation_quantile"}
+    assert set(table["quantity"]) == {
+        "train_accuracy",
+        "test_accuracy",
+        "activation_change",
+        "activation_distance",
+        "activation_quantile",
+    }
 
 
 def test_manifest_says_where_each_number_comes_from(finished, published):

@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 
 from normscape.config import CONFIGS
 from normscape.errors import UserError
+from normscape.report import figure_label
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Figure:
     @property
     def label(self) -> str:
         """Its name in a sentence."""
-        return f"Figure {self.name}" if isinstance(self.name, int) else f"The paper's {self.name}"
+        return figure_label(self.name)
 
 
 def known_figures() -> list[str]:

@@ -7,20 +7,10 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from figures.panels import (
-    VGG_RATE,
-    accuracies,
-    compared,
-    final,
-    first_seed,
-    gather,
-    mean_change,
-    note_paper,
-    ridges,
-    speed_up,
-)
+from figures.panels import accuracies, first_seed, gather, note_paper, ridges
+from figures.statistics import VGG_RATE, final, movement_claim, speed_up
 from normscape.claims import Claim
-from normscape.plots import LABELS, STYLE
+from normscape.plots import STYLE, short_label
 from normscape.tables import FinishedRun
 
 LAYERS = (3, 11)
@@ -46,10 +36,6 @@ def _final_test(series: str, rate: float, rows: pd.DataFrame) -> float:
 
 def _test_gain(rows: pd.DataFrame) -> float:
     return 100 * (_final_test("batch", 0.1, rows) - _final_test("standard", 0.1, rows))
-
-
-def _change_ratio(layer: int, rows: pd.DataFrame) -> float:
-    return compared(lambda series: mean_change(rows, layer, series, VGG_RATE), "batch", "standard")
 
 
 CLAIMS = [
@@ -85,16 +71,13 @@ CLAIMS = [
         above=0.5,
     ),
     *(
-        Claim(
-            name=f"no_steadier_layer_{layer}",
-            paper_says=f"Distributions of layer {layer} are about as stable with BatchNorm as without",
-            statistic="mean Wasserstein-1 distance of one unit's distribution between successive snapshots, "
-            "in units of its own standard deviation, BatchNorm / standard",
-            compute=partial(_change_ratio, layer),
+        movement_claim(
+            f"no_steadier_layer_{layer}",
+            f"Distributions of layer {layer} are about as stable with BatchNorm as without",
+            layer,
+            ("batch", "standard"),
             above=0.5,
             below=2.0,
-            note="compare the scale of the ridges over training, and `standard_moves_*` of fig. 8, which asks the same "
-            "of moments, here and on the paper's own curves.",
         )
         for layer in LAYERS
     ),
@@ -115,7 +98,7 @@ def draw(rows: pd.DataFrame, original: pd.DataFrame | None) -> Figure:
         for place, (layer, series) in enumerate(places, start=2):
             axes = figure.add_subplot(grid[place])
             ridges(axes, rows, layer, series)
-            axes.set_title(f"layer {layer}\n{LABELS[series].replace('Standard + ', '')}")
+            axes.set_title(f"layer {layer}\n{short_label(series)}")
             axes.set_ylabel("step" if place == 2 else "")
             axes.tick_params(labelleft=place == 2)
         return figure

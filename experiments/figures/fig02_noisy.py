@@ -7,20 +7,10 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from figures.panels import (
-    VGG_RATE,
-    accuracies,
-    compared,
-    final,
-    first_seed,
-    gather,
-    mean_change,
-    note_paper,
-    ridges,
-    speed_up,
-)
+from figures.panels import accuracies, first_seed, gather, note_paper, ridges
+from figures.statistics import each, final_accuracy, movement_claim, speed_up
 from normscape.claims import Claim
-from normscape.plots import LABELS, STYLE
+from normscape.plots import STYLE, short_label
 from normscape.tables import FinishedRun
 
 LAYERS = (2, 9, 13)
@@ -36,15 +26,7 @@ def table(runs: Sequence[FinishedRun]) -> pd.DataFrame:
 
 
 def _loss_of_accuracy(rows: pd.DataFrame) -> float:
-    batch, noisy = (
-        final(rows, points=5, series=series, lr=VGG_RATE, quantity="train_accuracy")
-        for series in ("batch", "noisy_batch")
-    )
-    return 100 * (batch - noisy)
-
-
-def _change_ratio(layer: int, rows: pd.DataFrame) -> float:
-    return compared(lambda series: mean_change(rows, layer, series, VGG_RATE), "noisy_batch", "standard")
+    return 100 * (final_accuracy("batch", rows) - final_accuracy("noisy_batch", rows))
 
 
 CLAIMS = [
@@ -54,6 +36,7 @@ CLAIMS = [
         statistic="training accuracy at the end (mean of 5 logged mini-batches), BatchNorm - noisy, percentage points",
         compute=_loss_of_accuracy,
         below=5.0,
+        evidence=each("that accuracy", final_accuracy, SERIES),
     ),
     *(
         Claim(
@@ -66,12 +49,11 @@ CLAIMS = [
         for level in (50, 80, 90)
     ),
     *(
-        Claim(
-            name=f"noisy_less_stable_layer_{layer}",
-            paper_says=f"Distributions of layer {layer} are less stable with noisy BatchNorm than in standard",
-            statistic="mean Wasserstein-1 distance of one unit's distribution between successive snapshots, "
-            "in units of its own standard deviation, noisy / standard",
-            compute=partial(_change_ratio, layer),
+        movement_claim(
+            f"noisy_less_stable_layer_{layer}",
+            f"Distributions of layer {layer} are less stable with noisy BatchNorm than in standard",
+            layer,
+            ("noisy_batch", "standard"),
             above=1.0,
         )
         for layer in LAYERS
@@ -92,7 +74,7 @@ def draw(rows: pd.DataFrame, original: pd.DataFrame | None) -> Figure:
         for place, (layer, series) in enumerate(places, start=1):
             axes = figure.add_subplot(grid[place])
             ridges(axes, rows, layer, series)
-            short = LABELS[series].replace("Standard + ", "").replace('"Noisy" ', "noisy\n")
+            short = short_label(series).replace('"Noisy" ', "noisy\n")
             axes.set_title(f"layer {layer}\n{short}", fontsize="small")
             axes.set_ylabel("step" if place == 1 else "")
             axes.tick_params(labelleft=place == 1)

@@ -10,12 +10,14 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from figures.panels import compared, curves, gather, note_paper, training_panel, training_rows, typical
+from figures.panels import curves, gather, note_paper, training_panel, training_rows
+from figures.statistics import at_ends, compared, each, typical
 from normscape.claims import Claim
 from normscape.plots import STYLE
 from normscape.tables import FinishedRun, curve, select
 
 SERIES = ("standard", "batch")
+UNCORRELATED = 0.3
 TITLES = {"ics_l2": r"$\|G-G'\|_2$", "ics_cosine": r"$\cos(G, G')$"}
 
 
@@ -42,8 +44,12 @@ def table(runs: Sequence[FinishedRun]) -> pd.DataFrame:
     return gather([*map(training_rows, runs), *(run.rows("ics_l2", "ics_cosine", "ics_gradient_norm") for run in runs)])
 
 
-def _shift_ratio(layer: int, rate: float, rows: pd.DataFrame) -> float:
-    return compared(lambda s: typical(rows, series=s, lr=rate, layer=layer, quantity="ics_l2"), "batch", "standard")
+def _ratio(quantity: str, layer: int, rate: float, rows: pd.DataFrame) -> float:
+    return compared(lambda s: typical(rows, series=s, lr=rate, layer=layer, quantity=quantity), "batch", "standard")
+
+
+def _cosine(layer: int, rate: float, series: str, rows: pd.DataFrame) -> float:
+    return typical(rows, series=series, lr=rate, layer=layer, quantity="ics_cosine")
 
 
 def _relative_shift_ratio(layer: int, rate: float, rows: pd.DataFrame) -> float:
@@ -62,8 +68,12 @@ def _size_of_cosine(layer: int, rate: float, rows: pd.DataFrame) -> float:
 
 
 def _cosine_gain(layer: int, rate: float, rows: pd.DataFrame) -> float:
-    standard, batch = (typical(rows, series=s, lr=rate, layer=layer, quantity="ics_cosine") for s in SERIES)
-    return batch - standard
+    return _cosine(layer, rate, "batch", rows) - _cosine(layer, rate, "standard", rows)
+
+
+def _share_uncorrelated(layer: int, rate: float, rows: pd.DataFrame) -> float:
+    values = curve(rows, series="batch", lr=rate, layer=layer, quantity="ics_cosine")
+    return float((values.abs() < UNCORRELATED).mean()) if len(values) else math.nan
 
 
 CLAIMS = [
@@ -72,9 +82,12 @@ CLAIMS = [
             name=f"shift_no_smaller_{net.name.lower()}_layer_{layer}_lr_{rate:g}",
             paper_says=f"{net.name} layer {layer}, lr {rate:g}: BatchNorm's covariate shift is similar or larger",
             statistic="median over steps of ||G - G'||, BatchNorm / standard",
-            compute=partial(_shift_ratio, layer, rate),
+            compute=partial(_ratio, "ics_l2", layer, rate),
             net=net.name.lower(),
             above=0.5,
+            evidence={
+                "median over steps of ||G||, BatchNorm / standard": partial(_ratio, "ics_gradient_norm", layer, rate)
+            },
         )
         for net in (VGG, DLN)
         for rate, layer in net.places
@@ -99,6 +112,7 @@ CLAIMS = [
             compute=partial(_cosine_gain, layer, rate),
             net=net.name.lower(),
             below=0.1,
+            evidence=each("median of cos(G, G')", partial(_cosine, layer, rate), SERIES),
         )
         for net in (VGG, DLN)
         for rate, layer in net.places
@@ -109,8 +123,9 @@ CLAIMS = [
             paper_says=f"The standard DLN has almost no covariate shift (layer {layer}, lr {rate:g})",
             statistic="median over steps of standard's cos(G, G')",
             net="dln",
-            compute=partial(typical, series="standard", lr=rate, layer=layer, quantity="ics_cosine"),
+            compute=partial(_cosine, layer, rate, "standard"),
             above=0.9,
+            evidence=at_ends(rate, partial(_cosine, layer, rate, "standard")),
         )
         for rate, layer in DLN.places
     ),
@@ -121,7 +136,11 @@ CLAIMS = [
             statistic="median over steps of BatchNorm's |cos(G, G')|",
             net="dln",
             compute=partial(_size_of_cosine, layer, rate),
-            below=0.3,
+            below=UNCORRELATED,
+            evidence={
+                "median of cos(G, G') with its sign": partial(_cosine, layer, rate, "batch"),
+                f"share of steps with |cos| below {UNCORRELATED}": partial(_share_uncorrelated, layer, rate),
+            },
         )
         for rate, layer in DLN.places
     ),

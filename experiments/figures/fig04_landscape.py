@@ -6,8 +6,15 @@ from functools import partial
 import pandas as pd
 from matplotlib.figure import Figure
 
-from figures.landscapes import draw_landscape, landscape_rows, smoother, typical_beta_ratio, width_ratio
-from figures.panels import VGG_RATE
+from figures.landscapes import (
+    beta_in_plateaus,
+    draw_landscape,
+    landscape_rows,
+    smoother,
+    typical_beta_ratio,
+    width_ratio,
+)
+from figures.statistics import VGG_RATE, each
 from normscape.claims import Claim
 from normscape.tables import FinishedRun
 
@@ -21,7 +28,6 @@ CLAIMS = [
         statistic="median over steps of the gradient difference's width over step sizes, standard / batch",
         compute=partial(width_ratio, "gradient_difference", "standard", "batch", VGG_RATE),
         above=50.0,
-        note="the paper's own curves do not bear out its text either: see their number.",
     ),
     Claim(
         name="vgg_median_beta_equal",
@@ -30,6 +36,8 @@ CLAIMS = [
         compute=partial(typical_beta_ratio, "standard", "batch", VGG_RATE),
         above=0.9,
         below=1.1,
+        note="in units of 2 / lr, 1 means that the gradient changes by its own length within the smallest step, lr / 2",
+        evidence=each("that median, in units of 2 / lr", partial(beta_in_plateaus, VGG_RATE), SERIES),
     ),
 ]
 

@@ -1,5 +1,6 @@
 """Fig. 5: normalising by any Lp norm trains like BatchNorm or better; a: VGG, b: deep linear net."""
 
+import math
 from collections.abc import Sequence
 from functools import partial
 
@@ -7,22 +8,26 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from figures.panels import (
+from figures.panels import accuracies, curves, gather, note_paper, training_rows
+from figures.statistics import (
     DLN_RATE,
     FAMILY,
     LP_NORMS,
-    accuracies,
+    at_ends,
     compared,
-    curves,
+    each,
     final,
-    gather,
-    note_paper,
+    final_accuracy,
+    ratio,
     speed_up,
-    training_rows,
+    typical,
 )
-from normscape.claims import Claim
+from normscape.claims import Claim, Statistic
 from normscape.plots import STYLE
-from normscape.tables import FinishedRun, select
+from normscape.tables import FinishedRun, curve, select
+
+EARLY = 200
+"""A step by which the deep linear net has learned the target's first direction."""
 
 
 def table(runs: Sequence[FinishedRun]) -> pd.DataFrame:
@@ -34,6 +39,20 @@ def _final_loss_ratio(above: str, below: str, rows: pd.DataFrame) -> float:
     return compared(lambda s: final(rows, points=5, series=s, lr=DLN_RATE, quantity="train_loss"), above, below)
 
 
+def _loss_ratio(above: str, below: str, rows: pd.DataFrame) -> float:
+    return compared(lambda s: typical(rows, series=s, lr=DLN_RATE, quantity="train_loss"), above, below)
+
+
+def _loss_left(rows: pd.DataFrame) -> float:
+    losses = curve(rows, series="batch", lr=DLN_RATE, quantity="train_loss")
+    return ratio(losses.get(EARLY, math.nan), losses.get(0, math.nan))
+
+
+def _at_ends(norm: str) -> dict[str, Statistic]:
+    words = f"median training loss, {norm} / batch"
+    return at_ends(DLN_RATE, partial(_loss_ratio, norm, "batch"), words)
+
+
 CLAIMS = [
     *(
         Claim(
@@ -43,6 +62,10 @@ CLAIMS = [
             compute=partial(speed_up, norm, "batch", 0.8),
             net="vgg",
             below=1.25,
+            evidence={
+                f"steps to 50 %, {norm} / batch": partial(speed_up, norm, "batch", 0.5),
+                **each("training accuracy at the end", final_accuracy, (norm, "batch")),
+            },
         )
         for norm in LP_NORMS
     ),
@@ -65,6 +88,7 @@ CLAIMS = [
             compute=partial(_final_loss_ratio, norm, "batch"),
             net="dln",
             below=1.25,
+            evidence=_at_ends(norm),
         )
         for norm in LP_NORMS
     ),
@@ -75,6 +99,15 @@ CLAIMS = [
         compute=partial(_final_loss_ratio, "l1", "batch"),
         net="dln",
         below=1.0,
+        evidence=_at_ends("l1"),
+    ),
+    Claim(
+        name="dln_target_is_not_centred",
+        paper_says="Finding on the plotted curves: one direction of A holds most of the loss: A is not centred",
+        statistic=f"training loss at step {EARLY} / at step 0, BatchNorm at lr 1e-6",
+        compute=_loss_left,
+        net="dln",
+        below=0.12,
     ),
 ]
 

@@ -1,15 +1,14 @@
 """Fig. 6: Lp norms shift the distribution of activations more than the standard network, and train better."""
 
 from collections.abc import Sequence
-from functools import partial
 
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from figures.panels import FAMILY, LP_NORMS, VGG_RATE, compared, first_seed, gather, mean_change, ridges
-from normscape.claims import Claim
-from normscape.plots import LABELS, STYLE
+from figures.panels import first_seed, gather, ridges
+from figures.statistics import FAMILY, LP_NORMS, movement_claim
+from normscape.plots import STYLE, short_label
 from normscape.tables import FinishedRun
 
 LAYER = 11
@@ -22,17 +21,12 @@ def table(runs: Sequence[FinishedRun]) -> pd.DataFrame:
     return gather([*parts, *(run.distribution_changes(LAYER) for run in runs)])
 
 
-def _change_ratio(norm: str, rows: pd.DataFrame) -> float:
-    return compared(lambda series: mean_change(rows, LAYER, series, VGG_RATE), norm, "standard")
-
-
 CLAIMS = [
-    Claim(
-        name=f"{norm}_shifts_more_than_standard",
-        paper_says=f"The {norm} norm shifts distributions more than the standard network does",
-        statistic=f"mean Wasserstein-1 distance of one unit's distribution in layer {LAYER} between successive "
-        f"snapshots, in units of its own standard deviation, {norm} / standard",
-        compute=partial(_change_ratio, norm),
+    movement_claim(
+        f"{norm}_shifts_more_than_standard",
+        f"The {norm} norm shifts distributions more than the standard network does",
+        LAYER,
+        (norm, "standard"),
         above=1.0,
     )
     for norm in LP_NORMS
@@ -46,7 +40,7 @@ def draw(rows: pd.DataFrame, original: pd.DataFrame | None) -> Figure:
         for place, series in enumerate(FAMILY, start=1):
             axes = figure.add_subplot(1, len(FAMILY), place)
             ridges(axes, rows, LAYER, series)
-            axes.set_title(f"layer {LAYER}\n{LABELS[series].replace('Standard + ', '')}")
+            axes.set_title(f"layer {LAYER}\n{short_label(series)}")
             axes.set_ylabel("step" if place == 1 else "")
             axes.tick_params(labelleft=place == 1)
         return figure

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from figures.panels import VGG_RATE, compared, curves, gather, note_paper, typical
+from figures.panels import curves, gather, note_paper
+from figures.statistics import VGG_RATE, compared, each, typical
 from normscape.claims import Claim
 from normscape.plots import STYLE
 from normscape.tables import FinishedRun, curve
@@ -28,12 +29,12 @@ def table(runs: Sequence[FinishedRun]) -> pd.DataFrame:
     return gather(run.moment_changes(layer) for run in runs for layer in LAYERS)
 
 
-def _change_ratio(
-    moment: str, layer: int, rows: pd.DataFrame, above: str = "noisy_batch", below: str = "standard"
-) -> float:
-    return compared(
-        lambda s: typical(rows, series=s, lr=VGG_RATE, layer=layer, quantity=f"{moment}_change"), above, below
-    )
+def _change(moment: str, layer: int, series: str, rows: pd.DataFrame) -> float:
+    return typical(rows, series=series, lr=VGG_RATE, layer=layer, quantity=f"{moment}_change")
+
+
+def _change_ratio(moment: str, layer: int, above: str, below: str, rows: pd.DataFrame) -> float:
+    return compared(lambda series: _change(moment, layer, series, rows), above, below)
 
 
 def _spacing(rows: pd.DataFrame) -> float:
@@ -47,10 +48,10 @@ CLAIMS = [
             name=f"noisy_moves_{moment}_layer_{layer}",
             paper_says=f"Noisy BatchNorm changes the {moment} of layer {layer} far more than the standard network",
             statistic=f"median over snapshots of the change of the unit's {moment}, noisy / standard",
-            compute=partial(_change_ratio, moment, layer),
+            compute=partial(_change_ratio, moment, layer, "noisy_batch", "standard"),
             above=3.0,
-            note="compare `standard_moves_*`, which has the standard network above the line: a ratio falls when it "
-            "moves farther. The picture with `--paper` shows which of the two differs from the paper's.",
+            note="a ratio differs from the paper's by what is above the line, below it, or both",
+            evidence=each("that change", partial(_change, moment, layer), SERIES),
         )
         for moment in ("mean", "variance")
         for layer in LAYERS
@@ -60,7 +61,7 @@ CLAIMS = [
             name=f"standard_moves_{moment}_layer_{layer}",
             paper_says=f"Finding on the plotted curves: the {moment} of layer {layer} changes less with BatchNorm",
             statistic=f"median over snapshots of the change of the unit's {moment}, standard / BatchNorm",
-            compute=partial(_change_ratio, moment, layer, above="standard", below="batch"),
+            compute=partial(_change_ratio, moment, layer, "standard", "batch"),
             above=1.0,
         )
         for moment in ("mean", "variance")

@@ -6,7 +6,8 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from figures.panels import DLN_RATE, first_seed, gather, ridges
+from figures.panels import first_seed, gather, ridges
+from figures.statistics import DLN_RATE
 from normscape.claims import Claim
 from normscape.plots import STYLE
 from normscape.tables import FinishedRun

@@ -6,16 +6,12 @@ from functools import partial
 import pandas as pd
 from matplotlib.figure import Figure
 
-from figures.landscapes import QUANTITIES, draw_landscape, landscape_rows, smoother
-from figures.panels import DLN_RATE, typical
+from figures.landscapes import QUANTITIES, beta_in_plateaus, draw_landscape, landscape_rows, smoother
+from figures.statistics import DLN_RATE
 from normscape.claims import Claim
 from normscape.tables import FinishedRun
 
 SERIES = ("standard", "batch")
-
-
-def _beta_in_plateaus(series: str, rows: pd.DataFrame) -> float:
-    return typical(rows, series=series, lr=DLN_RATE, quantity="effective_beta") * DLN_RATE / 2
 
 
 CLAIMS = [
@@ -24,7 +20,7 @@ CLAIMS = [
         name="dln_beta_at_the_edge_of_stability",
         paper_says="Finding on the plotted curves: the DLN with BatchNorm trains where beta is 2 / lr",
         statistic="median over steps of BatchNorm's effective beta, in units of 2 / lr",
-        compute=partial(_beta_in_plateaus, "batch"),
+        compute=partial(beta_in_plateaus, DLN_RATE, "batch"),
         above=0.5,
         below=2.0,
     ),

@@ -13,9 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
-from figures.panels import DLN_RATE, VGG_RATE, compared, first_seed, gather
+from figures.panels import first_seed, gather
+from figures.statistics import DLN_RATE, VGG_RATE, at_ends, compared
 from normscape.claims import Claim
-from normscape.plots import LABELS, STYLE
+from normscape.plots import STYLE, short_label
 from normscape.tables import FinishedRun, select
 
 SERIES = ("standard", "batch")
@@ -61,6 +62,7 @@ CLAIMS = [
         compute=partial(_ratio, rate),
         net=net.lower(),
         above=1.0,
+        evidence=at_ends(rate, partial(_ratio, rate)),
     )
     for net, rate in NETS.items()
 ]
@@ -81,7 +83,7 @@ def draw(rows: pd.DataFrame, original: pd.DataFrame | None) -> Figure:
                     axes = figure.add_subplot(*at, sharey=first)
                     first = first or axes
                     _lines(axes, select(mine, series=series))
-                    axes.set_title(f"{prefix}{net}\n{LABELS[series].replace('Standard + ', '')}")
+                    axes.set_title(f"{prefix}{net}\n{short_label(series)}")
                     axes.set_ylabel(DIFFERENCE[line] if place == 0 else "")
         return figure
 

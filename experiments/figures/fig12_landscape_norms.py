@@ -6,7 +6,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from figures.landscapes import draw_landscape, landscape_rows, smoother
-from figures.panels import FAMILY, LP_NORMS, VGG_RATE, gather, training_rows
+from figures.panels import gather, training_rows
+from figures.statistics import FAMILY, LP_NORMS, VGG_RATE
 from normscape.tables import FinishedRun
 
 CLAIMS = [claim for norm in LP_NORMS for claim in smoother("vgg", norm, VGG_RATE, f"The {norm} norm")]

@@ -6,7 +6,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from figures.landscapes import QUANTITIES, draw_landscape, landscape_rows, smoother
-from figures.panels import DLN_RATE, FAMILY, LP_NORMS, gather, training_rows
+from figures.panels import gather, training_rows
+from figures.statistics import DLN_RATE, FAMILY, LP_NORMS
 from normscape.tables import FinishedRun
 
 CLAIMS = [claim for norm in LP_NORMS for claim in smoother("dln", norm, DLN_RATE, f"The {norm} norm")]

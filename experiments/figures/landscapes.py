@@ -9,7 +9,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from figures.panels import compared, curves, gather, note_paper, ranges, training_panel, typical, width
+from figures.panels import curves, gather, note_paper, ranges, training_panel
+from figures.statistics import at_ends, compared, typical, width
 from normscape.claims import Claim
 from normscape.plots import STYLE
 from normscape.tables import FinishedRun, curve
@@ -85,7 +86,12 @@ def _largest_beta(above: str, below: str, rate: float, rows: pd.DataFrame) -> fl
 
 def typical_beta_ratio(above: str, below: str, rate: float, rows: pd.DataFrame) -> float:
     """Return the ratio of two series' medians over steps of effective beta."""
-    return compared(lambda s: typical(rows, series=s, lr=rate, quantity="effective_beta"), above, below)
+    return compared(lambda series: beta_in_plateaus(rate, series, rows), above, below)
+
+
+def beta_in_plateaus(rate: float, series: str, rows: pd.DataFrame) -> float:
+    """Return a series' median over steps of effective beta, in units of 2 / lr."""
+    return typical(rows, series=series, lr=rate, quantity="effective_beta") * rate / 2
 
 
 def smoother(net: str, series: str, rate: float, label: str) -> list[Claim]:
@@ -98,6 +104,7 @@ def smoother(net: str, series: str, rate: float, label: str) -> list[Claim]:
             statistic=f"median over steps of the {name}'s width over step sizes, standard / {series}",
             compute=partial(width_ratio, quantity, "standard", series, rate),
             above=1.0,
+            evidence=at_ends(rate, partial(width_ratio, quantity, "standard", series, rate)),
         )
         for quantity, name in names.items()
     ]
@@ -107,5 +114,6 @@ def smoother(net: str, series: str, rate: float, label: str) -> list[Claim]:
         statistic=f"maximum over steps of effective beta, standard / {series}",
         compute=partial(_largest_beta, "standard", series, rate),
         above=1.0,
+        evidence={"median over steps": partial(typical_beta_ratio, "standard", series, rate)},
     )
     return [*bands, beta]

@@ -1,7 +1,6 @@
-"""Panels that several figures share, and the statistics that several figures' claims share."""
+"""Panels that several figures share."""
 
-import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -9,14 +8,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
-from normscape.claims import steps_to_reach
+from figures.statistics import VGG_RATE
 from normscape.plots import COLORS, LABELS, band, ridge_plot
 from normscape.tables import FinishedRun, curve, select
-
-VGG_RATE = 0.1
-DLN_RATE = 1e-6
-LP_NORMS = ("l1", "l2", "linf")
-FAMILY = ("standard", "batch", *LP_NORMS)
 
 
 def gather(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
@@ -153,58 +147,3 @@ def ridges(axes: Axes, rows: pd.DataFrame, layer: int, series: str, rate: float 
     wide = chosen.pivot_table(index="step", columns="level", values="value", dropna=False)
     ridge_plot(axes, wide.index.to_numpy(), wide.to_numpy(), COLORS[series])
     axes.set(xlabel="activation")
-
-
-def ratio(above: float, below: float) -> float:
-    """Return above / below; inf and 0 where one is infinite, NaN where both are or both are 0."""
-    if math.isinf(above) and math.isinf(below):
-        return math.nan
-    if below == 0:
-        return math.inf if above > 0 else math.nan
-    return above / below
-
-
-def speed_up(slow: str, fast: str, level: float, rows: pd.DataFrame, rate: float = VGG_RATE) -> float:
-    """Return the steps that ``slow`` needs to a training accuracy over those that ``fast`` needs."""
-    steps = [
-        steps_to_reach(curve(rows, series=series, lr=rate, quantity="train_accuracy"), level) for series in (slow, fast)
-    ]
-    return ratio(*steps)
-
-
-def final(rows: pd.DataFrame, points: int, **which: object) -> float:
-    """Return the mean of a curve's last points; of its last point alone if the run ended before the others.
-
-    A run that ended early has diverged: what it was shortly before says nothing of what became of it. A loss that is
-    no longer a number counts as infinite. NaN if there is no curve.
-    """
-    values = curve(rows, **which)
-    if values.empty:
-        return math.nan
-    everyone = rows[rows["quantity"] == which["quantity"]]["step"]
-    ended_early = values.index.max() < everyone.max()
-    value = float(values.iloc[-1 if ended_early else -points :].mean(skipna=False))
-    return math.inf if math.isnan(value) else value
-
-
-def typical(rows: pd.DataFrame, **which: object) -> float:
-    """Return the median over steps of a curve, NaN if there is none."""
-    values = curve(rows, **which).dropna()
-    return float(values.median()) if len(values) else math.nan
-
-
-def width(rows: pd.DataFrame, quantity: str, series: str, rate: float) -> float:
-    """Return the median over steps of a band's width, greatest minus least value over the step sizes."""
-    low, high = (curve(rows, series=series, lr=rate, quantity=quantity, edge=edge) for edge in ("min", "max"))
-    return float((high - low).fillna(math.inf).median()) if len(low) else math.nan
-
-
-def compared(measure: Callable[[str], float], above: str, below: str) -> float:
-    """Return the ratio of what ``measure`` gives for two series."""
-    return ratio(measure(above), measure(below))
-
-
-def mean_change(rows: pd.DataFrame, layer: int, series: str, rate: float) -> float:
-    """Return the mean over snapshots of how far a layer's distribution moved (`FinishedRun.distribution_changes`)."""
-    values = curve(rows, series=series, lr=rate, quantity="activation_change", layer=layer)
-    return float(values.mean(skipna=False)) if len(values) else math.nan

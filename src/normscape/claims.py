@@ -1,8 +1,8 @@
 """Claims of the paper as code: a statistic, what it must be for the claim to hold, and the verdict over seeds."""
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,9 @@ from scipy import stats
 
 BOOTSTRAP_FROM = 5
 """From so many seeds on the interval is a bootstrap's; below, the range over seeds, since resampling tells no more."""
+
+Statistic = Callable[[pd.DataFrame], float]
+"""From one seed's rows to a number; inf is allowed (never reached), NaN means not decidable."""
 
 
 @dataclass(frozen=True)
@@ -26,23 +29,26 @@ class Claim:
     statistic
         What is computed from one seed's rows, in words, with its unit.
     compute
-        The same as code: from one seed's rows to a number; inf is allowed (never reached), NaN means not decidable.
+        The same as code.
     above, below
         The claim holds where the statistic is above the one and below the other; None sets no bound.
     net
         ``vgg`` or ``dln`` if only the seeds with runs of that network are asked; they may be more or fewer.
     note
-        Printed where the claim does not hold: which other measurement bears on it.
+        Printed where the claim does not hold: how to read the evidence. It asserts nothing of the outcome.
+    evidence
+        Other statistics that bear on it, by their words; reported where the claim does not hold.
     """
 
     name: str
     paper_says: str
     statistic: str
-    compute: Callable[[pd.DataFrame], float]
+    compute: Statistic
     above: float | None = None
     below: float | None = None
     net: str = ""
     note: str = ""
+    evidence: Mapping[str, Statistic] = field(default_factory=dict)
 
     @property
     def threshold(self) -> str:
@@ -61,46 +67,72 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What became of a claim: the statistic of each seed, its median and interval, and the judgement."""
+class Measured:
+    """A statistic, in words: its value on each seed, their median and interval, and its value on the paper's curves."""
 
-    claim: Claim
+    statistic: str
     values: tuple[float, ...]
     value: float
     low: float
     high: float
-    verdict: str
     paper: float | None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the verdict for a manifest; infinity and NaN as words, since JSON has no numbers for them."""
+        """Return it for a manifest; infinity and NaN as words, since JSON has no numbers for them."""
         return {
-            "name": self.claim.name,
-            "claim": self.claim.paper_says,
-            "statistic": self.claim.statistic,
+            "statistic": self.statistic,
             "value": plain(self.value),
             "n": len(self.values),
             "spread": {"low": plain(self.low), "high": plain(self.high), "kind": interval_kind(self.values)},
             "values": [plain(value) for value in self.values],
-            "seeds_that_meet_it": sum(self.claim.verdict(value, value) == "holds" for value in self.values),
-            "threshold": self.claim.threshold,
-            "verdict": self.verdict,
-            "note": self.claim.note,
             "paper_value": None if self.paper is None else plain(self.paper),
         }
 
 
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a claim: its statistic, the judgement, the same of the paper's own curves, and the evidence."""
+
+    claim: Claim
+    measured: Measured
+    verdict: str
+    paper_verdict: str | None
+    evidence: tuple[Measured, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the verdict for a manifest."""
+        return {
+            "name": self.claim.name,
+            "claim": self.claim.paper_says,
+            **self.measured.to_json(),
+            "threshold": self.claim.threshold,
+            "verdict": self.verdict,
+            "paper_verdict": self.paper_verdict,
+            "seeds_that_meet_it": sum(self.claim.verdict(value, value) == "holds" for value in self.measured.values),
+            "note": self.claim.note,
+            "evidence": [measured.to_json() for measured in self.evidence],
+        }
+
+
 def judge(claim: Claim, table: pd.DataFrame, original: pd.DataFrame | None = None) -> Verdict:
-    """Compute a claim on each seed of ``table`` and, by the same code, on the paper's own curves.
+    """Compute a claim and its evidence on each seed of ``table`` and, by the same code, on the paper's own curves.
 
     The claim holds if the interval over seeds lies wholly where it should, does not hold if wholly outside, and is
     undecided otherwise, or if the statistic cannot be computed for some seed.
     """
     asked = table[table["run"].str.startswith(claim.net)] if claim.net else table
-    values = [claim.compute(rows) for _, rows in asked.groupby("seed")] or [math.nan]
-    low, high = interval(values)
-    paper = None if original is None else claim.compute(original)
-    return Verdict(claim, tuple(values), float(np.median(values)), low, high, claim.verdict(low, high), paper)
+    measured = measure(claim.statistic, claim.compute, asked, original)
+    theirs = measured.paper
+    paper_verdict = None if theirs is None or math.isnan(theirs) else claim.verdict(theirs, theirs)
+    evidence = tuple(measure(words, compute, asked, original) for words, compute in claim.evidence.items())
+    return Verdict(claim, measured, claim.verdict(measured.low, measured.high), paper_verdict, evidence)
+
+
+def measure(statistic: str, compute: Statistic, table: pd.DataFrame, original: pd.DataFrame | None) -> Measured:
+    """Compute a statistic on each seed of ``table`` and on the paper's own curves."""
+    values = [compute(rows) for _, rows in table.groupby("seed")] or [math.nan]
+    paper = None if original is None else compute(original)
+    return Measured(statistic, tuple(values), float(np.median(values)), *interval(values), paper)
 
 
 def interval(values: Sequence[float]) -> tuple[float, float]:

@@ -67,6 +67,12 @@ LABELS = _Named(
     noisy_standard="Standard + noise",
 )
 
+
+def short_label(series: str) -> str:
+    """Return a series' name where its network is plain."""
+    return LABELS[series].removeprefix("Standard + ")
+
+
 Array = NDArray[Any]
 
 

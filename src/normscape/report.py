@@ -1,6 +1,5 @@
 """Verdicts for people: a table on the terminal, and ``results/CLAIMS.md`` from the manifests of all figures."""
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -25,15 +24,22 @@ def verdict_table(title: str, verdicts: Sequence[Verdict]) -> Table:
 
 
 def _cells(claim: dict[str, Any]) -> list[str]:
-    spread = f"{_short(claim['spread']['low'])} to {_short(claim['spread']['high'])}" if claim["n"] > 1 else "one seed"
-    paper = claim["paper_value"]
-    return [claim["claim"], _short(claim["value"]), spread, "" if paper in (None, "nan") else _short(paper)]
+    return [claim["claim"], _short(claim["value"]), _spread(claim), _paper(claim)]
+
+
+def _spread(measured: dict[str, Any]) -> str:
+    low, high = (_short(measured["spread"][end]) for end in ("low", "high"))
+    return f"{low} to {high}" if measured["n"] > 1 else "one seed"
+
+
+def _paper(measured: dict[str, Any]) -> str:
+    """Return the value on the paper's own curves, empty if they do not have it."""
+    return "" if measured["paper_value"] in (None, "nan") else _short(measured["paper_value"])
 
 
 def _short(value: float | str) -> str:
-    """Return a manifest's number with four digits; ``inf`` is what never happens."""
-    number = float(value)
-    return {math.inf: "inf (never)", -math.inf: "-inf"}.get(number, f"{number:.4g}")
+    """Return a manifest's number with four digits."""
+    return f"{float(value):.4g}"
 
 
 def figures_in(folder: Path) -> list[dict[str, Any]]:
@@ -50,6 +56,7 @@ def claims_markdown(results: Path) -> str:
         "`experiments/figures/`. *Paper* is the same statistic, by the same code, on the paper's own curves.",
         "*Ours* is the median over n seeds with its interval: the range for fewer than 5 seeds, else a 95 %",
         "bootstrap interval of the median. A claim holds if the whole interval meets the threshold.",
+        "`inf` is a step never reached, or a division by 0.",
         "Our gradient differences and beta are Euclidean; the paper's seem to be sums of tensor norms",
         "(see `ORIGINAL_NAMES` in `src/normscape/tables.py`).",
     ]
@@ -74,19 +81,46 @@ def claims_markdown(results: Path) -> str:
                     f"**{claim['verdict']}**",
                 ]
                 lines.append("| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |")
-        if notes := _notes(figures_in(folder)):
-            lines += ["", "Notes on what does not hold:", "", *notes]
+        lines += _why(figures_in(folder))
     return "\n".join(lines) + "\n"
 
 
-def _notes(figures: Iterable[dict[str, Any]]) -> list[str]:
-    """Return the notes on claims that do not hold, each once."""
-    notes: dict[str, list[str]] = {}
+def _why(figures: Iterable[dict[str, Any]]) -> list[str]:
+    """Return what else was measured that bears on the claims that do not hold, under the note they share."""
+    lines = ["", "### Where a verdict is not *holds*", ""]
+    lines.append(
+        "Computed as the claims are: median and interval over seeds, and the paper's value if its curves tell."
+    )
     for figure in figures:
-        for claim in figure["claims"]:
-            if claim["verdict"] != "holds" and claim.get("note"):
-                notes.setdefault(claim["note"], []).append(f"`{claim['name']}`")
-    return [f"- {', '.join(names)}: {note}" for note, names in notes.items()]
+        failing = [claim for claim in figure["claims"] if claim["verdict"] != "holds"]
+        if failing:
+            lines += ["", f"**{figure_label(figure['figure'])}**", ""]
+        note = ""
+        for claim in failing:
+            if claim["note"] and claim["note"] != note:
+                lines.append(f"- *{claim['note']}*")
+            note = claim["note"]
+            lines.append(f"{'  ' if note else ''}- `{claim['name']}`: {_evidence(claim)}")
+    return lines if len(lines) > 4 else []
+
+
+def _evidence(claim: dict[str, Any]) -> str:
+    """Return in a sentence how a claim failed, and its evidence."""
+    parts = [f"{claim['verdict']} ({claim['seeds_that_meet_it']} of {claim['n']} seeds meet it)"]
+    if claim["paper_verdict"] not in (None, "holds"):
+        parts.append(f"the paper's own curves do not meet it either ({_short(claim['paper_value'])})")
+    parts += [f"{measured['statistic']}: {_measured(measured)}" for measured in claim["evidence"]]
+    return "; ".join(parts) + "."
+
+
+def _measured(measured: dict[str, Any]) -> str:
+    spread, paper = _spread(measured), _paper(measured)
+    return f"{_short(measured['value'])} ({spread})" + (f", paper {paper}" if paper else "")
+
+
+def figure_label(name: int | str) -> str:
+    """Return a figure's name in a sentence."""
+    return f"Figure {name}" if isinstance(name, int) else f"The paper's {name}"
 
 
 def summary(figures: Iterable[dict[str, Any]]) -> str:

@@ -112,17 +112,19 @@ class FinishedRun:
         return self.labelled(frame.assign(quantity="activation_quantile", layer=layer))
 
     def distribution_changes(self, layer: int) -> pd.DataFrame:
-        """Return rows ``activation_change``: how far the unit's distribution moved since the snapshot before.
+        """Return how far the unit's distribution moved since the snapshot before, in two units.
 
-        The Wasserstein-1 distance of successive snapshots, which is the mean absolute difference of their quantile
-        functions, in units of the unit's standard deviation within a batch (root mean square over all snapshots).
+        ``activation_distance`` is the Wasserstein-1 distance of successive snapshots, which is the mean absolute
+        difference of their quantile functions; ``activation_change`` is the same in units of the unit's standard
+        deviation within a batch (root mean square over all snapshots).
         """
         values, steps = self._snapshots(layer)
         with np.errstate(invalid="ignore", divide="ignore"):  # what diverged or never moves has changes that are NaN
-            scale = np.sqrt(values.var(axis=1).mean())
-            change = np.abs(np.diff(values, axis=0)).mean(axis=1) / scale
-        frame = pd.DataFrame({"step": steps[1:], "value": change})
-        return self.labelled(frame.assign(quantity="activation_change", layer=layer))
+            distance = np.abs(np.diff(values, axis=0)).mean(axis=1)
+            change = distance / np.sqrt(values.var(axis=1).mean())
+        moved = {"activation_distance": distance, "activation_change": change}
+        frames = [pd.DataFrame({"step": steps[1:], "value": v, "quantity": name}) for name, v in moved.items()]
+        return self.labelled(pd.concat(frames, ignore_index=True).assign(layer=layer))
 
 
 def select(table: pd.DataFrame, **columns: object) -> pd.DataFrame:
@@ -141,9 +143,9 @@ def curve(table: pd.DataFrame, **columns: object) -> pd.Series:
 def write_table(table: pd.DataFrame, folder: Path, stem: str) -> Path:
     """Write a figure's table as ``<stem>.csv``, or ``<stem>.csv.gz`` if it is large, and return the file.
 
-    6 significant digits, which every claim and drawing is then made from.
+    9 significant digits, all that float32 has, which every claim and drawing is then made from.
     """
-    text = table.to_csv(index=False, float_format="%.6g", lineterminator="\n").encode()
+    text = table.to_csv(index=False, float_format="%.9g", lineterminator="\n").encode()
     large = len(text) > LARGE_BYTES
     paths = folder / f"{stem}.csv", folder / f"{stem}.csv.gz"
     with replacing(paths[large]) as file:

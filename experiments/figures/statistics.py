@@ -1,0 +1,129 @@
+"""Statistics that claims of several figures share: from one seed's rows to a number."""
+
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import pandas as pd
+
+from normscape.claims import Claim, Statistic, steps_to_reach
+from normscape.tables import curve
+
+VGG_RATE = 0.1
+DLN_RATE = 1e-6
+LP_NORMS = ("l1", "l2", "linf")
+FAMILY = ("standard", "batch", *LP_NORMS)
+
+
+def ratio(above: float, below: float) -> float:
+    """Return above / below; inf and 0 where one is infinite, NaN where both are or both are 0."""
+    if math.isinf(above) and math.isinf(below):
+        return math.nan
+    if below == 0:
+        return math.inf if above > 0 else math.nan
+    return above / below
+
+
+def speed_up(slow: str, fast: str, level: float, rows: pd.DataFrame, rate: float = VGG_RATE) -> float:
+    """Return the steps that ``slow`` needs to a training accuracy over those that ``fast`` needs."""
+    steps = [
+        steps_to_reach(curve(rows, series=series, lr=rate, quantity="train_accuracy"), level) for series in (slow, fast)
+    ]
+    return ratio(*steps)
+
+
+def final(rows: pd.DataFrame, points: int, **which: object) -> float:
+    """Return the mean of a curve's last points; of its last point alone if the run ended before the others.
+
+    A run that ended early has diverged: what it was shortly before says nothing of what became of it. A loss that is
+    no longer a number counts as infinite. NaN if there is no curve.
+    """
+    values = curve(rows, **which)
+    if values.empty:
+        return math.nan
+    everyone = rows[rows["quantity"] == which["quantity"]]["step"]
+    ended_early = values.index.max() < everyone.max()
+    value = float(values.iloc[-1 if ended_early else -points :].mean(skipna=False))
+    return math.inf if math.isnan(value) else value
+
+
+def typical(rows: pd.DataFrame, **which: object) -> float:
+    """Return the median over steps of a curve, NaN if there is none."""
+    values = curve(rows, **which).dropna()
+    return float(values.median()) if len(values) else math.nan
+
+
+def width(rows: pd.DataFrame, quantity: str, series: str, rate: float) -> float:
+    """Return the median over steps of a band's width, greatest minus least value over the step sizes."""
+    low, high = (curve(rows, series=series, lr=rate, quantity=quantity, edge=edge) for edge in ("min", "max"))
+    return float((high - low).fillna(math.inf).median()) if len(low) else math.nan
+
+
+def compared(measure: Callable[[str], float], above: str, below: str) -> float:
+    """Return the ratio of what ``measure`` gives for two series."""
+    return ratio(measure(above), measure(below))
+
+
+def movement(quantity: str, layer: int, series: str, rows: pd.DataFrame) -> float:
+    """Return the mean over snapshots of how far a layer's distribution moved (`FinishedRun.distribution_changes`)."""
+    values = curve(rows, series=series, lr=VGG_RATE, quantity=quantity, layer=layer)
+    return float(values.mean(skipna=False)) if len(values) else math.nan
+
+
+def movement_ratio(quantity: str, layer: int, above: str, below: str, rows: pd.DataFrame) -> float:
+    """Return the ratio of two series' movements."""
+    return compared(lambda series: movement(quantity, layer, series, rows), above, below)
+
+
+def movement_claim(
+    name: str,
+    paper_says: str,
+    layer: int,
+    compare: tuple[str, str],
+    above: float | None = None,
+    below: float | None = None,
+) -> Claim:
+    """Return a claim on how far the distribution of a layer's unit moves in the one series, compared to the other."""
+    names = " / ".join(series.replace("_", " ") for series in compare)
+    return Claim(
+        name=name,
+        paper_says=paper_says,
+        statistic=f"mean Wasserstein-1 distance of the distribution of one unit in layer {layer} between successive "
+        f"snapshots, in units of its own standard deviation, {names}",
+        compute=partial(movement_ratio, "activation_change", layer, *compare),
+        note="the ratio depends on the unit of length: a network may move far in absolute terms, or in its own",
+        evidence={
+            **each("that distance", partial(movement, "activation_change", layer), compare),
+            "the ratio of plain distances": partial(movement_ratio, "activation_distance", layer, *compare),
+        },
+        above=above,
+        below=below,
+    )
+
+
+def each(words: str, statistic: Callable[[str, pd.DataFrame], float], series: Sequence[str]) -> dict[str, Statistic]:
+    """Return, as evidence for a claim that compares some series, a statistic of each of them by itself."""
+    return {f"{words}, {name.replace('_', ' ')}": partial(statistic, name) for name in series}
+
+
+def within(first: float, last: float, rate: float, statistic: Statistic) -> Statistic:
+    """Return a statistic restricted to a part of the run, e.g. 0 to 0.1 for its first tenth."""
+
+    def restricted(rows: pd.DataFrame) -> float:
+        share = rows["step"] / (rows.loc[rows["lr"] == rate, "step"].max() + 1)
+        return statistic(rows[(first <= share) & (share < last)])
+
+    return restricted
+
+
+def at_ends(rate: float, statistic: Statistic, words: str = "the same") -> dict[str, Statistic]:
+    """Return, as evidence for a claim on a median over steps, what it is at the beginning and at the end."""
+    return {
+        f"{words}, over the first tenth of the steps": within(0.0, 0.1, rate, statistic),
+        f"{words}, over the second half": within(0.5, 1.0, rate, statistic),
+    }
+
+
+def final_accuracy(series: str, rows: pd.DataFrame) -> float:
+    """Return a series' training accuracy at the end, as a mean of 5 logged mini-batches."""
+    return final(rows, points=5, series=series, lr=VGG_RATE, quantity="train_accuracy")

@@ -16,7 +16,7 @@ from normscape.build import build, device_of
 from normscape.config import RunConfig
 from normscape.data.dataset import Dataset
 from normscape.errors import UserError
-from normscape.loop import State, train
+from normscape.loop import Plan, State, train
 from normscape.plots import save_ridge_plots
 from normscape.progress import Reporter, duration
 from normscape.provenance import provenance
@@ -197,28 +197,36 @@ def stop_signals() -> Iterator[Callable[[], bool]]:
 
 
 def estimate_seconds(configs: Sequence[RunConfig]) -> float:
-    """Return about how long the runs will take one after the other, from timing a few steps of each kind of network."""
+    """Return about how long the runs will take one after the other, from timing a few steps of each kind of run."""
     step_seconds: dict[str, float] = {}
     total = 0.0
     for config in configs:
-        kind = str((config.model, config.norm, config.batch_size))
+        kind = str((config.model, config.norm, config.batch_size, config.probe))
         if kind not in step_seconds:
-            step_seconds[kind] = _time_steps(config)
+            try:
+                step_seconds[kind] = _time_steps(config)
+            except Exception:  # the run will meet it too, and say so, beside the runs that go well
+                step_seconds[kind] = 0.0
         total += step_seconds[kind] * (config.steps - RunDirectory.of(config).status["step"])
     return total
 
 
-def _time_steps(config: RunConfig, steps: int = 6) -> float:
-    """Return the seconds of one training step, without probes and evaluation, which add little."""
+def _time_steps(config: RunConfig) -> float:
+    """Return the seconds of one training step, with its share of the probes and of the evaluations."""
     components = build(config, device_of(config))
-    plan = replace(components.plan, dataset=replace(components.plan.dataset, test=None), probes=(), steps=steps)
-    times: list[float] = []
+    plan, state = components.plan, components.state
+    bare = replace(plan, dataset=replace(plan.dataset, test=None), probes=())
 
-    def on_step(step: int, rows: list[Row]) -> bool:
+    def seconds(plan: Plan, steps: int) -> float:
+        state.step, state.diverged_at = 0, None
+        began = time.monotonic()
+        train(replace(plan, steps=steps), state, lambda step, rows: True)
         if torch.cuda.is_available():
             torch.cuda.synchronize()
-        times.append(time.monotonic())
-        return True
+        return time.monotonic() - began
 
-    train(plan, components.state, on_step)
-    return (times[-1] - times[1]) / (len(times) - 2) if len(times) > 2 else 0.0
+    seconds(bare, 2)  # the first steps are slower
+    step = seconds(bare, 4) / 4
+    probes = sum((seconds(replace(bare, probes=(probe,)), 1) - step) / probe.every for probe in plan.probes)
+    evaluations = (seconds(replace(plan, probes=()), 1) - step) / 2 / plan.eval_every  # at step 0 and after the last
+    return max(step, step + probes + evaluations)

@@ -19,7 +19,7 @@ def publish(folder, figure, claims, values, original=None):
     judged = [judge(claim, table, theirs).to_json() for claim in claims]
     folder.mkdir(exist_ok=True)
     stem = f"fig{figure:02d}" if isinstance(figure, int) else figure
-    (folder / f"{stem}.json").write_text(json.dumps({"figure": figure, "claims": judged}))
+    (folder / f"{stem}.json").write_text(json.dumps({"figure": figure, "title": "sizes", "claims": judged}))
 
 
 @pytest.fixture
@@ -42,7 +42,13 @@ def test_one_row_per_claim(results):
         "| `reproduce-text` | it is large | its size |  | 1 (one seed) | 1 | above 2 | **does not hold** |",
     ]
     assert "smoke" not in claims_markdown(results)
-    assert "Of 3 claims, 1 hold, 2 do not hold, 0 are undecided." in claims_markdown(results)
+
+
+def test_the_overview_counts_verdicts_by_figure(results):
+    text = claims_markdown(results)
+    assert "Of 3 claims, 1 hold, 2 do not hold, 0 are undecided." in text
+    assert "| Figure 1 | sizes | 1 | 1 | 0 |" in text
+    assert "| The paper's text | sizes | 0 | 1 | 0 |" in text
 
 
 def test_what_does_not_hold_comes_with_its_evidence(results):
@@ -50,11 +56,11 @@ def test_what_does_not_hold_comes_with_its_evidence(results):
     start = lines.index("**Figure 1**")
     assert lines[start + 2 : start + 4] == [
         "- *read so*",
-        "  - `large`: does not hold (0 of 3 seeds meet it); the paper's own curves do not meet it either (0.5); "
+        "  - it is large: **does not hold**. 0 of 3 seeds meet it; the paper's own curves do not (0.5); "
         "half: 0.625 (0.5 to 0.75), paper 0.25.",
     ]
-    assert lines[-1] == "  - `large`: does not hold (0 of 1 seeds meet it); half: 0.5 (one seed)."
-    assert not any("`small`" in line for line in lines[start:])
+    assert lines[-1] == "  - it is large: **does not hold**. 0 of 1 seeds meet it; half: 0.5 (one seed)."
+    assert not any("it is small" in line for line in lines[start:])
 
 
 def test_where_all_hold_nothing_is_explained(tmp_path):

@@ -61,36 +61,46 @@ def claims_markdown(results: Path) -> str:
         "(see `ORIGINAL_NAMES` in `src/normscape/tables.py`).",
     ]
     for folder in _folders(results):
-        lines += ["", f"## scale={folder.name}", "", summary(figures_in(folder)), ""]
-        lines += [
-            "| figure | the paper says | statistic | paper | ours | n | must be | verdict |",
-            "|---|---|---|---|---|---|---|---|",
-        ]
-        for figure in figures_in(folder):
-            name = figure["figure"]
-            for claim in figure["claims"]:
-                _, value, spread, paper = _cells(claim)
-                ours = f"{value} ({spread})"
-                cells = [f"`reproduce-fig{name}`" if isinstance(name, int) else f"`reproduce-{name}`", claim["claim"]]
-                cells += [
-                    claim["statistic"],
-                    paper,
-                    ours,
-                    str(claim["n"]),
-                    claim["threshold"],
-                    f"**{claim['verdict']}**",
-                ]
-                lines.append("| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |")
-        lines += _why(figures_in(folder))
+        figures = figures_in(folder)
+        lines += ["", f"## scale={folder.name}", "", summary(figures)]
+        lines += [*_overview(figures), *_rows(figures), *_why(figures)]
     return "\n".join(lines) + "\n"
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Return a table in Markdown."""
+    cells = [columns, ["---"] * len(columns), *([cell.replace("|", r"\|") for cell in row] for row in rows)]
+    return ["", *("| " + " | ".join(row) + " |" for row in cells)]
+
+
+def _overview(figures: Iterable[dict[str, Any]]) -> list[str]:
+    """Return how many claims hold, figure by figure."""
+    rows = []
+    for figure in figures:
+        counts = Counter(claim["verdict"] for claim in figure["claims"])
+        if counts:
+            rows.append(
+                [figure_label(figure["figure"]), figure["title"], *(str(counts[verdict]) for verdict in VERDICTS)]
+            )
+    return _table(["", "shows", *VERDICTS], rows)
+
+
+def _rows(figures: Iterable[dict[str, Any]]) -> list[str]:
+    """Return every claim, one row each."""
+    rows = []
+    for figure in figures:
+        name = figure["figure"]
+        command = f"`reproduce-fig{name}`" if isinstance(name, int) else f"`reproduce-{name}`"
+        for claim in figure["claims"]:
+            _, value, spread, paper = _cells(claim)
+            ours = [f"{value} ({spread})", str(claim["n"]), claim["threshold"], f"**{claim['verdict']}**"]
+            rows.append([command, claim["claim"], claim["statistic"], paper, *ours])
+    return _table(["figure", "the paper says", "statistic", "paper", "ours", "n", "must be", "verdict"], rows)
 
 
 def _why(figures: Iterable[dict[str, Any]]) -> list[str]:
     """Return what else was measured that bears on the claims that do not hold, under the note they share."""
-    lines = ["", "### Where a verdict is not *holds*", ""]
-    lines.append(
-        "Computed as the claims are: median and interval over seeds, and the paper's value if its curves tell."
-    )
+    lines = []
     for figure in figures:
         failing = [claim for claim in figure["claims"] if claim["verdict"] != "holds"]
         if failing:
@@ -100,15 +110,18 @@ def _why(figures: Iterable[dict[str, Any]]) -> list[str]:
             if claim["note"] and claim["note"] != note:
                 lines.append(f"- *{claim['note']}*")
             note = claim["note"]
-            lines.append(f"{'  ' if note else ''}- `{claim['name']}`: {_evidence(claim)}")
-    return lines if len(lines) > 4 else []
+            lines.append(f"{'  ' if note else ''}- {claim['claim']}: **{claim['verdict']}**. {_evidence(claim)}")
+    if not lines:
+        return []
+    about = "Computed as the claims are: median and interval over seeds, and the paper's value if its curves tell."
+    return ["", "### Where a verdict is not *holds*", "", about, *lines]
 
 
 def _evidence(claim: dict[str, Any]) -> str:
-    """Return in a sentence how a claim failed, and its evidence."""
-    parts = [f"{claim['verdict']} ({claim['seeds_that_meet_it']} of {claim['n']} seeds meet it)"]
+    """Return how far a claim failed, and its evidence."""
+    parts = [f"{claim['seeds_that_meet_it']} of {claim['n']} seeds meet it"]
     if claim["paper_verdict"] not in (None, "holds"):
-        parts.append(f"the paper's own curves do not meet it either ({_short(claim['paper_value'])})")
+        parts.append(f"the paper's own curves do not ({_short(claim['paper_value'])})")
     parts += [f"{measured['statistic']}: {_measured(measured)}" for measured in claim["evidence"]]
     return "; ".join(parts) + "."
 

@@ -122,8 +122,9 @@ def train_missing(configs: list[RunConfig], workers: int) -> None:
     for config in {str(config.data): config for config in missing}.values():
         build_component("data", config.data)  # fetch it once, before the workers want it
     workers = min(workers or default_workers(device_of(missing[0]).type), len(missing))
-    seconds = estimate_seconds(missing) / workers
-    console.print(f"{done} runs are there, {len(missing)} to train, {workers} at a time: about {duration(seconds)}.")
+    seconds = estimate_seconds(missing)
+    time = "for how long is not known" if seconds is None else f"about {duration(seconds / workers)}"
+    console.print(f"{done} runs are there, {len(missing)} to train, {workers} at a time: {time}.")
     for config in missing:
         directory = RunDirectory.of(config)
         begun = f", goes on from step {directory.status['step']}" if directory.status["step"] else ""

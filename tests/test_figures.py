@@ -98,6 +98,26 @@ def test_evidence_takes_a_part_of_the_run_of_that_rate():
 
     assert within(0.0, 0.1, 0.1, typical_of_batch)(table) == 4.5
     assert [compute(table) for compute in at_ends(0.1, typical_of_batch).values()] == [4.5, 74.5]
+
+
+@pytest.mark.parametrize("last", [9950, 9999, 10000])
+def test_whether_the_last_step_is_logged_moves_no_window(last):
+    steps = [*range(0, 9950, 50), last]
+    table = pd.DataFrame({"step": steps, "value": steps, "lr": 1e-6})
+    first, second = (
+        within(*part, 1e-6, lambda part: (part["step"].min(), part["step"].max()))(table)
+        for part in ((0.0, 0.1), (0.5, 1.0))
+    )
+    assert first == (0, 950)
+    assert second == (5000, last)
+
+
+def test_a_window_of_no_rate_is_no_number():
+    table = rows("x", range(100))
+
+    def typical_of_batch(part):
+        return typical(part, series="batch", lr=0.1, quantity="x")
+
     assert math.isnan(within(0.0, 1.0, 0.3, typical_of_batch)(table))
 
 

@@ -56,14 +56,17 @@ def test_what_does_not_hold_comes_with_its_evidence(results):
     start = lines.index("**Figure 1**")
     assert lines[start + 2 : start + 4] == [
         "- *read so*",
-        "  - it is large: **does not hold**. 0 of 3 seeds meet it; the paper's own curves do not (0.5); "
-        "half: 0.625 (0.5 to 0.75), paper 0.25.",
+        "  - it is large: **does not hold**; its size: 1.25 (1 to 1.5), paper 0.5; to be above 2, "
+        "which 0 of n = 3 meet; the paper's own curves do not meet it; half: 0.625 (0.5 to 0.75), paper 0.25.",
     ]
-    assert lines[-1] == "  - it is large: **does not hold**. 0 of 1 seeds meet it; half: 0.5 (one seed)."
+    assert lines[-1] == (
+        "  - it is large: **does not hold**; its size: 1 (one seed); to be above 2, which 0 of n = 1 meet; "
+        "the paper's own curves do not show it; half: 0.5 (one seed)."
+    )
     assert not any("it is small" in line for line in lines[start:])
 
 
 def test_where_all_hold_nothing_is_explained(tmp_path):
     publish(tmp_path / "laptop", 1, [Claim("small", "it is small", "size", value, below=9)], [1.0, 2.0])
-    assert "Where a verdict" not in claims_markdown(tmp_path)
+    assert "Claims that do not hold" not in claims_markdown(tmp_path)
     assert summary([]) == "Of 0 claims, 0 hold, 0 do not hold, 0 are undecided."

@@ -72,7 +72,7 @@ def _cosine_gain(layer: int, rate: float, rows: pd.DataFrame) -> float:
 
 
 def _share_uncorrelated(layer: int, rate: float, rows: pd.DataFrame) -> float:
-    values = curve(rows, series="batch", lr=rate, layer=layer, quantity="ics_cosine")
+    values = curve(rows, series="batch", lr=rate, layer=layer, quantity="ics_cosine").dropna()
     return float((values.abs() < UNCORRELATED).mean()) if len(values) else math.nan
 
 

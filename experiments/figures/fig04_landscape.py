@@ -36,8 +36,8 @@ CLAIMS = [
         compute=partial(typical_beta_ratio, "standard", "batch", VGG_RATE),
         above=0.9,
         below=1.1,
-        note="in units of 2 / lr, 1 means that the gradient changes by its own length within the smallest step, lr / 2",
-        evidence=each("that median, in units of 2 / lr", partial(beta_in_plateaus, VGG_RATE), SERIES),
+        note="Effective beta is 2 / lr if the gradient changes by its own length over the smallest step, lr / 2.",
+        evidence=each("the median in units of 2 / lr", partial(beta_in_plateaus, VGG_RATE), SERIES),
     ),
 ]
 

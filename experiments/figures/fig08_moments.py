@@ -50,8 +50,8 @@ CLAIMS = [
             statistic=f"median over snapshots of the change of the unit's {moment}, noisy / standard",
             compute=partial(_change_ratio, moment, layer, "noisy_batch", "standard"),
             above=3.0,
-            note="a ratio differs from the paper's by what is above the line, below it, or both",
-            evidence=each("that change", partial(_change, moment, layer), SERIES),
+            note="Compare each change with the paper's: either or both may make the ratios differ.",
+            evidence=each("the change itself", partial(_change, moment, layer), SERIES),
         )
         for moment in ("mean", "variance")
         for layer in LAYERS

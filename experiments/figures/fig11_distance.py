@@ -1,5 +1,6 @@
 """Fig. 11: how fast the gradient changes with the distance walked along it; one line per time of training."""
 
+import math
 from collections.abc import Sequence
 from functools import partial
 
@@ -14,7 +15,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
 from figures.panels import first_seed, gather
-from figures.statistics import DLN_RATE, VGG_RATE, at_ends, compared
+from figures.statistics import DLN_RATE, VGG_RATE, compared
 from normscape.claims import Claim
 from normscape.plots import STYLE, short_label
 from normscape.tables import FinishedRun, select
@@ -47,7 +48,7 @@ def _evenly(steps: NDArray[np.int64]) -> NDArray[np.int64]:
 def _farthest(series: str, rate: float, rows: pd.DataFrame) -> float:
     mine = select(rows, series=series, lr=rate, quantity="gradient_difference")
     far = mine[mine["step_size"] == mine["step_size"].max()]
-    return float(far["value"].median()) if len(far) else float("nan")
+    return float(far["value"].fillna(math.inf).median()) if len(far) else math.nan
 
 
 def _ratio(rate: float, rows: pd.DataFrame) -> float:
@@ -62,7 +63,6 @@ CLAIMS = [
         compute=partial(_ratio, rate),
         net=net.lower(),
         above=1.0,
-        evidence=at_ends(rate, partial(_ratio, rate)),
     )
     for net, rate in NETS.items()
 ]

@@ -48,7 +48,7 @@ def final(rows: pd.DataFrame, points: int, **which: object) -> float:
 
 
 def typical(rows: pd.DataFrame, **which: object) -> float:
-    """Return the median over steps of a curve, NaN if there is none."""
+    """Return the median over the steps at which a curve is defined (a zero gradient has no angle), NaN if none is."""
     values = curve(rows, **which).dropna()
     return float(values.median()) if len(values) else math.nan
 
@@ -91,10 +91,10 @@ def movement_claim(
         statistic=f"mean Wasserstein-1 distance of the distribution of one unit in layer {layer} between successive "
         f"snapshots, in units of its own standard deviation, {names}",
         compute=partial(movement_ratio, "activation_change", layer, *compare),
-        note="the ratio depends on the unit of length: a network may move far in absolute terms, or in its own",
+        note="A distribution may move far in absolute terms and little in units of its own width, or the reverse.",
         evidence={
-            **each("that distance", partial(movement, "activation_change", layer), compare),
-            "the ratio of plain distances": partial(movement_ratio, "activation_distance", layer, *compare),
+            **each("the same distance", partial(movement, "activation_change", layer), compare),
+            "the ratio of distances in absolute terms": partial(movement_ratio, "activation_distance", layer, *compare),
         },
         above=above,
         below=below,
@@ -107,11 +107,11 @@ def each(words: str, statistic: Callable[[str, pd.DataFrame], float], series: Se
 
 
 def within(first: float, last: float, rate: float, statistic: Statistic) -> Statistic:
-    """Return a statistic restricted to a part of the run, e.g. 0 to 0.1 for its first tenth."""
+    """Return a statistic restricted to a part of the steps from 0 to the last, e.g. 0 to 0.1 for their first tenth."""
 
     def restricted(rows: pd.DataFrame) -> float:
-        share = rows["step"] / (rows.loc[rows["lr"] == rate, "step"].max() + 1)
-        return statistic(rows[(first <= share) & (share < last)])
+        end = max(rows.loc[rows["lr"] == rate, "step"].max(), 1)
+        return statistic(rows[(first * end <= rows["step"]) & ((rows["step"] < last * end) | (last == 1))])
 
     return restricted
 
@@ -125,5 +125,5 @@ def at_ends(rate: float, statistic: Statistic, words: str = "the same") -> dict[
 
 
 def final_accuracy(series: str, rows: pd.DataFrame) -> float:
-    """Return a series' training accuracy at the end, as a mean of 5 logged mini-batches."""
-    return final(rows, points=5, series=series, lr=VGG_RATE, quantity="train_accuracy")
+    """Return a series' training accuracy at the end, as a mean of 5 logged mini-batches, in per cent."""
+    return 100 * final(rows, points=5, series=series, lr=VGG_RATE, quantity="train_accuracy")

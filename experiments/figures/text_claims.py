@@ -56,7 +56,7 @@ CLAIMS = [
         statistic="noisy standard's training accuracy at the end (mean of 5 logged mini-batches; chance: 0.1)",
         compute=partial(_trained, "vgg_noisy_standard"),
         below=2 * CHANCE,
-        evidence={"that accuracy, without the noise": partial(_trained, "vgg_standard")},
+        evidence={"the same without the noise": partial(_trained, "vgg_standard")},
     ),
     Claim(
         name="augmented_tests_better",
@@ -73,7 +73,7 @@ CLAIMS = [
             compute=partial(_accuracy, run),
             above=percent - TOLERANCE,
             below=percent + TOLERANCE,
-            note="only scale=paper trains the paper's network on all the images.",
+            note="Only scale=paper trains the paper's network on all the images.",
         )
         for run, (label, percent) in ACCURACIES.items()
     ),

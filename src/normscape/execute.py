@@ -14,15 +14,16 @@ import torch
 
 from normscape.build import build, device_of
 from normscape.config import RunConfig
-from normscape.data.dataset import Dataset
+from normscape.data.dataset import Dataset, Split
 from normscape.errors import UserError
-from normscape.loop import Plan, State, train
+from normscape.loop import EVALUATION_BATCH, Plan, State, train
 from normscape.plots import save_ridge_plots
 from normscape.progress import Reporter, duration
 from normscape.provenance import provenance
 from normscape.records import Records, Row
 from normscape.runs import RunDirectory, identity, read_json, settings, write_json
 from normscape.trackers import RunInfo, Tracker, metric_name
+from normscape.view import kept_streams
 
 
 class Interrupted(KeyboardInterrupt):
@@ -196,8 +197,11 @@ def stop_signals() -> Iterator[Callable[[], bool]]:
             signal.signal(asked, handler)
 
 
-def estimate_seconds(configs: Sequence[RunConfig]) -> float:
-    """Return about how long the runs will take one after the other, from timing a few steps of each kind of run."""
+def estimate_seconds(configs: Sequence[RunConfig]) -> float | None:
+    """Return about how long the runs will take one after the other, from timing a few steps of each kind of run.
+
+    None if one of them fails: the run will too, and say so, beside the others.
+    """
     step_seconds: dict[str, float] = {}
     total = 0.0
     for config in configs:
@@ -205,28 +209,34 @@ def estimate_seconds(configs: Sequence[RunConfig]) -> float:
         if kind not in step_seconds:
             try:
                 step_seconds[kind] = _time_steps(config)
-            except Exception:  # the run will meet it too, and say so, beside the runs that go well
-                step_seconds[kind] = 0.0
+            except Exception:
+                return None
         total += step_seconds[kind] * (config.steps - RunDirectory.of(config).status["step"])
     return total
 
 
 def _time_steps(config: RunConfig) -> float:
     """Return the seconds of one training step, with its share of the probes and of the evaluations."""
-    components = build(config, device_of(config))
-    plan, state = components.plan, components.state
+    device = device_of(config)
+    components = build(config, device)
+    plan, state, test = components.plan, components.state, components.plan.dataset.test
     bare = replace(plan, dataset=replace(plan.dataset, test=None), probes=())
 
     def seconds(plan: Plan, steps: int) -> float:
         state.step, state.diverged_at = 0, None
         began = time.monotonic()
         train(replace(plan, steps=steps), state, lambda step, rows: True)
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
         return time.monotonic() - began
 
-    seconds(bare, 2)  # the first steps are slower
-    step = seconds(bare, 4) / 4
-    probes = sum((seconds(replace(bare, probes=(probe,)), 1) - step) / probe.every for probe in plan.probes)
-    evaluations = (seconds(replace(plan, probes=()), 1) - step) / 2 / plan.eval_every  # at step 0 and after the last
-    return max(step, step + probes + evaluations)
+    with kept_streams(device):
+        seconds(bare, 2)  # the first steps are slower
+        step = seconds(bare, 4) / 4
+        probes = sum((seconds(replace(bare, probes=(probe,)), 1) - step) / probe.every for probe in plan.probes)
+        evaluation = 0.0
+        if test is not None:
+            part = Split(test.inputs[:EVALUATION_BATCH], test.targets[:EVALUATION_BATCH])
+            once = (seconds(replace(bare, dataset=replace(plan.dataset, test=part)), 1) - step) / 2  # before and after
+            evaluation = once * len(test) / len(part)
+    return max(step, step + probes + evaluation / plan.eval_every)

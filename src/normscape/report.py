@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
-from normscape.claims import Verdict
+from normscape.claims import BOOTSTRAP_FROM, Verdict
 from normscape.runs import read_json
 
 VERDICTS = ("holds", "does not hold", "undecided")
@@ -28,8 +28,9 @@ def _cells(claim: dict[str, Any]) -> list[str]:
 
 
 def _spread(measured: dict[str, Any]) -> str:
-    low, high = (_short(measured["spread"][end]) for end in ("low", "high"))
-    return f"{low} to {high}" if measured["n"] > 1 else "one seed"
+    spread, n = measured["spread"], measured["n"]
+    ends = f"{_short(spread['low'])} to {_short(spread['high'])}"
+    return "one seed" if n == 1 else ends + (", range" if n >= BOOTSTRAP_FROM and "range" in spread["kind"] else "")
 
 
 def _paper(measured: dict[str, Any]) -> str:
@@ -54,9 +55,10 @@ def claims_markdown(results: Path) -> str:
         "",
         "Made by `experiments/reproduce.py` from the manifests beside the figures; do not edit. Thresholds stand in",
         "`experiments/figures/`. *Paper* is the same statistic, by the same code, on the paper's own curves.",
-        "*Ours* is the median over n seeds with its interval: the range for fewer than 5 seeds, else a 95 %",
-        "bootstrap interval of the median. A claim holds if the whole interval meets the threshold.",
-        "`inf` is a step never reached, or a division by 0.",
+        "*Ours* is the median over n seeds with its interval: from 5 seeds on a 95 % bootstrap interval of the",
+        "median, else, and where a value is infinite, the range. A claim holds if the whole interval meets the",
+        "threshold, does not hold if none of it does, and is undecided otherwise. `inf` is what is never reached,",
+        "too large for a float32, or divided by 0; `nan` is what cannot be computed.",
         "Our gradient differences and beta are Euclidean; the paper's seem to be sums of tensor norms",
         "(see `ORIGINAL_NAMES` in `src/normscape/tables.py`).",
     ]
@@ -110,18 +112,21 @@ def _why(figures: Iterable[dict[str, Any]]) -> list[str]:
             if claim["note"] and claim["note"] != note:
                 lines.append(f"- *{claim['note']}*")
             note = claim["note"]
-            lines.append(f"{'  ' if note else ''}- {claim['claim']}: **{claim['verdict']}**. {_evidence(claim)}")
+            lines.append(f"{'  ' if note else ''}- {claim['claim']}: **{claim['verdict']}**; {_evidence(claim)}")
     if not lines:
         return []
-    about = "Computed as the claims are: median and interval over seeds, and the paper's value if its curves tell."
-    return ["", "### Where a verdict is not *holds*", "", about, *lines]
+    about = (
+        "Each value is a median and its interval over seeds, as for the claims, then the paper's if its curves show it."
+    )
+    return ["", "### Claims that do not hold or are undecided", "", about, *lines]
 
 
 def _evidence(claim: dict[str, Any]) -> str:
     """Return how far a claim failed, and its evidence."""
-    parts = [f"{claim['seeds_that_meet_it']} of {claim['n']} seeds meet it"]
-    if claim["paper_verdict"] not in (None, "holds"):
-        parts.append(f"the paper's own curves do not ({_short(claim['paper_value'])})")
+    met = {None: "do not show it", "holds": "meet it"}.get(claim["paper_verdict"], "do not meet it")
+    parts = [f"{claim['statistic']}: {_measured(claim)}"]
+    parts += [f"to be {claim['threshold']}, which {claim['seeds_that_meet_it']} of n = {claim['n']} meet"]
+    parts += [f"the paper's own curves {met}"]
     parts += [f"{measured['statistic']}: {_measured(measured)}" for measured in claim["evidence"]]
     return "; ".join(parts) + "."
 

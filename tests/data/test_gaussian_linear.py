@@ -1,8 +1,17 @@
+from pathlib import Path
+
 import pytest
 import torch
 
+from normscape.build import build
+from normscape.config import compose_run
 from normscape.data import gaussian_linear
 from normscape.errors import UserError
+from normscape.loop import train
+from normscape.tables import curve, read_original
+
+PAPER = read_original(Path(__file__).parents[2] / "results" / "original", "fig05_b")
+STEPS = (50, 100, 150, 200)
 
 
 def test_targets_are_a_full_linear_map_of_gaussian_inputs():
@@ -60,3 +69,33 @@ def test_options_must_be_positive(option):
 def test_unknown_entries_are_named_with_a_suggestion():
     with pytest.raises(UserError, match=r"entries=norma: no such distribution.*normal"):
         gaussian_linear(0, entries="norma")
+
+
+def losses(series, *settings):
+    """Return the training losses of ten seeds at `STEPS`, one row per step."""
+    rows = []
+    for seed in range(10):
+        config = compose_run(
+            [f"run=dln_{series}", f"seed={seed}", "probe=[]", "tracker=none", "steps=201", "log_every=50", *settings]
+        )
+        components = build(config, torch.device("cpu"))
+        train(components.plan, components.state, lambda step, rows: True)
+        found = {row.step: row.value for row in components.state.records.rows if row.quantity == "train_loss"}
+        rows.append([found[step] for step in STEPS])
+    return list(zip(*rows, strict=True))
+
+
+def misses(series, *settings):
+    """Return the steps at which the loss that the paper plots lies outside the range of ten seeds."""
+    theirs = curve(PAPER, series=series, lr=1e-6, quantity="train_loss")
+    found = zip(STEPS, losses(series, *settings), strict=True)
+    return [step for step, ours in found if not min(ours) <= theirs[step] <= max(ours)]
+
+
+@pytest.mark.parametrize("series", ["standard", "batch"])
+def test_the_losses_that_the_paper_plots_are_those_of_uniform_entries(series):
+    assert misses(series) == []
+
+
+def test_the_losses_that_the_paper_plots_are_not_those_of_centred_entries():
+    assert misses("batch", "data.entries=normal", "+data.target_scale=0.59") == [*STEPS]

@@ -46,7 +46,7 @@ def test_one_row_per_claim(results):
 
 def test_the_overview_counts_verdicts_by_figure(results):
     text = claims_markdown(results)
-    assert "Of 3 claims, 1 hold, 2 do not hold, 0 are undecided." in text
+    assert "Of 3 claims 1 hold, 2 do not hold, and 0 remain undecided." in text
     assert "| Figure 1 | sizes | 1 | 1 | 0 |" in text
     assert "| The paper's text | sizes | 0 | 1 | 0 |" in text
 
@@ -69,4 +69,15 @@ def test_what_does_not_hold_comes_with_its_evidence(results):
 def test_where_all_hold_nothing_is_explained(tmp_path):
     publish(tmp_path / "laptop", 1, [Claim("small", "it is small", "size", value, below=9)], [1.0, 2.0])
     assert "Claims that do not hold" not in claims_markdown(tmp_path)
-    assert summary([]) == "Of 0 claims, 0 hold, 0 do not hold, 0 are undecided."
+    assert summary([]) == "Of 0 claims 0 hold, 0 do not hold, and 0 remain undecided."
+
+
+def test_a_claim_that_holds_only_over_a_part_is_listed(tmp_path):
+    claim = Claim("large", "it is large", "size", value, above=1, parts={"at first": lambda r: value(r) - 1})
+    publish(tmp_path / "laptop", 1, [claim], [1.5, 1.75])
+    assert claims_markdown(tmp_path).splitlines()[-1] == (
+        "- it is large: **holds**; size: 1.625 (1.5 to 1.75); to be above 1, which 2 of n = 2 meet; "
+        "the paper's own curves do not show it; at first: 0.625 (0.5 to 0.75), **does not hold**."
+    )
+    publish(tmp_path / "laptop", 1, [claim], [2.5, 3.0])
+    assert "it is large: **holds**" not in claims_markdown(tmp_path)

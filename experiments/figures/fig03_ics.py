@@ -125,7 +125,7 @@ CLAIMS = [
             net="dln",
             compute=partial(_cosine, layer, rate, "standard"),
             above=0.9,
-            evidence=at_ends(rate, partial(_cosine, layer, rate, "standard")),
+            parts=at_ends(rate, partial(_cosine, layer, rate, "standard")),
         )
         for rate, layer in DLN.places
     ),

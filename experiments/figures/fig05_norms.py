@@ -39,7 +39,7 @@ def _loss_ratio(above: str, below: str, rows: pd.DataFrame) -> float:
 
 
 def _at_ends(norm: str) -> dict[str, Statistic]:
-    words = f"median training loss, {norm} / batch"
+    words = f"median training loss, {norm} / batch, "
     return at_ends(DLN_RATE, partial(_loss_ratio, norm, "batch"), words)
 
 

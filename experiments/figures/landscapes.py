@@ -104,7 +104,7 @@ def smoother(net: str, series: str, rate: float, label: str) -> list[Claim]:
             statistic=f"median over steps of the {name}'s width over step sizes, standard / {series}",
             compute=partial(width_ratio, quantity, "standard", series, rate),
             above=1.0,
-            evidence=at_ends(rate, partial(width_ratio, quantity, "standard", series, rate)),
+            parts=at_ends(rate, partial(width_ratio, quantity, "standard", series, rate)),
         )
         for quantity, name in names.items()
     ]
@@ -114,6 +114,6 @@ def smoother(net: str, series: str, rate: float, label: str) -> list[Claim]:
         statistic=f"maximum over steps of effective beta, standard / {series}",
         compute=partial(_largest_beta, "standard", series, rate),
         above=1.0,
-        evidence={"median over steps": partial(typical_beta_ratio, "standard", series, rate)},
+        evidence={f"median over steps, standard / {series}": partial(typical_beta_ratio, "standard", series, rate)},
     )
     return [*bands, beta]

@@ -116,11 +116,11 @@ def within(first: float, last: float, rate: float, statistic: Statistic) -> Stat
     return restricted
 
 
-def at_ends(rate: float, statistic: Statistic, words: str = "the same") -> dict[str, Statistic]:
-    """Return, as evidence for a claim on a median over steps, what it is at the beginning and at the end."""
+def at_ends(rate: float, statistic: Statistic, words: str = "") -> dict[str, Statistic]:
+    """Return a statistic over the beginning and over the end of the run, as parts of a claim or as evidence."""
     return {
-        f"{words}, over the first tenth of the steps": within(0.0, 0.1, rate, statistic),
-        f"{words}, over the second half": within(0.5, 1.0, rate, statistic),
+        f"{words}over the first tenth of the steps": within(0.0, 0.1, rate, statistic),
+        f"{words}over the second half": within(0.5, 1.0, rate, statistic),
     }
 
 

@@ -36,8 +36,10 @@ class Claim:
         ``vgg`` or ``dln`` if only the seeds with runs of that network are asked; they may be more or fewer.
     note
         Printed where the claim does not hold: how to read the evidence. It asserts nothing of the outcome.
+    parts
+        The statistic over parts of the run, by their words; reported where the claim does not hold throughout.
     evidence
-        Other statistics that bear on it, by their words; reported where the claim does not hold.
+        Other statistics that bear on it, by their words; reported with the parts.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Claim:
     below: float | None = None
     net: str = ""
     note: str = ""
+    parts: Mapping[str, Statistic] = field(default_factory=dict)
     evidence: Mapping[str, Statistic] = field(default_factory=dict)
 
     @property
@@ -91,13 +94,21 @@ class Measured:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of a claim: its statistic, the judgement, the same of the paper's own curves, and the evidence."""
+    """What became of a claim: its statistic, the judgement, the paper's own curves judged, its parts, the evidence."""
 
     claim: Claim
     measured: Measured
-    verdict: str
     paper_verdict: str | None
+    parts: tuple[Measured, ...]
     evidence: tuple[Measured, ...]
+
+    @property
+    def verdict(self) -> str:
+        """Whether the claim holds, does not hold or is undecided."""
+        return self._of(self.measured)
+
+    def _of(self, measured: Measured) -> str:
+        return self.claim.verdict(measured.low, measured.high)
 
     def to_json(self) -> dict[str, Any]:
         """Return the verdict for a manifest."""
@@ -110,12 +121,13 @@ class Verdict:
             "paper_verdict": self.paper_verdict,
             "seeds_that_meet_it": sum(self.claim.verdict(value, value) == "holds" for value in self.measured.values),
             "note": self.claim.note,
+            "parts": [{**part.to_json(), "verdict": self._of(part)} for part in self.parts],
             "evidence": [measured.to_json() for measured in self.evidence],
         }
 
 
 def judge(claim: Claim, table: pd.DataFrame, original: pd.DataFrame | None = None) -> Verdict:
-    """Compute a claim and its evidence on each seed of ``table`` and, by the same code, on the paper's own curves.
+    """Compute a claim with parts and evidence on each seed of ``table`` and, by the same code, on the paper's curves.
 
     The claim holds if the interval over seeds lies wholly where it should, does not hold if wholly outside, and is
     undecided otherwise, or if the statistic cannot be computed for some seed.
@@ -124,8 +136,11 @@ def judge(claim: Claim, table: pd.DataFrame, original: pd.DataFrame | None = Non
     measured = measure(claim.statistic, claim.compute, asked, original)
     theirs = measured.paper
     paper_verdict = None if theirs is None or math.isnan(theirs) else claim.verdict(theirs, theirs)
-    evidence = tuple(measure(words, compute, asked, original) for words, compute in claim.evidence.items())
-    return Verdict(claim, measured, claim.verdict(measured.low, measured.high), paper_verdict, evidence)
+    parts, evidence = (
+        tuple(measure(words, compute, asked, original) for words, compute in statistics.items())
+        for statistics in (claim.parts, claim.evidence)
+    )
+    return Verdict(claim, measured, paper_verdict, parts, evidence)
 
 
 def measure(statistic: str, compute: Statistic, table: pd.DataFrame, original: pd.DataFrame | None) -> Measured:

@@ -101,10 +101,10 @@ def _rows(figures: Iterable[dict[str, Any]]) -> list[str]:
 
 
 def _why(figures: Iterable[dict[str, Any]]) -> list[str]:
-    """Return what else was measured that bears on the claims that do not hold, under the note they share."""
+    """Return what else was measured of the claims that do not hold throughout, under the note they share."""
     lines = []
     for figure in figures:
-        failing = [claim for claim in figure["claims"] if claim["verdict"] != "holds"]
+        failing = [claim for claim in figure["claims"] if not _holds_throughout(claim)]
         if failing:
             lines += ["", f"**{figure_label(figure['figure'])}**", ""]
         note = ""
@@ -118,15 +118,20 @@ def _why(figures: Iterable[dict[str, Any]]) -> list[str]:
     about = (
         "Each value is a median and its interval over seeds, as for the claims, then the paper's if its curves show it."
     )
-    return ["", "### Claims that do not hold or are undecided", "", about, *lines]
+    return ["", "### Claims that do not hold, are undecided, or hold only over a part of the run", "", about, *lines]
+
+
+def _holds_throughout(claim: dict[str, Any]) -> bool:
+    return claim["verdict"] == "holds" and all(part["verdict"] != "does not hold" for part in claim["parts"])
 
 
 def _evidence(claim: dict[str, Any]) -> str:
-    """Return how far a claim failed, and its evidence."""
+    """Return by how much a claim was met or missed, its parts, and the evidence."""
     met = {None: "do not show it", "holds": "meet it"}.get(claim["paper_verdict"], "do not meet it")
     parts = [f"{claim['statistic']}: {_measured(claim)}"]
     parts += [f"to be {claim['threshold']}, which {claim['seeds_that_meet_it']} of n = {claim['n']} meet"]
     parts += [f"the paper's own curves {met}"]
+    parts += [f"{part['statistic']}: {_measured(part)}, **{part['verdict']}**" for part in claim["parts"]]
     parts += [f"{measured['statistic']}: {_measured(measured)}" for measured in claim["evidence"]]
     return "; ".join(parts) + "."
 
@@ -145,7 +150,7 @@ def summary(figures: Iterable[dict[str, Any]]) -> str:
     """Return how many claims hold, in a sentence."""
     counts = Counter(claim["verdict"] for figure in figures for claim in figure["claims"])
     held, failed, open_ = (counts[verdict] for verdict in VERDICTS)
-    return f"Of {counts.total()} claims, {held} hold, {failed} do not hold, {open_} are undecided."
+    return f"Of {counts.total()} claims {held} hold, {failed} do not hold, and {open_} remain undecided."
 
 
 def _folders(results: Path) -> list[Path]:

@@ -6,10 +6,10 @@ import pandas as pd
 import pytest
 
 from figures.statistics import (
-    at_ends,
     each,
     final,
     movement_claim,
+    over_parts,
     ratio,
     speed_up,
     typical,
@@ -97,7 +97,7 @@ def test_evidence_takes_a_part_of_the_run_of_that_rate():
         return typical(part, series="batch", lr=0.1, quantity="x")
 
     assert within(0.0, 0.1, 0.1, typical_of_batch)(table) == 4.5
-    assert [compute(table) for compute in at_ends(0.1, typical_of_batch).values()] == [4.5, 74.5]
+    assert [compute(table) for compute in over_parts(0.1, typical_of_batch).values()] == [4.5, 29.5, 74.5]
 
 
 @pytest.mark.parametrize("last", [9950, 9999, 10000])

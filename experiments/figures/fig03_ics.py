@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from figures.panels import curves, gather, note_paper, training_panel, training_rows
-from figures.statistics import at_ends, compared, each, typical
+from figures.statistics import compared, each, over_parts, typical
 from normscape.claims import Claim
 from normscape.plots import STYLE
 from normscape.tables import FinishedRun, curve, select
@@ -85,6 +85,7 @@ CLAIMS = [
             compute=partial(_ratio, "ics_l2", layer, rate),
             net=net.name.lower(),
             above=0.5,
+            parts=over_parts(rate, partial(_ratio, "ics_l2", layer, rate)),
             evidence={
                 "median over steps of ||G||, BatchNorm / standard": partial(_ratio, "ics_gradient_norm", layer, rate)
             },
@@ -95,11 +96,12 @@ CLAIMS = [
     *(
         Claim(
             name=f"relative_shift_no_smaller_{net.name.lower()}_layer_{layer}_lr_{rate:g}",
-            paper_says=f"{net.name} layer {layer}, lr {rate:g}: the same, relative to the gradient's size",
+            paper_says=f"{net.name} layer {layer}, lr {rate:g}: so is the shift relative to the gradient's size",
             statistic="median over steps of ||G - G'|| / ||G||, BatchNorm / standard",
             compute=partial(_relative_shift_ratio, layer, rate),
             net=net.name.lower(),
             above=0.5,
+            parts=over_parts(rate, partial(_relative_shift_ratio, layer, rate)),
         )
         for net in (VGG, DLN)
         for rate, layer in net.places
@@ -112,6 +114,7 @@ CLAIMS = [
             compute=partial(_cosine_gain, layer, rate),
             net=net.name.lower(),
             below=0.1,
+            parts=over_parts(rate, partial(_cosine_gain, layer, rate)),
             evidence=each("median of cos(G, G')", partial(_cosine, layer, rate), SERIES),
         )
         for net in (VGG, DLN)
@@ -125,7 +128,7 @@ CLAIMS = [
             net="dln",
             compute=partial(_cosine, layer, rate, "standard"),
             above=0.9,
-            parts=at_ends(rate, partial(_cosine, layer, rate, "standard")),
+            parts=over_parts(rate, partial(_cosine, layer, rate, "standard")),
         )
         for rate, layer in DLN.places
     ),

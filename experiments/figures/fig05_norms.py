@@ -12,11 +12,11 @@ from figures.statistics import (
     DLN_RATE,
     FAMILY,
     LP_NORMS,
-    at_ends,
     compared,
     each,
     final,
     final_accuracy,
+    over_parts,
     speed_up,
     typical,
 )
@@ -38,9 +38,9 @@ def _loss_ratio(above: str, below: str, rows: pd.DataFrame) -> float:
     return compared(lambda s: typical(rows, series=s, lr=DLN_RATE, quantity="train_loss"), above, below)
 
 
-def _at_ends(norm: str) -> dict[str, Statistic]:
+def _losses_over_parts(norm: str) -> dict[str, Statistic]:
     words = f"median training loss, {norm} / batch, "
-    return at_ends(DLN_RATE, partial(_loss_ratio, norm, "batch"), words)
+    return over_parts(DLN_RATE, partial(_loss_ratio, norm, "batch"), words)
 
 
 CLAIMS = [
@@ -78,7 +78,7 @@ CLAIMS = [
             compute=partial(_final_loss_ratio, norm, "batch"),
             net="dln",
             below=1.25,
-            evidence=_at_ends(norm),
+            evidence=_losses_over_parts(norm),
         )
         for norm in LP_NORMS
     ),
@@ -89,7 +89,7 @@ CLAIMS = [
         compute=partial(_final_loss_ratio, "l1", "batch"),
         net="dln",
         below=1.0,
-        evidence=_at_ends("l1"),
+        evidence=_losses_over_parts("l1"),
     ),
 ]
 

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from figures.panels import curves, gather, note_paper, ranges, training_panel
-from figures.statistics import at_ends, compared, typical, width
+from figures.statistics import compared, over_parts, typical, width
 from normscape.claims import Claim
 from normscape.plots import STYLE
 from normscape.tables import FinishedRun, curve
@@ -104,7 +104,7 @@ def smoother(net: str, series: str, rate: float, label: str) -> list[Claim]:
             statistic=f"median over steps of the {name}'s width over step sizes, standard / {series}",
             compute=partial(width_ratio, quantity, "standard", series, rate),
             above=1.0,
-            parts=at_ends(rate, partial(width_ratio, quantity, "standard", series, rate)),
+            parts=over_parts(rate, partial(width_ratio, quantity, "standard", series, rate)),
         )
         for quantity, name in names.items()
     ]

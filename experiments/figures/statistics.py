@@ -116,12 +116,10 @@ def within(first: float, last: float, rate: float, statistic: Statistic) -> Stat
     return restricted
 
 
-def at_ends(rate: float, statistic: Statistic, words: str = "") -> dict[str, Statistic]:
-    """Return a statistic over the beginning and over the end of the run, as parts of a claim or as evidence."""
-    return {
-        f"{words}over the first tenth of the steps": within(0.0, 0.1, rate, statistic),
-        f"{words}over the second half": within(0.5, 1.0, rate, statistic),
-    }
+def over_parts(rate: float, statistic: Statistic, words: str = "") -> dict[str, Statistic]:
+    """Return a statistic over three parts of the run, as parts of a claim or as evidence."""
+    parts = {"the first tenth of the steps": (0.0, 0.1), "the next four": (0.1, 0.5), "the second half": (0.5, 1.0)}
+    return {f"{words}over {name}": within(*ends, rate, statistic) for name, ends in parts.items()}
 
 
 def final_accuracy(series: str, rows: pd.DataFrame) -> float:

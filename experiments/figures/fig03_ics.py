@@ -96,7 +96,7 @@ CLAIMS = [
     *(
         Claim(
             name=f"relative_shift_no_smaller_{net.name.lower()}_layer_{layer}_lr_{rate:g}",
-            paper_says=f"{net.name} layer {layer}, lr {rate:g}: so is the shift relative to the gradient's size",
+            paper_says=f"{net.name} layer {layer}, lr {rate:g}: the shift relative to the gradient's size is too",
             statistic="median over steps of ||G - G'|| / ||G||, BatchNorm / standard",
             compute=partial(_relative_shift_ratio, layer, rate),
             net=net.name.lower(),

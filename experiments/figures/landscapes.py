@@ -66,6 +66,7 @@ def draw_landscape(
         panels = [figure.add_subplot(1, 3 + trained, place + 1) for place in range(3 + trained)]
         if trained:
             training_panel(panels[0], rows, original, series, (rate,))
+            note_paper(panels[0], original)
         landscape_panels(panels[trained:], rows, original, series, rate, log)
         panels[0].legend(fontsize="x-small")
         return figure

@@ -44,7 +44,7 @@ def _short(value: float | str) -> str:
 
 
 def figures_in(folder: Path) -> list[dict[str, Any]]:
-    """Return the manifests of all figures in a folder of results, in order."""
+    """Return the manifests of all figures in a folder of results, in order; older ones may lack what claims have now."""
     return [read_json(file) for file in sorted(folder.glob("*.json"))]
 
 
@@ -122,17 +122,17 @@ def _why(figures: Iterable[dict[str, Any]]) -> list[str]:
 
 
 def _holds_throughout(claim: dict[str, Any]) -> bool:
-    return claim["verdict"] == "holds" and all(part["verdict"] != "does not hold" for part in claim["parts"])
+    return claim["verdict"] == "holds" and all(part["verdict"] != "does not hold" for part in claim.get("parts", []))
 
 
 def _evidence(claim: dict[str, Any]) -> str:
     """Return by how much a claim was met or missed, its parts, and the evidence."""
-    met = {None: "do not show it", "holds": "meet it"}.get(claim["paper_verdict"], "do not meet it")
+    met = {None: "do not show it", "holds": "meet it"}.get(claim.get("paper_verdict"), "do not meet it")
     parts = [f"{claim['statistic']}: {_measured(claim)}"]
     parts += [f"to be {claim['threshold']}, which {claim['seeds_that_meet_it']} of n = {claim['n']} meet"]
     parts += [f"the paper's own curves {met}"]
-    parts += [f"{part['statistic']}: {_measured(part)}, **{part['verdict']}**" for part in claim["parts"]]
-    parts += [f"{measured['statistic']}: {_measured(measured)}" for measured in claim["evidence"]]
+    parts += [f"{part['statistic']}: {_measured(part)}, **{part['verdict']}**" for part in claim.get("parts", [])]
+    parts += [f"{measured['statistic']}: {_measured(measured)}" for measured in claim.get("evidence", [])]
     return "; ".join(parts) + "."
 
 

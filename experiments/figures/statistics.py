@@ -118,7 +118,11 @@ def within(first: float, last: float, rate: float, statistic: Statistic) -> Stat
 
 def over_parts(rate: float, statistic: Statistic, words: str = "") -> dict[str, Statistic]:
     """Return a statistic over three parts of the run, as parts of a claim or as evidence."""
-    parts = {"the first tenth of the steps": (0.0, 0.1), "the next four": (0.1, 0.5), "the second half": (0.5, 1.0)}
+    parts = {
+        "the first tenth of the steps": (0.0, 0.1),
+        "the next four tenths": (0.1, 0.5),
+        "the second half": (0.5, 1.0),
+    }
     return {f"{words}over {name}": within(*ends, rate, statistic) for name, ends in parts.items()}
 
 

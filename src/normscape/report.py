@@ -44,7 +44,7 @@ def _short(value: float | str) -> str:
 
 
 def figures_in(folder: Path) -> list[dict[str, Any]]:
-    """Return the manifests of all figures in a folder of results, in order; older ones may lack what claims have now."""
+    """Return the manifests of all figures in a folder of results, in order; older ones lack parts and evidence."""
     return [read_json(file) for file in sorted(folder.glob("*.json"))]
 
 
@@ -101,44 +101,37 @@ def _rows(figures: Iterable[dict[str, Any]]) -> list[str]:
 
 
 def _why(figures: Iterable[dict[str, Any]]) -> list[str]:
-    """Return what else was measured of the claims that do not hold throughout, under the note they share."""
+    """Return what else was measured of the claims that do not hold throughout, a table per figure."""
     lines = []
     for figure in figures:
-        failing = [claim for claim in figure["claims"] if not _holds_throughout(claim)]
-        if failing:
-            lines += ["", f"**{figure_label(figure['figure'])}**", ""]
-        note = ""
-        for claim in failing:
-            if claim["note"] and claim["note"] != note:
-                lines.append(f"- *{claim['note']}*")
-            note = claim["note"]
-            lines.append(f"{'  ' if note else ''}- {claim['claim']}: **{claim['verdict']}**; {_evidence(claim)}")
+        claims = [claim for claim in figure["claims"] if not _holds_throughout(claim)]
+        if claims:
+            notes = {claim["note"]: None for claim in claims if claim["note"]}
+            lines += ["", " ".join([f"**{figure_label(figure['figure'])}**", *notes])]
+            rows = [row for claim in claims for row in _evidence(claim)]
+            lines += _table(["the paper says", "statistic", "paper", "ours", "verdict"], rows)
     if not lines:
         return []
-    about = (
-        "Each value is a median and its interval over seeds, as for the claims, then the paper's if its curves show it."
-    )
-    return ["", "### Claims that do not hold, are undecided, or hold only over a part of the run", "", about, *lines]
+    return ["", "### Claims that do not hold, are undecided, or hold only over a part of the run", *lines]
 
 
 def _holds_throughout(claim: dict[str, Any]) -> bool:
     return claim["verdict"] == "holds" and all(part["verdict"] != "does not hold" for part in claim.get("parts", []))
 
 
-def _evidence(claim: dict[str, Any]) -> str:
-    """Return by how much a claim was met or missed, its parts, and the evidence."""
-    met = {None: "do not show it", "holds": "meet it"}.get(claim.get("paper_verdict"), "do not meet it")
-    parts = [f"{claim['statistic']}: {_measured(claim)}"]
-    parts += [f"to be {claim['threshold']}, which {claim['seeds_that_meet_it']} of n = {claim['n']} meet"]
-    parts += [f"the paper's own curves {met}"]
-    parts += [f"{part['statistic']}: {_measured(part)}, **{part['verdict']}**" for part in claim.get("parts", [])]
-    parts += [f"{measured['statistic']}: {_measured(measured)}" for measured in claim.get("evidence", [])]
-    return "; ".join(parts) + "."
+def _evidence(claim: dict[str, Any]) -> list[list[str]]:
+    """Return the row of a claim, with how many seeds meet it, and those of its parts and of its evidence."""
+    paper = _paper(claim)
+    if claim.get("paper_verdict") not in (None, "holds"):
+        paper += f" ({claim['paper_verdict']})"
+    met = f"**{claim['verdict']}** ({claim['seeds_that_meet_it']} of {claim['n']})"
+    rows = [[claim["claim"], f"{claim['statistic']}: {claim['threshold']}", paper, _measured(claim), met]]
+    others = [*claim.get("parts", []), *claim.get("evidence", [])]
+    return rows + [["", m["statistic"], _paper(m), _measured(m), m.get("verdict", "")] for m in others]
 
 
 def _measured(measured: dict[str, Any]) -> str:
-    spread, paper = _spread(measured), _paper(measured)
-    return f"{_short(measured['value'])} ({spread})" + (f", paper {paper}" if paper else "")
+    return f"{_short(measured['value'])} ({_spread(measured)})"
 
 
 def figure_label(name: int | str) -> str:

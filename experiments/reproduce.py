@@ -178,7 +178,7 @@ def publish(figure: Figure, origin: dict[str, Any], options: argparse.Namespace)
     pictures = [folder / f"{figure.stem}{suffix}" for suffix in (".png", ".pdf")]
     for picture in pictures:
         save_figure(drawing, picture)
-    claims = [verdict.to_json() for verdict in verdicts]
+    claims = [{**verdict.to_json(), "headline": verdict.claim.name in figure.headline} for verdict in verdicts]
     content = {"figure": figure.name, "title": figure.title, "claims": claims, "manifest": origin}
     write_json(folder / f"{figure.stem}.json", content)
     if verdicts:

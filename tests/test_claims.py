@@ -29,7 +29,7 @@ ORIGINAL = read_original(ROOT / "results" / "original", "fig01")
 
 
 def judged(values, original=None, **threshold):
-    claim = Claim("c", "it is so", "its value", lambda rows: float(rows["value"].iloc[0]), **threshold)
+    claim = Claim("it is so", "its value", lambda rows: float(rows["value"].iloc[0]), **threshold)
     return judge(claim, pd.DataFrame({"seed": range(len(values)), "value": values}), original)
 
 
@@ -134,6 +134,15 @@ def test_evidence_is_computed_as_the_claim_is():
     assert (measured.statistic, measured.values, measured.value) == ("half its value", (1, 2, 1.5), 1.5)
     assert (measured.low, measured.high, measured.paper) == (1, 2, 5)
     assert verdict.to_json()["evidence"][0]["paper_value"] == 5
+
+
+def test_a_reason_is_judged_as_a_claim_is():
+    reason = Claim("since it is large", "twice its value", lambda rows: 2 * rows["value"].iloc[0], above=3)
+    verdict = judged([1, 2], pd.DataFrame({"value": [2.0]}), above=9, reasons=[reason])
+    (why,) = verdict.reasons
+    assert (why.verdict, why.measured.values, why.paper_verdict) == ("undecided", (2, 4), "holds")
+    content = verdict.to_json()["reasons"][0]
+    assert (content["claim"], content["threshold"]) == ("since it is large", "above 3")
 
 
 def test_steps_to_reach_takes_the_centred_mean():

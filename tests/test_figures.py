@@ -5,19 +5,33 @@ import math
 import pandas as pd
 import pytest
 
+from figures.declared import Figure, known_figures
+from figures.movements import movement_claim
 from figures.statistics import (
     each,
     final,
-    movement_claim,
+    fitted,
     over_parts,
     ratio,
     speed_up,
     typical,
+    until_fitted,
     width,
     within,
 )
 from normscape.claims import judge
 from normscape.tables import COLUMNS
+
+
+@pytest.mark.parametrize("name", known_figures())
+def test_every_claim_of_a_figure_has_a_name_of_its_own_and_a_bound(name):
+    figure = Figure.of(name)
+    names = [claim.name for claim in figure.module.CLAIMS]
+    assert all(names)
+    assert len(set(names)) == len(names)
+    assert set(figure.headline) <= set(names)
+    judged = [*figure.module.CLAIMS, *(reason for claim in figure.module.CLAIMS for reason in claim.reasons)]
+    assert all(claim.above is not None or claim.below is not None for claim in judged)
 
 
 def rows(quantity, values, *, series="batch", lr=0.1, every=10, **more):
@@ -86,7 +100,7 @@ def test_evidence_takes_each_series_by_itself():
         "end", lambda s, rows: final(rows, 5, series=s, quantity="train_accuracy"), ("standard", "noisy_batch")
     )
     assert {words: compute(table) for words, compute in evidence.items()} == pytest.approx(
-        {"end, standard": 0.1, "end, noisy batch": 0.4}
+        {"end, standard": 0.1, "end, noisy BatchNorm": 0.4}
     )
 
 
@@ -131,7 +145,37 @@ def test_movement_is_compared_in_both_units():
             ("activation_distance", "standard", 10.0),
         )
     ]
-    claim = movement_claim("name", "words", 3, ("l1", "standard"), above=1.0)
+    claim = movement_claim("name", "words", 3, "l1", above=1.0)
     verdict = judge(claim, pd.concat(moved).assign(seed=0))
     assert (verdict.measured.value, verdict.verdict) == (0.5, "does not hold")
     assert [measured.value for measured in verdict.evidence] == [2, 4, 3]
+
+
+def value_of_l1(part):
+    return typical(part, series="l1", lr=0.1, quantity="x")
+
+
+def test_a_part_ends_where_the_network_has_fitted_its_training_data():
+    table = pd.concat([rows("train_accuracy", [0.5] * 10 + [1.0] * 10, series="l1"), rows("x", range(20), series="l1")])
+    until, since = (fitted("l1", 0.1, value_of_l1, since=since)(table) for since in (False, True))
+    assert (until, since) == (5.5, 15.5)  # the mean of five reaches 99 % at the thirteenth value
+    ((words, part),) = until_fitted("l1", 0.1, value_of_l1).items()
+    assert words == "until l1 has fitted its training data"
+    assert part(table) == 5.5
+
+
+def test_who_never_fits_is_measured_over_the_whole_run():
+    table = pd.concat([rows("train_accuracy", [0.98] * 20, series="l1"), rows("x", range(20), series="l1")])
+    assert fitted("l1", 0.1, value_of_l1)(table) == 9.5
+    assert math.isnan(fitted("l1", 0.1, value_of_l1, since=True)(table))
+    assert math.isnan(fitted("batch", 0.1, value_of_l1)(table))  # nothing is known of batch
+
+
+def test_why_a_normalised_network_is_the_steadier_one():
+    """It rests once it has fitted at the thirteenth step, the standard network moves on: 8 to 2, and 1 to 3."""
+    moves = {"l1": [8.0] * 12 + [2.0] * 8, "standard": [1.0] * 12 + [3.0] * 8}
+    parts = [rows("activation_change", values, series=series, layer=3) for series, values in moves.items()]
+    parts.append(rows("train_accuracy", [0.5] * 10 + [1.0] * 10, series="l1"))
+    verdict = judge(movement_claim("name", "words", 3, "l1", above=10.0), pd.concat(parts).assign(seed=0))
+    assert [(reason.measured.value, reason.verdict) for reason in verdict.reasons] == [(0.25, "holds"), (3, "holds")]
+    assert [part.value for part in verdict.parts] == [8]

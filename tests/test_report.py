@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from normscape.claims import Claim, judge
-from normscape.report import claims_markdown, summary
+from normscape.report import claims_markdown, figures_in, headlines, summary
 
 
 def value(rows):
@@ -24,10 +24,13 @@ def publish(folder, figure, claims, values, original=None):
 
 @pytest.fixture
 def results(tmp_path):
-    large = Claim(
-        "large", "it is large", "its size", value, above=2, note="read so", evidence={"half": lambda r: value(r) / 2}
-    )
-    small = Claim("small", "it is small", "|its| size", value, below=9)
+    reasons = [
+        Claim("It is halved", "half its size", lambda rows: value(rows) / 2, below=1),
+        Claim("It is doubled", "double its size", lambda rows: value(rows) * 2, below=1),
+    ]
+    evidence = {"a third": lambda rows: value(rows) / 3}
+    large = Claim("it is large", "its size", value, above=2, note="Read so.", reasons=reasons, evidence=evidence)
+    small = Claim("it is small", "|its| size", value, below=9)
     publish(tmp_path / "laptop", 1, [large, small], [1.0, 1.5, 1.25], original=0.5)
     publish(tmp_path / "laptop", "text", [large], [1.0])
     publish(tmp_path / "smoke", 1, [large], [1.0])
@@ -51,32 +54,50 @@ def test_the_overview_counts_verdicts_by_figure(results):
     assert "| The paper's text | sizes | 0 | 1 | 0 |" in text
 
 
-def test_what_does_not_hold_comes_with_its_evidence(results):
+def test_what_does_not_hold_comes_with_reasons_and_evidence(results):
     lines = claims_markdown(results).splitlines()
-    start = lines.index("**Figure 1** read so")
-    assert lines[start + 4 : start + 6] == [
+    start = lines.index("#### Figure 1")
+    assert lines[start + 2 : start + 5] == [
+        "- it is large: **does not hold** (0 of 3). It is halved (half its size: 0.625 (0.5 to 0.75); the paper's "
+        "curves: 0.25). The paper's own curves do not meet it either (0.5).",
+        "",
+        "Read so.",
+    ]
+    assert lines[start + 8 : start + 12] == [
         "| it is large | its size: above 2 | 0.5 (does not hold) | 1.25 (1 to 1.5) | **does not hold** (0 of 3) |",
-        "|  | half | 0.25 | 0.625 (0.5 to 0.75) |  |",
+        "| why: It is halved | half its size: below 1 | 0.25 | 0.625 (0.5 to 0.75) | holds |",
+        "| why: It is doubled | double its size: below 1 | 1 | 2.5 (2 to 3) | does not hold |",
+        "|  | a third | 0.1667 | 0.4167 (0.3333 to 0.5) |  |",
     ]
-    assert lines[-2:] == [
-        "| it is large | its size: above 2 |  | 1 (one seed) | **does not hold** (0 of 1) |",
-        "|  | half |  | 0.5 (one seed) |  |",
-    ]
+    assert "- it is large: **does not hold** (0 of 1). It is halved (half its size: 0.5 (one seed))." in lines
     assert not any("it is small" in line for line in lines[start:])
 
 
 def test_where_all_hold_nothing_is_explained(tmp_path):
-    publish(tmp_path / "laptop", 1, [Claim("small", "it is small", "size", value, below=9)], [1.0, 2.0])
+    publish(tmp_path / "laptop", 1, [Claim("it is small", "size", value, below=9)], [1.0, 2.0])
     assert "Claims that do not hold" not in claims_markdown(tmp_path)
     assert summary([]) == "Of 0 claims 0 hold, 0 do not hold, and 0 remain undecided."
 
 
 def test_a_claim_that_holds_only_over_a_part_is_listed(tmp_path):
-    claim = Claim("large", "it is large", "size", value, above=1, parts={"at first": lambda r: value(r) - 1})
+    parts = {"at first": lambda rows: value(rows) - 1, "then": lambda rows: value(rows) + 1, "at last": value}
+    claim = Claim("it is large", "size", value, above=1, parts=parts)
     publish(tmp_path / "laptop", 1, [claim], [1.5, 1.75])
-    assert claims_markdown(tmp_path).splitlines()[-2:] == [
+    lines = claims_markdown(tmp_path).splitlines()
+    assert "- it is large: **holds** (2 of 2). It holds then and at last. It does not hold at first." in lines
+    assert lines[-4:-2] == [
         "| it is large | size: above 1 |  | 1.625 (1.5 to 1.75) | **holds** (2 of 2) |",
         "|  | at first |  | 0.625 (0.5 to 0.75) | does not hold |",
     ]
     publish(tmp_path / "laptop", 1, [claim], [2.5, 3.0])
     assert "at first" not in claims_markdown(tmp_path)
+
+
+def test_the_readme_gets_the_claims_that_it_is_to_show(results):
+    manifest = results / "laptop" / "fig01.json"
+    content = json.loads(manifest.read_text())
+    content["claims"][0]["headline"] = True
+    manifest.write_text(json.dumps(content))
+    assert headlines(figures_in(results / "laptop"))[3:] == [
+        "| Figure 1 | it is large | its size | 0.5 | 1.25 (1 to 1.5) | **does not hold** |"
+    ]

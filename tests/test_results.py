@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from normscape.report import claims_markdown, figures_in, summary
+from normscape.report import claims_markdown, figures_in, headlines, summary
 
 ROOT = Path(__file__).parents[1]
 MANIFESTS = sorted(path for path in (ROOT / "results").glob("*/*.json") if path.parent.name in ("laptop", "paper"))
@@ -62,4 +62,6 @@ def test_results_come_from_committed_code(manifest):
 
 def test_the_readme_shows_the_summary():
     readme = " ".join((ROOT / "README.md").read_text().split())
-    assert summary(figures_in(ROOT / "results" / "laptop")) in readme
+    figures = figures_in(ROOT / "results" / "laptop")
+    assert summary(figures) in readme
+    assert " ".join(" ".join(headlines(figures)).split()) in readme

@@ -18,13 +18,15 @@ class Figure:
     """What a figure is: its name, ``configs/figure/<stem>.yaml`` and its module in ``experiments/figures``.
 
     Its name is its number in the paper, or ``text`` for the claims that the paper makes in its text alone;
-    ``original`` names the paper's own curves of its panels, in ``results/original``.
+    ``original`` names the paper's own curves of its panels, in ``results/original``; ``headline`` the claims that the
+    README shows.
     """
 
     name: int | str
     title: str
     runs: tuple[str, ...]
     original: tuple[str, ...]
+    headline: tuple[str, ...]
     module: ModuleType
 
     @classmethod
@@ -41,7 +43,8 @@ class Figure:
         key = int(name) if name.isdigit() else name
         original = tuple(declared.get("original", [stem]))
         code = importlib.import_module(f"figures.{modules[0].stem}")
-        return cls(key, declared["title"], tuple(declared["runs"]), original, code)
+        headline = tuple(declared.get("headline", ()))
+        return cls(key, declared["title"], tuple(declared["runs"]), original, headline, code)
 
     @property
     def stem(self) -> str:

@@ -7,11 +7,12 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
+from figures.movements import movement_claim
 from figures.panels import accuracies, first_seed, gather, note_paper, ridges
-from figures.statistics import each, final_accuracy, movement_claim, speed_up
+from figures.statistics import VGG_RATE, each, final_accuracy, ratio, speed_up, within
 from normscape.claims import Claim
 from normscape.plots import STYLE, short_label
-from normscape.tables import FinishedRun
+from normscape.tables import FinishedRun, curve
 
 LAYERS = (2, 9, 13)
 SERIES = ("standard", "batch", "noisy_batch")
@@ -29,19 +30,41 @@ def _loss_of_accuracy(rows: pd.DataFrame) -> float:
     return final_accuracy("batch", rows) - final_accuracy("noisy_batch", rows)
 
 
+def _gap_in_quarter(quarter: int, rows: pd.DataFrame) -> float:
+    """Return by how much noisy BatchNorm lies below BatchNorm over a quarter of the run, in training accuracy."""
+
+    def mean(series: str, part: pd.DataFrame) -> float:
+        return float(curve(part, series=series, lr=VGG_RATE, quantity="train_accuracy").mean())
+
+    ends = (quarter - 1) / 4, quarter / 4
+    return within(*ends, VGG_RATE, lambda part: mean("batch", part) - mean("noisy_batch", part))(rows)
+
+
+def _gap_still_left(rows: pd.DataFrame) -> float:
+    return ratio(_gap_in_quarter(4, rows), _gap_in_quarter(3, rows))
+
+
 CLAIMS = [
     Claim(
         name="noisy_nearly_matches_batch",
-        paper_says="Noisy BatchNorm performs almost as well as BatchNorm",
+        statement="Noisy BatchNorm performs almost as well as BatchNorm",
         statistic="training accuracy at the end (mean of 5 logged mini-batches), BatchNorm - noisy, percentage points",
         compute=_loss_of_accuracy,
         below=5.0,
+        reasons=[
+            Claim(
+                statement="The gap is still closing when the run ends",
+                statistic="mean gap in training accuracy over the last quarter of the steps / over the quarter before",
+                compute=_gap_still_left,
+                below=1.0,
+            )
+        ],
         evidence=each("the accuracy itself in per cent", final_accuracy, SERIES),
     ),
     *(
         Claim(
             name=f"noisy_beats_standard_to_{level}",
-            paper_says=f"Noisy BatchNorm reaches {level} % training accuracy in fewer steps than standard",
+            statement=f"Noisy BatchNorm reaches {level} % training accuracy in fewer steps than standard",
             statistic=f"steps to {level} % training accuracy (mean of 5 logged mini-batches), standard / noisy",
             compute=partial(speed_up, "standard", "noisy_batch", level / 100),
             above=1.0,
@@ -53,7 +76,7 @@ CLAIMS = [
             f"noisy_less_stable_layer_{layer}",
             f"Distributions of layer {layer} are less stable with noisy BatchNorm than in standard",
             layer,
-            ("noisy_batch", "standard"),
+            "noisy_batch",
             above=1.0,
         )
         for layer in LAYERS

@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from figures.panels import curves, gather, note_paper, training_panel, training_rows
-from figures.statistics import compared, each, over_parts, typical
-from normscape.claims import Claim
+from figures.statistics import compared, each, over_parts, typical, until_fitted
+from normscape.claims import Claim, Statistic
 from normscape.plots import STYLE
 from normscape.tables import FinishedRun, curve, select
 
@@ -76,16 +76,20 @@ def _share_uncorrelated(layer: int, rate: float, rows: pd.DataFrame) -> float:
     return float((values.abs() < UNCORRELATED).mean()) if len(values) else math.nan
 
 
+def _parts(net: Net, rate: float, statistic: Statistic) -> dict[str, Statistic]:
+    return {**over_parts(rate, statistic), **(until_fitted("batch", rate, statistic) if net is VGG else {})}
+
+
 CLAIMS = [
     *(
         Claim(
             name=f"shift_no_smaller_{net.name.lower()}_layer_{layer}_lr_{rate:g}",
-            paper_says=f"{net.name} layer {layer}, lr {rate:g}: BatchNorm's covariate shift is similar or larger",
+            statement=f"{net.name} layer {layer}, lr {rate:g}: BatchNorm's covariate shift is similar or larger",
             statistic="median over steps of ||G - G'||, BatchNorm / standard",
             compute=partial(_ratio, "ics_l2", layer, rate),
             net=net.name.lower(),
             above=0.5,
-            parts=over_parts(rate, partial(_ratio, "ics_l2", layer, rate)),
+            parts=_parts(net, rate, partial(_ratio, "ics_l2", layer, rate)),
             evidence={
                 "median over steps of ||G||, BatchNorm / standard": partial(_ratio, "ics_gradient_norm", layer, rate)
             },
@@ -96,12 +100,12 @@ CLAIMS = [
     *(
         Claim(
             name=f"relative_shift_no_smaller_{net.name.lower()}_layer_{layer}_lr_{rate:g}",
-            paper_says=f"{net.name} layer {layer}, lr {rate:g}: the shift relative to the gradient's size is too",
+            statement=f"{net.name} layer {layer}, lr {rate:g}: the shift relative to the gradient's size is too",
             statistic="median over steps of ||G - G'|| / ||G||, BatchNorm / standard",
             compute=partial(_relative_shift_ratio, layer, rate),
             net=net.name.lower(),
             above=0.5,
-            parts=over_parts(rate, partial(_relative_shift_ratio, layer, rate)),
+            parts=_parts(net, rate, partial(_relative_shift_ratio, layer, rate)),
         )
         for net in (VGG, DLN)
         for rate, layer in net.places
@@ -109,12 +113,12 @@ CLAIMS = [
     *(
         Claim(
             name=f"angle_no_smaller_{net.name.lower()}_layer_{layer}_lr_{rate:g}",
-            paper_says=f"{net.name} layer {layer}, lr {rate:g}: BatchNorm's G and G' are no better aligned",
+            statement=f"{net.name} layer {layer}, lr {rate:g}: BatchNorm's G and G' are no better aligned",
             statistic="median over steps of cos(G, G'), BatchNorm - standard",
             compute=partial(_cosine_gain, layer, rate),
             net=net.name.lower(),
             below=0.1,
-            parts=over_parts(rate, partial(_cosine_gain, layer, rate)),
+            parts=_parts(net, rate, partial(_cosine_gain, layer, rate)),
             evidence=each("median of cos(G, G')", partial(_cosine, layer, rate), SERIES),
         )
         for net in (VGG, DLN)
@@ -123,7 +127,7 @@ CLAIMS = [
     *(
         Claim(
             name=f"standard_dln_has_no_shift_layer_{layer}_lr_{rate:g}",
-            paper_says=f"The standard DLN has almost no covariate shift (layer {layer}, lr {rate:g})",
+            statement=f"The standard DLN has almost no covariate shift (layer {layer}, lr {rate:g})",
             statistic="median over steps of standard's cos(G, G')",
             net="dln",
             compute=partial(_cosine, layer, rate, "standard"),
@@ -135,7 +139,7 @@ CLAIMS = [
     *(
         Claim(
             name=f"batch_dln_uncorrelated_layer_{layer}_lr_{rate:g}",
-            paper_says=f"The DLN's G and G' with BatchNorm are nearly uncorrelated (layer {layer}, lr {rate:g})",
+            statement=f"The DLN's G and G' with BatchNorm are nearly uncorrelated (layer {layer}, lr {rate:g})",
             statistic="median over steps of BatchNorm's |cos(G, G')|",
             net="dln",
             compute=partial(_size_of_cosine, layer, rate),

@@ -6,8 +6,9 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from figures.panels import first_seed, gather, ridges
-from figures.statistics import FAMILY, LP_NORMS, movement_claim
+from figures.movements import movement_claim
+from figures.panels import first_seed, gather, ridges, training_rows
+from figures.statistics import FAMILY, LP_NORMS
 from normscape.plots import STYLE, short_label
 from normscape.tables import FinishedRun
 
@@ -18,7 +19,7 @@ def table(runs: Sequence[FinishedRun]) -> pd.DataFrame:
     """Return the rows that the figure and its claims are made from."""
     drawn = [run for run in runs if run.config.seed == first_seed(runs)]
     parts = [run.quantiles(LAYER, levels=50, snapshots=16) for run in drawn]
-    return gather([*parts, *(run.distribution_changes(LAYER) for run in runs)])
+    return gather([*map(training_rows, runs), *parts, *(run.distribution_changes(LAYER) for run in runs)])
 
 
 CLAIMS = [
@@ -26,7 +27,7 @@ CLAIMS = [
         f"{norm}_shifts_more_than_standard",
         f"The {norm} norm shifts distributions more than the standard network does",
         LAYER,
-        (norm, "standard"),
+        norm,
         above=1.0,
     )
     for norm in LP_NORMS

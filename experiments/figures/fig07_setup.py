@@ -18,7 +18,7 @@ CLAIMS: list[Claim] = []
 
 ARROWS: dict[str, Any] = {
     "arrowstyle": "-|>",
-    "mutation_scale": 10,
+    "mutation_scale": 13,
     "linewidth": 1.0,
     "color": "0.3",
     "shrinkA": 0,
@@ -34,7 +34,7 @@ def table(runs: Sequence[FinishedRun]) -> pd.DataFrame:
 def draw(rows: pd.DataFrame, original: pd.DataFrame | None) -> Figure:
     """Draw the diagram."""
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(8, 2.6), layout="constrained")
+        figure = Figure(figsize=(8, 1.6), layout="constrained")
         plain, normalised = figure.add_subplot(1, 2, 1), figure.add_subplot(1, 2, 2)
         _chain(plain, ["$x$", "$W$", r"$\mathcal{L}$"], [r"", "$y$"], "standard", "Vanilla network")
         boxes = ["$x$", "$W$", "BN", r"$\hat{\mathcal{L}}$"]
@@ -56,7 +56,8 @@ def _chain(axes: Axes, boxes: Sequence[str], edges: Sequence[str], series: str, 
         axes.text(place, 0, text, ha="center", va="center", color=color, fontsize="large")
     for place, text in enumerate(edges):
         axes.add_patch(FancyArrowPatch((place + 0.27, 0), (place + 0.73, 0), **ARROWS))
-        axes.text(place + 0.5, 0.36 if "gamma" in text else 0.1, text, ha="center", va="bottom", fontsize="small")
-    axes.set(xlim=(-0.4, 3.4), ylim=(-0.7, 0.7), title=title)
+        axes.text(place + 0.5, 0.38 if "gamma" in text else 0.08, text, ha="center", va="bottom")
+    middle = (len(boxes) - 1) / 2
+    axes.set(xlim=(middle - 1.9, middle + 1.9), ylim=(-0.4, 0.7), title=title)
     axes.set_aspect("equal")
     axes.axis("off")

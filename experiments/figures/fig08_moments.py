@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from figures.panels import curves, gather, note_paper
-from figures.statistics import VGG_RATE, compared, each, typical
+from figures.statistics import VGG_RATE, compared, each, over_parts, ratio, typical, within
 from normscape.claims import Claim
 from normscape.plots import STYLE
 from normscape.tables import FinishedRun, curve
@@ -37,6 +37,11 @@ def _change_ratio(moment: str, layer: int, above: str, below: str, rows: pd.Data
     return compared(lambda series: _change(moment, layer, series, rows), above, below)
 
 
+def _growth(moment: str, layer: int, rows: pd.DataFrame) -> float:
+    change = partial(_change, moment, layer, "standard")
+    return ratio(within(0.5, 1.0, VGG_RATE, change)(rows), within(0.0, 0.5, VGG_RATE, change)(rows))
+
+
 def _spacing(rows: pd.DataFrame) -> float:
     steps = curve(rows, series="noisy_batch", lr=VGG_RATE, layer=LAYERS[0], quantity="mean_change").index
     return float(np.median(np.diff(steps))) if len(steps) > 1 else float("nan")
@@ -46,11 +51,19 @@ CLAIMS = [
     *(
         Claim(
             name=f"noisy_moves_{moment}_layer_{layer}",
-            paper_says=f"Noisy BatchNorm changes the {moment} of layer {layer} far more than the standard network",
+            statement=f"Noisy BatchNorm changes the {moment} of layer {layer} far more than the standard network",
             statistic=f"median over snapshots of the change of the unit's {moment}, noisy / standard",
             compute=partial(_change_ratio, moment, layer, "noisy_batch", "standard"),
             above=3.0,
-            note="Compare each change with the paper's: either or both may make the ratios differ.",
+            reasons=[
+                Claim(
+                    statement="The standard network's changes grow as it trains",
+                    statistic=f"median change of standard's {moment}, over the second half of the steps / the first",
+                    compute=partial(_growth, moment, layer),
+                    above=1.0,
+                )
+            ],
+            parts=over_parts(VGG_RATE, partial(_change_ratio, moment, layer, "noisy_batch", "standard")),
             evidence=each("the change itself", partial(_change, moment, layer), SERIES),
         )
         for moment in ("mean", "variance")
@@ -59,7 +72,7 @@ CLAIMS = [
     *(
         Claim(
             name=f"standard_moves_{moment}_layer_{layer}",
-            paper_says=f"Finding on the plotted curves: the {moment} of layer {layer} changes less with BatchNorm",
+            statement=f"Finding on the plotted curves: the {moment} of layer {layer} changes less with BatchNorm",
             statistic=f"median over snapshots of the change of the unit's {moment}, standard / BatchNorm",
             compute=partial(_change_ratio, moment, layer, "standard", "batch"),
             above=1.0,
@@ -69,7 +82,7 @@ CLAIMS = [
     ),
     Claim(
         name="spacing_of_snapshots",
-        paper_says="Finding on the plotted curves: changes span many steps, not successive ones (caption)",
+        statement="Finding on the plotted curves: changes span many steps, not successive ones (caption)",
         statistic="median number of steps between the snapshots that are compared",
         compute=_spacing,
         above=1.0,

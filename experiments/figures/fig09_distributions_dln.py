@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from figures.panels import first_seed, gather, ridges
 from figures.statistics import DLN_RATE
 from normscape.claims import Claim
-from normscape.plots import STYLE
+from normscape.plots import STYLE, short_label
 from normscape.tables import FinishedRun
 
 LAYERS = (1, 11, 24)
@@ -31,7 +31,7 @@ def draw(rows: pd.DataFrame, original: pd.DataFrame | None) -> Figure:
         for place, layer in enumerate(LAYERS, start=1):
             axes = figure.add_subplot(1, len(LAYERS), place)
             ridges(axes, rows, layer, "batch", DLN_RATE)
-            axes.set_title(f"layer {layer}")
+            axes.set_title(f"DLN, layer {layer}\n{short_label('batch')}")
             axes.set_ylabel("step" if place == 1 else "")
             axes.tick_params(labelleft=place == 1)
         return figure

@@ -15,10 +15,10 @@ SERIES = ("standard", "batch")
 
 
 CLAIMS = [
-    *smoother("dln", "batch", DLN_RATE, "BatchNorm"),
+    *smoother("DLN", "batch", "BatchNorm"),
     Claim(
         name="dln_beta_at_the_edge_of_stability",
-        paper_says="Finding on the plotted curves: the DLN with BatchNorm trains where beta is 2 / lr",
+        statement="Finding on the plotted curves: the DLN with BatchNorm trains where beta is 2 / lr",
         statistic="median over steps of BatchNorm's effective beta, in units of 2 / lr",
         compute=partial(beta_in_plateaus, DLN_RATE, "batch"),
         above=0.5,
@@ -34,4 +34,4 @@ def table(runs: Sequence[FinishedRun]) -> pd.DataFrame:
 
 def draw(rows: pd.DataFrame, original: pd.DataFrame | None) -> Figure:
     """Draw the figure from its table; ``original`` adds the paper's own curves, faintly."""
-    return draw_landscape(rows, original, SERIES, DLN_RATE, log=tuple(QUANTITIES))
+    return draw_landscape("DLN", rows, original, SERIES, log=tuple(QUANTITIES))

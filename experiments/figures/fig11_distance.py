@@ -15,13 +15,12 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
 from figures.panels import first_seed, gather
-from figures.statistics import DLN_RATE, VGG_RATE, compared
+from figures.statistics import RATES, compared
 from normscape.claims import Claim
 from normscape.plots import STYLE, short_label
 from normscape.tables import FinishedRun, select
 
 SERIES = ("standard", "batch")
-NETS = {"VGG": VGG_RATE, "DLN": DLN_RATE}
 LINES = 30
 DIFFERENCE = (r"$\|\nabla(W - s g) - g\|_2$", "the same, tensor norms summed")
 
@@ -58,13 +57,13 @@ def _ratio(rate: float, rows: pd.DataFrame) -> float:
 CLAIMS = [
     Claim(
         name=f"{net.lower()}_gradient_changes_slowly",
-        paper_says=f"With BatchNorm the {net}'s gradient changes more slowly with distance",
-        statistic="median over steps of the gradient difference at the largest step size, standard / batch",
+        statement=f"With BatchNorm the {net}'s gradient changes more slowly with distance",
+        statistic="median over steps of the gradient difference at the largest step size, standard / BatchNorm",
         compute=partial(_ratio, rate),
         net=net.lower(),
         above=1.0,
     )
-    for net, rate in NETS.items()
+    for net, rate in RATES.items()
 ]
 
 
@@ -74,7 +73,7 @@ def draw(rows: pd.DataFrame, original: pd.DataFrame | None) -> Figure:
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(12, 3.4 * len(sources)), layout="constrained")
         for line, (source, prefix) in enumerate(sources):
-            for block, (net, rate) in enumerate(NETS.items()):
+            for block, (net, rate) in enumerate(RATES.items()):
                 mine = select(source, lr=rate, quantity="gradient_difference")
                 mine = mine[mine["seed"] == mine["seed"].min()]
                 first = None

@@ -6,18 +6,17 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from figures.landscapes import draw_landscape, landscape_rows, smoother
-from figures.panels import gather, training_rows
-from figures.statistics import FAMILY, LP_NORMS, VGG_RATE
+from figures.statistics import FAMILY, LP_NORMS
 from normscape.tables import FinishedRun
 
-CLAIMS = [claim for norm in LP_NORMS for claim in smoother("vgg", norm, VGG_RATE, f"The {norm} norm")]
+CLAIMS = [claim for norm in LP_NORMS for claim in smoother("VGG", norm, f"The {norm} norm")]
 
 
 def table(runs: Sequence[FinishedRun]) -> pd.DataFrame:
     """Return the rows that the figure and its claims are made from."""
-    return gather([*map(training_rows, runs), landscape_rows(runs)])
+    return landscape_rows(runs)
 
 
 def draw(rows: pd.DataFrame, original: pd.DataFrame | None) -> Figure:
     """Draw the figure from its table; ``original`` adds the paper's own curves, faintly, where there are some."""
-    return draw_landscape(rows, original, FAMILY, VGG_RATE, log=("loss_landscape",))
+    return draw_landscape("VGG", rows, original, FAMILY, log=("loss_landscape",), training=True)

@@ -6,18 +6,17 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from figures.landscapes import QUANTITIES, draw_landscape, landscape_rows, smoother
-from figures.panels import gather, training_rows
-from figures.statistics import DLN_RATE, FAMILY, LP_NORMS
+from figures.statistics import FAMILY, LP_NORMS
 from normscape.tables import FinishedRun
 
-CLAIMS = [claim for norm in LP_NORMS for claim in smoother("dln", norm, DLN_RATE, f"The {norm} norm")]
+CLAIMS = [claim for norm in LP_NORMS for claim in smoother("DLN", norm, f"The {norm} norm")]
 
 
 def table(runs: Sequence[FinishedRun]) -> pd.DataFrame:
     """Return the rows that the figure and its claims are made from."""
-    return gather([*map(training_rows, runs), landscape_rows(runs)])
+    return landscape_rows(runs)
 
 
 def draw(rows: pd.DataFrame, original: pd.DataFrame | None) -> Figure:
     """Draw the figure from its table; ``original`` adds the paper's own curves, faintly, where there are some."""
-    return draw_landscape(rows, original, FAMILY, DLN_RATE, log=tuple(QUANTITIES))
+    return draw_landscape("DLN", rows, original, FAMILY, log=tuple(QUANTITIES), training=True)

@@ -2,16 +2,14 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from figures.panels import curves, gather, note_paper, ranges, training_panel
-from figures.statistics import compared, over_parts, typical, width
-from normscape.claims import Claim
+from figures.panels import curves, gather, note_paper, ranges, training_panel, training_rows
+from figures.statistics import RATES, compared, named, over_parts, typical, until_fitted, width
+from normscape.claims import Claim, Statistic
 from normscape.plots import STYLE
 from normscape.tables import FinishedRun, curve
 
@@ -28,46 +26,44 @@ AXES = {
 
 
 def landscape_rows(runs: Sequence[FinishedRun]) -> pd.DataFrame:
-    """Return bands and effective beta of some runs, with the sums of tensor norms beside the Euclidean norms."""
+    """Return training, bands and effective beta of some runs, sums of tensor norms beside the Euclidean norms."""
     bands = [run.band("loss_landscape", "gradient_difference", "gradient_difference_tensor_sum") for run in runs]
-    return gather([*bands, *(run.rows("effective_beta", "effective_beta_tensor_sum") for run in runs)])
-
-
-def landscape_panels(
-    panels: Sequence[Axes],
-    rows: pd.DataFrame,
-    original: pd.DataFrame | None,
-    series: Sequence[str],
-    rate: float,
-    log: Sequence[str],
-) -> None:
-    """Draw the three panels; ``log`` names the quantities whose axis is logarithmic.
-
-    Norms are Euclidean, or, beside the paper's own curves, sums over the parameter tensors as they seem to be.
-    """
-    for axes, (quantity, title) in zip(panels, QUANTITIES.items(), strict=True):
-        name, label = quantity, AXES[quantity]
-        if original is not None and quantity != "loss_landscape":
-            name, label = f"{quantity}_tensor_sum", f"{label}, tensor norms summed"
-        draw = curves if quantity == "effective_beta" else ranges
-        where: Any = (rate,) if quantity == "effective_beta" else rate
-        draw(axes, rows, original, series, where, name, log=quantity in log)
-        axes.set(title=title, ylabel=label)
-        note_paper(axes, original)
+    others = [run.rows("effective_beta", "effective_beta_tensor_sum", "gradient_norm") for run in runs]
+    return gather([*map(training_rows, runs), *bands, *others])
 
 
 def draw_landscape(
-    rows: pd.DataFrame, original: pd.DataFrame | None, series: Sequence[str], rate: float, log: Sequence[str]
+    net: str,
+    rows: pd.DataFrame,
+    original: pd.DataFrame | None,
+    series: Sequence[str],
+    *,
+    log: Sequence[str],
+    training: bool = False,
 ) -> Figure:
-    """Draw the training, if the table has it, and the three panels."""
+    """Draw the three panels, with ``training`` a first one of how the networks train.
+
+    ``log`` names the quantities whose axis is logarithmic. Norms are Euclidean, or, beside the paper's own curves, sums
+    over the parameter tensors as they seem to be.
+    """
+    rate = RATES[net]
     with mpl.rc_context(STYLE):
-        trained = bool(rows["quantity"].isin(["train_accuracy", "train_loss"]).any())
-        figure = Figure(figsize=(12 if trained else 11, 3.4), layout="constrained")
-        panels = [figure.add_subplot(1, 3 + trained, place + 1) for place in range(3 + trained)]
-        if trained:
+        figure = Figure(figsize=(12 if training else 11, 3.4), layout="constrained")
+        panels = [figure.add_subplot(1, 3 + training, place + 1) for place in range(3 + training)]
+        if training:
             training_panel(panels[0], rows, original, series, (rate,))
-            note_paper(panels[0], original)
-        landscape_panels(panels[trained:], rows, original, series, rate, log)
+        for axes, (quantity, title) in zip(panels[training:], QUANTITIES.items(), strict=True):
+            name, label = quantity, AXES[quantity]
+            if original is not None and quantity != "loss_landscape":
+                name, label = f"{quantity}_tensor_sum", f"{label}, tensor norms summed"
+            if quantity == "effective_beta":
+                curves(axes, rows, original, series, (rate,), name, log=quantity in log)
+            else:
+                ranges(axes, rows, original, series, rate, name, log=quantity in log)
+            axes.set(title=title, ylabel=label)
+        for axes in panels:
+            axes.set_title(f"{net}: {axes.get_title()}")
+            note_paper(axes, original)
         panels[0].legend(fontsize="x-small")
         return figure
 
@@ -85,6 +81,10 @@ def _largest_beta(above: str, below: str, rate: float, rows: pd.DataFrame) -> fl
     return compared(largest, above, below)
 
 
+def _gradient_norm_ratio(above: str, below: str, rate: float, rows: pd.DataFrame) -> float:
+    return compared(lambda series: typical(rows, series=series, lr=rate, quantity="gradient_norm"), above, below)
+
+
 def typical_beta_ratio(above: str, below: str, rate: float, rows: pd.DataFrame) -> float:
     """Return the ratio of two series' medians over steps of effective beta."""
     return compared(lambda series: beta_in_plateaus(rate, series, rows), above, below)
@@ -95,26 +95,50 @@ def beta_in_plateaus(rate: float, series: str, rows: pd.DataFrame) -> float:
     return typical(rows, series=series, lr=rate, quantity="effective_beta") * rate / 2
 
 
-def smoother(net: str, series: str, rate: float, label: str) -> list[Claim]:
+def smoother(net: str, series: str, label: str) -> list[Claim]:
     """Return the claims that a normalisation smooths the landscape: each statistic is standard / normalised."""
+    rate = RATES[net]
     names = {"loss_landscape": "loss", "gradient_difference": "gradient difference"}
     bands = [
         Claim(
-            name=f"{net}_{series}_narrows_{quantity}",
-            paper_says=f"{label} narrows the {net.upper()}'s {name} along the gradient",
-            statistic=f"median over steps of the {name}'s width over step sizes, standard / {series}",
+            name=f"{net.lower()}_{series}_narrows_{quantity}",
+            statement=f"{label} narrows the {net}'s {name} along the gradient",
+            statistic=f"median over steps of the {name}'s width over step sizes, standard / {named(series)}",
             compute=partial(width_ratio, quantity, "standard", series, rate),
             above=1.0,
-            parts=over_parts(rate, partial(width_ratio, quantity, "standard", series, rate)),
+            parts=_parts(net, series, partial(width_ratio, quantity, "standard", series, rate)),
+            reasons=_reasons(net, series),
         )
         for quantity, name in names.items()
     ]
     beta = Claim(
-        name=f"{net}_{series}_lowers_beta",
-        paper_says=f"{label} improves the {net.upper()}'s effective beta-smoothness",
-        statistic=f"maximum over steps of effective beta, standard / {series}",
+        name=f"{net.lower()}_{series}_lowers_beta",
+        statement=f"{label} improves the {net}'s effective beta-smoothness",
+        statistic=f"maximum over steps of effective beta, standard / {named(series)}",
         compute=partial(_largest_beta, "standard", series, rate),
         above=1.0,
-        evidence={f"median over steps, standard / {series}": partial(typical_beta_ratio, "standard", series, rate)},
+        evidence={
+            f"median over steps, standard / {named(series)}": partial(typical_beta_ratio, "standard", series, rate)
+        },
     )
     return [*bands, beta]
+
+
+def _parts(net: str, series: str, statistic: Statistic) -> dict[str, Statistic]:
+    """Return a statistic over parts of the run; the deep linear net has no training accuracy to tell when it fits."""
+    fitting = until_fitted(series, RATES[net], statistic) if net == "VGG" else {}
+    return {**over_parts(RATES[net], statistic), **fitting}
+
+
+def _reasons(net: str, series: str) -> list[Claim]:
+    """Return why a normalisation may not narrow a band: the band is over distances in units of the gradient."""
+    rate = RATES[net]
+    return [
+        Claim(
+            statement=f"{part.capitalize()} standard's gradient is the shorter one: the same step sizes walk less far",
+            statistic=f"median over these steps of the gradient's norm, standard / {named(series)}",
+            compute=statistic,
+            below=1.0,
+        )
+        for part, statistic in over_parts(rate, partial(_gradient_norm_ratio, "standard", series, rate)).items()
+    ]

@@ -6,13 +6,22 @@ from functools import partial
 
 import pandas as pd
 
-from normscape.claims import Claim, Statistic, steps_to_reach
+from normscape.claims import Statistic, steps_to_reach
 from normscape.tables import curve
 
 VGG_RATE = 0.1
 DLN_RATE = 1e-6
+RATES = {"VGG": VGG_RATE, "DLN": DLN_RATE}
+"""The learning rate of the paper's networks."""
 LP_NORMS = ("l1", "l2", "linf")
 FAMILY = ("standard", "batch", *LP_NORMS)
+FITTED = 0.99
+"""The training accuracy (mean of 5 logged mini-batches) from which on a network counts as fitted."""
+
+
+def named(series: str) -> str:
+    """Return a series as sentences call it."""
+    return {"batch": "BatchNorm", "noisy_batch": "noisy BatchNorm"}.get(series, series.replace("_", " "))
 
 
 def ratio(above: float, below: float) -> float:
@@ -64,46 +73,9 @@ def compared(measure: Callable[[str], float], above: str, below: str) -> float:
     return ratio(measure(above), measure(below))
 
 
-def movement(quantity: str, layer: int, series: str, rows: pd.DataFrame) -> float:
-    """Return the mean over snapshots of how far a layer's distribution moved (`FinishedRun.distribution_changes`)."""
-    values = curve(rows, series=series, lr=VGG_RATE, quantity=quantity, layer=layer)
-    return float(values.mean(skipna=False)) if len(values) else math.nan
-
-
-def movement_ratio(quantity: str, layer: int, above: str, below: str, rows: pd.DataFrame) -> float:
-    """Return the ratio of two series' movements."""
-    return compared(lambda series: movement(quantity, layer, series, rows), above, below)
-
-
-def movement_claim(
-    name: str,
-    paper_says: str,
-    layer: int,
-    compare: tuple[str, str],
-    above: float | None = None,
-    below: float | None = None,
-) -> Claim:
-    """Return a claim on how far the distribution of a layer's unit moves in the one series, compared to the other."""
-    names = " / ".join(series.replace("_", " ") for series in compare)
-    return Claim(
-        name=name,
-        paper_says=paper_says,
-        statistic=f"mean Wasserstein-1 distance of the distribution of one unit in layer {layer} between successive "
-        f"snapshots, in units of its own standard deviation, {names}",
-        compute=partial(movement_ratio, "activation_change", layer, *compare),
-        note="A distribution may move far in absolute terms and little in units of its own width, or the reverse.",
-        evidence={
-            **each("the same distance", partial(movement, "activation_change", layer), compare),
-            "the ratio of distances in absolute terms": partial(movement_ratio, "activation_distance", layer, *compare),
-        },
-        above=above,
-        below=below,
-    )
-
-
 def each(words: str, statistic: Callable[[str, pd.DataFrame], float], series: Sequence[str]) -> dict[str, Statistic]:
     """Return, as evidence for a claim that compares some series, a statistic of each of them by itself."""
-    return {f"{words}, {name.replace('_', ' ')}": partial(statistic, name) for name in series}
+    return {f"{words}, {named(name)}": partial(statistic, name) for name in series}
 
 
 def within(first: float, last: float, rate: float, statistic: Statistic) -> Statistic:
@@ -114,6 +86,21 @@ def within(first: float, last: float, rate: float, statistic: Statistic) -> Stat
         return statistic(rows[(first * end <= rows["step"]) & ((rows["step"] < last * end) | (last == 1))])
 
     return restricted
+
+
+def fitted(series: str, rate: float, statistic: Statistic, *, since: bool = False) -> Statistic:
+    """Return a statistic restricted to the steps until, or since, a series has fitted its training data (`FITTED`)."""
+
+    def restricted(rows: pd.DataFrame) -> float:
+        reached = steps_to_reach(curve(rows, series=series, lr=rate, quantity="train_accuracy"), FITTED)
+        return statistic(rows[rows["step"] >= reached if since else rows["step"] < reached])
+
+    return restricted
+
+
+def until_fitted(series: str, rate: float, statistic: Statistic) -> dict[str, Statistic]:
+    """Return, as a part of a claim, a statistic over the steps at which a normalised network still has to learn."""
+    return {f"until {named(series)} has fitted its training data": fitted(series, rate, statistic)}
 
 
 def over_parts(rate: float, statistic: Statistic, words: str = "") -> dict[str, Statistic]:

@@ -23,8 +23,8 @@ class Claim:
     Attributes
     ----------
     name
-        Short and unique within its figure.
-    paper_says
+        Short and unique within its figure; empty for a reason.
+    statement
         The claim in words.
     statistic
         What is computed from one seed's rows, in words, with its unit.
@@ -38,19 +38,22 @@ class Claim:
         Printed where the claim does not hold: how to read the evidence. It asserts nothing of the outcome.
     parts
         The statistic over parts of the run, by their words; reported where the claim does not hold throughout.
+    reasons
+        Statements that would explain why it does not, judged in the same way; reported with the parts.
     evidence
         Other statistics that bear on it, by their words; reported with the parts.
     """
 
-    name: str
-    paper_says: str
+    statement: str
     statistic: str
     compute: Statistic
+    name: str = ""
     above: float | None = None
     below: float | None = None
     net: str = ""
     note: str = ""
     parts: Mapping[str, Statistic] = field(default_factory=dict)
+    reasons: "Sequence[Claim]" = ()
     evidence: Mapping[str, Statistic] = field(default_factory=dict)
 
     @property
@@ -94,12 +97,13 @@ class Measured:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of a claim: its statistic, the judgement, the paper's own curves judged, its parts, the evidence."""
+    """What became of a claim: its statistic, the paper's own curves judged, its parts, its reasons, the evidence."""
 
     claim: Claim
     measured: Measured
     paper_verdict: str | None
     parts: tuple[Measured, ...]
+    reasons: "tuple[Verdict, ...]"
     evidence: tuple[Measured, ...]
 
     @property
@@ -114,7 +118,7 @@ class Verdict:
         """Return the verdict for a manifest."""
         return {
             "name": self.claim.name,
-            "claim": self.claim.paper_says,
+            "claim": self.claim.statement,
             **self.measured.to_json(),
             "threshold": self.claim.threshold,
             "verdict": self.verdict,
@@ -122,12 +126,13 @@ class Verdict:
             "seeds_that_meet_it": sum(self.claim.verdict(value, value) == "holds" for value in self.measured.values),
             "note": self.claim.note,
             "parts": [{**part.to_json(), "verdict": self._of(part)} for part in self.parts],
+            "reasons": [reason.to_json() for reason in self.reasons],
             "evidence": [measured.to_json() for measured in self.evidence],
         }
 
 
 def judge(claim: Claim, table: pd.DataFrame, original: pd.DataFrame | None = None) -> Verdict:
-    """Compute a claim with parts and evidence on each seed of ``table`` and, by the same code, on the paper's curves.
+    """Judge a claim with all that bears on it, on each seed of ``table`` and, by the same code, on the paper's curves.
 
     The claim holds if the interval over seeds lies wholly where it should, does not hold if wholly outside, and is
     undecided otherwise, or if the statistic cannot be computed for some seed.
@@ -140,7 +145,8 @@ def judge(claim: Claim, table: pd.DataFrame, original: pd.DataFrame | None = Non
         tuple(measure(words, compute, asked, original) for words, compute in statistics.items())
         for statistics in (claim.parts, claim.evidence)
     )
-    return Verdict(claim, measured, paper_verdict, parts, evidence)
+    reasons = tuple(judge(reason, asked, original) for reason in claim.reasons)
+    return Verdict(claim, measured, paper_verdict, parts, reasons, evidence)
 
 
 def measure(statistic: str, compute: Statistic, table: pd.DataFrame, original: pd.DataFrame | None) -> Measured:

@@ -11,6 +11,11 @@ from normscape.claims import BOOTSTRAP_FROM, Verdict
 from normscape.runs import read_json
 
 VERDICTS = ("holds", "does not hold", "undecided")
+HOW_TO_READ_REASONS = (
+    "In brackets behind a verdict: how many seeds meet the threshold by themselves. What a note gives as a reason was",
+    "thought of after the results were seen, is judged as a claim is, and holds; what was thought of and does not hold",
+    "stands in the table below it.",
+)
 
 
 def verdict_table(title: str, verdicts: Sequence[Verdict]) -> Table:
@@ -101,18 +106,42 @@ def _rows(figures: Iterable[dict[str, Any]]) -> list[str]:
 
 
 def _why(figures: Iterable[dict[str, Any]]) -> list[str]:
-    """Return what else was measured of the claims that do not hold throughout, a table per figure."""
+    """Return, figure by figure, a note on each claim that does not hold throughout, and what bears on it."""
     lines = []
     for figure in figures:
         claims = [claim for claim in figure["claims"] if not _holds_throughout(claim)]
         if claims:
             notes = {claim["note"]: None for claim in claims if claim["note"]}
-            lines += ["", " ".join([f"**{figure_label(figure['figure'])}**", *notes])]
+            lines += ["", f"#### {figure_label(figure['figure'])}", ""]
+            lines += [f"- {claim['claim']}: {_reasoned(claim)}" for claim in claims]
+            lines += ["", " ".join(notes)] if notes else []
             rows = [row for claim in claims for row in _evidence(claim)]
-            lines += _table(["the paper says", "statistic", "paper", "ours", "verdict"], rows)
+            lines += _table(["claim", "statistic", "paper", "ours", "verdict"], rows)
     if not lines:
         return []
-    return ["", "### Claims that do not hold, are undecided, or hold only over a part of the run", *lines]
+    heading = "### Claims that do not hold, are undecided, or hold only over a part of the run"
+    return ["", heading, "", *HOW_TO_READ_REASONS, *lines]
+
+
+def _reasoned(claim: dict[str, Any]) -> str:
+    """Return why a claim does not hold throughout, as far as its parts, its reasons and the paper's own curve tell."""
+    sentences = [f"{_met(claim)}."]
+    for verdict, verb in (("holds", "holds"), ("does not hold", "does not hold"), ("undecided", "is undecided")):
+        parts = [part["statistic"] for part in claim.get("parts", []) if part["verdict"] == verdict]
+        if parts:
+            sentences.append(f"It {verb} {_listed(parts)}.")
+    for reason in claim.get("reasons", []):
+        if reason["verdict"] == "holds":
+            paper = f"; the paper's curves: {_paper(reason)}" if _paper(reason) else ""
+            sentences.append(f"{reason['claim']} ({reason['statistic']}: {_measured(reason)}{paper}).")
+    if claim.get("paper_verdict") == "does not hold":
+        either = " either" if claim["verdict"] == "does not hold" else ""
+        sentences.append(f"The paper's own curves do not meet it{either} ({_paper(claim)}).")
+    return " ".join(sentences)
+
+
+def _listed(words: Sequence[str]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def _holds_throughout(claim: dict[str, Any]) -> bool:
@@ -120,14 +149,20 @@ def _holds_throughout(claim: dict[str, Any]) -> bool:
 
 
 def _evidence(claim: dict[str, Any]) -> list[list[str]]:
-    """Return the row of a claim, with how many seeds meet it, and those of its parts and of its evidence."""
+    """Return the row of a claim, with how many seeds meet it, and those of its reasons, its parts and its evidence."""
     paper = _paper(claim)
     if claim.get("paper_verdict") not in (None, "holds"):
         paper += f" ({claim['paper_verdict']})"
-    met = f"**{claim['verdict']}** ({claim['seeds_that_meet_it']} of {claim['n']})"
-    rows = [[claim["claim"], f"{claim['statistic']}: {claim['threshold']}", paper, _measured(claim), met]]
+    rows = [[claim["claim"], f"{claim['statistic']}: {claim['threshold']}", paper, _measured(claim), _met(claim)]]
+    for reason in claim.get("reasons", []):
+        judged = f"{reason['statistic']}: {reason['threshold']}"
+        rows.append([f"why: {reason['claim']}", judged, _paper(reason), _measured(reason), reason["verdict"]])
     others = [*claim.get("parts", []), *claim.get("evidence", [])]
     return rows + [["", m["statistic"], _paper(m), _measured(m), m.get("verdict", "")] for m in others]
+
+
+def _met(claim: dict[str, Any]) -> str:
+    return f"**{claim['verdict']}** ({claim['seeds_that_meet_it']} of {claim['n']})"
 
 
 def _measured(measured: dict[str, Any]) -> str:
@@ -144,6 +179,17 @@ def summary(figures: Iterable[dict[str, Any]]) -> str:
     counts = Counter(claim["verdict"] for figure in figures for claim in figure["claims"])
     held, failed, open_ = (counts[verdict] for verdict in VERDICTS)
     return f"Of {counts.total()} claims {held} hold, {failed} do not hold, and {open_} remain undecided."
+
+
+def headlines(figures: Iterable[dict[str, Any]]) -> list[str]:
+    """Return the claims that the README shows, as a table in Markdown."""
+    rows = []
+    for figure in figures:
+        for claim in figure["claims"]:
+            if claim.get("headline"):
+                cells = [claim["claim"], claim["statistic"], _paper(claim), _measured(claim), f"**{claim['verdict']}**"]
+                rows.append([figure_label(figure["figure"]), *cells])
+    return _table(["", "the paper says", "statistic", "paper", "ours", "here"], rows)
 
 
 def _folders(results: Path) -> list[Path]:

@@ -16,9 +16,11 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help env data test lint smoke lock clean reproduce-text reproduce-all redraw-all
+.PHONY: help env data test lint smoke lock clean reproduce-text reproduce-all redraw-text redraw-all
 
 help: ## list the targets
+	@echo "Start with: make reproduce-fig1 (the plan that it prints says how long it takes; Ctrl-C keeps what is done)"
+	@echo
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { sub(/%/, "N", $$1); printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  Variables: SCALE=laptop|paper|smoke (default: paper on a GPU, else laptop)  SEEDS=0,1,2  DLN_SEEDS=0-9  WORKERS=2"
@@ -39,6 +41,9 @@ reproduce-all: $(READY) ## all of them, each run trained once
 redraw-fig%: $(READY) ## redraw figure N from the table in results/, without any run
 	@$(REPRODUCE) $* --scale $(SCALE) --from-results $(ARGS)
 
+redraw-text: $(READY) ## the same for the claims of the text
+	@$(REPRODUCE) text --scale $(SCALE) --from-results $(ARGS)
+
 redraw-all: $(READY) ## redraw every figure from the tables in results/
 	@$(REPRODUCE) all --scale $(SCALE) --from-results $(ARGS)
 
@@ -50,7 +55,7 @@ lint: $(READY) ## check style and types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-smoke: $(READY) ## run every figure at scale=smoke: seconds, synthetic data, no meaning
+smoke: $(READY) ## run every figure at scale=smoke: two minutes, synthetic data, no meaning
 	@$(MAKE) --no-print-directory reproduce-fig1 SCALE=smoke
 	@$(MAKE) --no-print-directory reproduce-all SCALE=smoke
 

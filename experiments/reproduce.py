@@ -7,7 +7,6 @@ python experiments/reproduce.py all --dln-seeds 0-9      every figure, each run 
 """
 
 import argparse
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,7 +26,7 @@ from normscape.pool import default_workers, execute_all
 from normscape.progress import duration
 from normscape.provenance import provenance
 from normscape.report import verdict_table, write_claims
-from normscape.runs import RunDirectory, read_json, write_json
+from normscape.runs import RunDirectory, changes, read_json, safe_name, write_json
 from normscape.tables import FinishedRun, read_original, read_table, table_file, write_table
 
 PROJECT = CONFIGS.parent
@@ -37,6 +36,7 @@ SET_BY_FIGURE = {
     "seed": "--seeds, e.g. --seeds 0,1,2",
     "run": "no run, the figure declares its own; experiments/train.py trains any",
     "name": "no name, the figure knows its runs by theirs",
+    "norm": "no norm, each run that the figure declares has its own",
 }
 """Settings that a figure's runs take from its declaration and its options: what to give instead."""
 
@@ -65,6 +65,10 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     options = parser.parse_intermixed_args(arguments)
     if options.scale == "auto":
         options.scale = _drawn_scale(options) if options.from_results else default_scale()
+    known = [path.stem for path in CONFIGS.glob("scale/*.yaml")]
+    known += _scales_in(options.results) if options.from_results else []
+    if options.scale not in known:
+        raise UserError(f"--scale {options.scale}: no such scale{suggest(options.scale, known)}")
     if options.from_results and options.overrides:
         raise UserError(f"{options.overrides[0]}: expected no settings to redraw from results")
     options.seeds = seeds("--seeds", options.seeds)
@@ -75,14 +79,20 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         key = override.lstrip("+~").split("=")[0]
         if key in SET_BY_FIGURE:
             raise UserError(f"{override}: expected {SET_BY_FIGURE[key]}")
+    changed = [] if options.scale == "smoke" else changes(options.overrides)
+    options.folder = options.results / safe_name(",".join([options.scale, *changed]))
     return options
 
 
 def _drawn_scale(options: argparse.Namespace) -> str:
     """Return the scale that suits this machine if its results are there, else another whose results are."""
-    there = [path.name for path in options.results.iterdir() if next(path.glob("*.json"), None)]
-    wanted = default_scale()
+    there, wanted = _scales_in(options.results), default_scale()
     return wanted if wanted in there or not there else sorted(set(there) - {"smoke"} or there)[0]
+
+
+def _scales_in(results: Path) -> list[str]:
+    """Return the folders of results that have a figure."""
+    return sorted({path.parent.name for path in results.glob("*/*.json")})
 
 
 def seeds(option: str, text: str) -> list[int]:
@@ -150,15 +160,26 @@ def manifest(runs: list[FinishedRun], options: argparse.Namespace) -> dict[str, 
 def tabulate(figure: Figure, declared: dict[str, list[RunConfig]], options: argparse.Namespace) -> dict[str, Any]:
     """Write the figure's table from its runs, which are all over, and return its manifest."""
     runs = [FinishedRun(config, RunDirectory.of(config)) for name in figure.runs for config in declared[name]]
-    folder = options.results / options.scale
+    folder = options.folder
     folder.mkdir(parents=True, exist_ok=True)
+    made = manifest(runs, options)
+    _warn_of_fewer_seeds(figure, made, options)
     write_table(figure.module.table(runs), folder, figure.stem)
-    return manifest(runs, options)
+    return made
+
+
+def _warn_of_fewer_seeds(figure: Figure, made: dict[str, Any], options: argparse.Namespace) -> None:
+    """Say so where results of more seeds are about to be replaced: in a clone they are the committed evidence."""
+    kept = read_json(options.folder / f"{figure.stem}.json")
+    before = len(kept["manifest"]["seeds"]) if kept else 0
+    if before > len(made["seeds"]):
+        back = f"git checkout {_shown(options.results)} brings back what is committed"
+        console.print(f"{figure.label}: replaces results of {before} seeds by {len(made['seeds'])}; {back}")
 
 
 def kept_manifest(figure: Figure, options: argparse.Namespace) -> dict[str, Any]:
     """Return the manifest of a figure whose table is in the results."""
-    folder = options.results / options.scale
+    folder = options.folder
     kept: dict[str, Any] | None = read_json(folder / f"{figure.stem}.json")
     if kept is None or table_file(folder, figure.stem) is None:
         missing = _shown(folder / f"{figure.stem}.csv")
@@ -169,7 +190,7 @@ def kept_manifest(figure: Figure, options: argparse.Namespace) -> dict[str, Any]
 
 def publish(figure: Figure, origin: dict[str, Any], options: argparse.Namespace) -> None:
     """Draw the figure and judge its claims from its table; write picture and manifest, and print what they say."""
-    folder = options.results / options.scale
+    folder = options.folder
     source = table_file(folder, figure.stem)
     assert source is not None
     table, original = read_table(source), read_original(ORIGINAL, *figure.original)
@@ -178,12 +199,12 @@ def publish(figure: Figure, origin: dict[str, Any], options: argparse.Namespace)
     pictures = [folder / f"{figure.stem}{suffix}" for suffix in (".png", ".pdf")]
     for picture in pictures:
         save_figure(drawing, picture)
-    claims = [{**verdict.to_json(), "headline": verdict.claim.name in figure.headline} for verdict in verdicts]
-    content = {"figure": figure.name, "title": figure.title, "claims": claims, "manifest": origin}
-    write_json(folder / f"{figure.stem}.json", content)
+    claims = [verdict.to_json() for verdict in verdicts]
+    labels = {"figure": figure.name, "title": figure.title, "headline": figure.headline}
+    write_json(folder / f"{figure.stem}.json", {**labels, "claims": claims, "manifest": origin})
     if verdicts:
         shown = verdict_table(f"{figure.label}: {figure.title}", verdicts)
-        Console(width=max(110, shutil.get_terminal_size().columns)).print(shown)
+        Console(width=None if sys.stdout.isatty() else 110).print(shown)
     for file in (*pictures, source, folder / f"{figure.stem}.json"):
         console.print(f"  {_shown(file)}")
 
@@ -199,9 +220,8 @@ def main(arguments: list[str]) -> None:
     figures = [Figure.of(name) for name in names]
     if options.from_results:
         if options.figure == "all":
-            folder = options.results / options.scale
-            figures = [figure for figure in figures if table_file(folder, figure.stem)]
-            console.print(f"In {_shown(folder)}: {', '.join(figure.stem for figure in figures) or 'no figure'}")
+            figures = [figure for figure in figures if table_file(options.folder, figure.stem)]
+            console.print(f"In {_shown(options.folder)}: {', '.join(figure.stem for figure in figures) or 'no figure'}")
         origins = [kept_manifest(figure, options) for figure in figures]
     else:
         title = f"{figures[0].label} at scale={options.scale}: {figures[0].title}"

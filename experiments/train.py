@@ -16,21 +16,9 @@ from normscape.errors import UserError
 from normscape.execute import execute
 from normscape.pool import failure
 from normscape.progress import ProgressDisplay
+from normscape.runs import changes, safe_name
 
 sys.path.append(str(Path.cwd()))  # where norm._target_=mypackage.MyNorm finds mypackage
-
-NOT_IN_NAME = (
-    "run",
-    "seed",
-    "scale",
-    "tracker",
-    "group",
-    "device",
-    "threads",
-    "checkpoint_seconds",
-    "runs_dir",
-    "name",
-)
 
 FAILED: list[str] = []
 """What went wrong in the jobs of this process."""
@@ -38,11 +26,7 @@ FAILED: list[str] = []
 
 def labelled(config: RunConfig, overrides: list[str]) -> RunConfig:
     """Add to the run's name what the command line changed of it: ``vgg_batch,optimizer.lr=0.3``."""
-    changes = [o for o in overrides if o.lstrip("+~").split("=")[0].split(".")[0] not in NOT_IN_NAME]
-    changes = [change.replace("~", "no-").lstrip("+") for change in changes]
-    changes = [change for change in changes if not change.startswith("hydra")]
-    name = ",".join([config.name, *changes])
-    config.name = "".join(c if c.isalnum() or c in "_.,=+-[]" else "_" for c in name)[:100]
+    config.name = safe_name(",".join([config.name, *changes(overrides)]))
     return config
 
 

@@ -181,6 +181,13 @@ def test_a_mistake_on_the_command_line(override, line):
     assert line in refusal(override)
 
 
+def test_a_norm_that_cannot_be_made_is_what_is_named(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "norm_that_refuses.py").write_text("def norm(num_features):\n    raise ValueError('oops')\n")
+    line = refusal("run=vgg_standard", "norm._target_=norm_that_refuses.norm")
+    assert line == "norm: norm_that_refuses.norm cannot be built from no settings: oops"
+
+
 @pytest.mark.parametrize("override", ["optimizer.lr=abc", "optimizer.lr=-1", "optimizer.lr=null"])
 def test_a_learning_rate_that_the_optimiser_refuses(override):
     assert refusal(override).startswith("optimizer: torch.optim.SGD cannot be built from lr=")

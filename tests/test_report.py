@@ -29,7 +29,8 @@ def results(tmp_path):
         Claim("It is doubled", "double its size", lambda rows: value(rows) * 2, below=1),
     ]
     evidence = {"a third": lambda rows: value(rows) / 3}
-    large = Claim("it is large", "its size", value, above=2, note="Read so.", reasons=reasons, evidence=evidence)
+    explained = {"note": "Read so.", "reasons": reasons, "evidence": evidence}
+    large = Claim("it is large", "its size", value, "large", above=2, **explained)
     small = Claim("it is small", "|its| size", value, below=9)
     publish(tmp_path / "laptop", 1, [large, small], [1.0, 1.5, 1.25], original=0.5)
     publish(tmp_path / "laptop", "text", [large], [1.0])
@@ -39,8 +40,9 @@ def results(tmp_path):
 
 def test_one_row_per_claim(results):
     rows = [line for line in claims_markdown(results).splitlines() if line.startswith("| `")]
+    theirs, ours = "0.5 (does not hold)", "1.25 (1 to 1.5)"
     assert rows == [
-        "| `reproduce-fig1` | it is large | its size | 0.5 | 1.25 (1 to 1.5) | 3 | above 2 | **does not hold** |",
+        f"| `reproduce-fig1` | it is large | its size | {theirs} | {ours} | 3 | above 2 | **does not hold** |",
         r"| `reproduce-fig1` | it is small | \|its\| size | 0.5 | 1.25 (1 to 1.5) | 3 | below 9 | **holds** |",
         "| `reproduce-text` | it is large | its size |  | 1 (one seed) | 1 | above 2 | **does not hold** |",
     ]
@@ -49,7 +51,7 @@ def test_one_row_per_claim(results):
 
 def test_the_overview_counts_verdicts_by_figure(results):
     text = claims_markdown(results)
-    assert "Of 3 claims 1 hold, 2 do not hold, and 0 remain undecided." in text
+    assert "Of 3 claims, judged on 1 or 3 seeds, 1 hold, 2 do not hold, 0 remain undecided." in text
     assert "| Figure 1 | sizes | 1 | 1 | 0 |" in text
     assert "| The paper's text | sizes | 0 | 1 | 0 |" in text
 
@@ -75,8 +77,8 @@ def test_what_does_not_hold_comes_with_reasons_and_evidence(results):
 
 def test_where_all_hold_nothing_is_explained(tmp_path):
     publish(tmp_path / "laptop", 1, [Claim("it is small", "size", value, below=9)], [1.0, 2.0])
-    assert "Claims that do not hold" not in claims_markdown(tmp_path)
-    assert summary([]) == "Of 0 claims 0 hold, 0 do not hold, and 0 remain undecided."
+    assert "### Claims that do not hold" not in claims_markdown(tmp_path)
+    assert summary(figures_in(tmp_path / "laptop")).startswith("Of 1 claims, judged on 2 seeds, 1 hold, ")
 
 
 def test_a_claim_that_holds_only_over_a_part_is_listed(tmp_path):
@@ -96,7 +98,7 @@ def test_a_claim_that_holds_only_over_a_part_is_listed(tmp_path):
 def test_the_readme_gets_the_claims_that_it_is_to_show(results):
     manifest = results / "laptop" / "fig01.json"
     content = json.loads(manifest.read_text())
-    content["claims"][0]["headline"] = True
+    content["headline"] = ["large"]
     manifest.write_text(json.dumps(content))
     assert headlines(figures_in(results / "laptop"))[3:] == [
         "| Figure 1 | it is large | its size | 0.5 | 1.25 (1 to 1.5) | **does not hold** |"

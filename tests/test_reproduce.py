@@ -260,6 +260,7 @@ def test_failing_runs_are_named_in_one_line_and_the_others_are_kept(tmp_path, mo
         (["scale=paper"], "scale=paper: expected --scale"),
         (["seed=3"], "seed=3: expected --seeds"),
         (["run=vgg_l1"], "run=vgg_l1: expected no run"),
+        (["norm=l1"], "norm=l1: expected no norm"),
         (["--from-results"], "fig01.csv is not there; reproduce the figure without it first"),
     ],
 )
@@ -268,7 +269,37 @@ def test_a_mistake_is_one_line_before_anything_is_written(tmp_path, arguments, l
 
 
 def test_an_unknown_scale_is_one_line(tmp_path):
-    assert "scale=smokee: no such scale; did you mean 'smoke'?" in refusal(tmp_path / "new", scale="smokee")
+    for redraw in ([], ["--from-results"]):
+        line = refusal(tmp_path / "new", *redraw, scale="smokee")
+        assert "--scale smokee: no such scale; did you mean 'smoke'?" in line
+
+
+def test_changed_settings_are_part_of_the_folder_and_of_the_list_of_claims(tmp_path):
+    reproduce(
+        tmp_path,
+        "steps=4",
+        "+optimizer.momentum=0.5",
+        "probe=[activations]",
+        "tracker=none",
+        "device=cpu",
+        "data=synthetic",
+        "log_every=1",
+        "measure.every=1",
+        "eval_every=4",
+        *SMALL,
+        scale="laptop",
+    )
+    (folder,) = (path for path in (tmp_path / "results").iterdir() if path.is_dir())
+    assert folder.name.startswith("laptop,steps=4,optimizer.momentum=0.5,probe=[activations],data=synthetic,")
+    assert {path.name for path in folder.iterdir()} == set(FILES)
+    assert f"## scale={folder.name}" in (tmp_path / "results" / "CLAIMS.md").read_text()
+
+
+def test_says_when_results_of_more_seeds_are_replaced(copy, capsys):
+    reproduce(copy, "--seeds=0", *QUICK)
+    assert "Figure 1: replaces results of 2 seeds by 1; git checkout " in capsys.readouterr().out
+    reproduce(copy, "--seeds=0", *QUICK)
+    assert "replaces" not in capsys.readouterr().out
 
 
 def test_an_unknown_figure_is_one_line(monkeypatch):

@@ -16,7 +16,7 @@ import torch
 
 from normscape.config import CONFIGS, compose_run
 from normscape.execute import execute
-from normscape.runs import RunDirectory, identity, read_json, replacing
+from normscape.runs import RunDirectory, changes, identity, read_json, replacing, safe_name
 
 SMOKE = ["scale=smoke", "tracker=none", "run=vgg_noisy_batch", "steps=24", "log_every=1", "checkpoint_seconds=0"]
 
@@ -101,6 +101,45 @@ def test_an_edited_class_of_the_user_s_own_makes_another_run(tmp_path, monkeypat
     assert identity(config) == before != identity(compose_run(["scale=smoke", "run=vgg_standard"]))
     source.write_text(source.read_text() + "\n")
     assert identity(config) != before
+
+
+def test_so_does_an_edited_base_of_it(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    base = tmp_path / "base_being_edited.py"
+    base.write_text("from normscape.norms import Standard\n\n\nclass Base(Standard):\n    pass\n")
+    mine = "from base_being_edited import Base\n\n\nclass Mine(Base):\n    pass\n"
+    (tmp_path / "norm_with_own_base.py").write_text(mine)
+    config = compose_run(["scale=smoke", "run=vgg_standard", "norm._target_=norm_with_own_base.Mine"])
+    before = identity(config)
+    base.write_text(base.read_text() + "\n")
+    assert identity(config) != before
+
+
+@pytest.mark.parametrize(
+    ("overrides", "changing"),
+    [
+        (["tracker=none", "device=cpu", "seed=1", "run=vgg_l1", "hydra/launcher=basic", "checkpoint_seconds=5"], []),
+        (["steps=4", "+optimizer.momentum=0.9", "~probe"], ["steps=4", "optimizer.momentum=0.9", "no-probe"]),
+        (["measure.every=5", "data.root=elsewhere"], ["measure.every=5", "data.root=elsewhere"]),
+    ],
+)
+def test_changes_are_the_overrides_that_change_a_number(overrides, changing):
+    assert changes(overrides) == changing
+
+
+def test_a_name_is_fit_for_a_file():
+    assert safe_name("vgg,norm._target_=my/pk.Norm x") == "vgg,norm._target_=my_pk.Norm_x"
+    assert len(safe_name(300 * "a")) == 100
+
+
+def test_what_uncommitted_code_made_says_so(tmp_path, monkeypatch):
+    config = replace(compose_run([*SMOKE, "steps=1"]), runs_dir=str(tmp_path))
+    reporter = Silent()
+    for now in ("abc", "abc+changes", "abc"):
+        monkeypatch.setattr("normscape.execute.commit", lambda now=now: now)
+        monkeypatch.setattr("normscape.provenance.commit", lambda: "abc")
+        execute(config, reporter)
+    assert ["alter its numbers" in line for line in reporter.messages] == [False, True, False]
 
 
 def test_the_data_s_folder_is_not_part_of_the_identity():

@@ -43,6 +43,9 @@ class Figure:
         key = int(name) if name.isdigit() else name
         original = tuple(declared.get("original", [stem]))
         code = importlib.import_module(f"figures.{modules[0].stem}")
+        for part in ("table", "CLAIMS", "draw"):
+            if not hasattr(code, part):
+                raise UserError(f"figure {name}: expected {part} in experiments/figures/{modules[0].name}")
         headline = tuple(declared.get("headline", ()))
         return cls(key, declared["title"], tuple(declared["runs"]), original, headline, code)
 

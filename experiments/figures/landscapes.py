@@ -24,6 +24,8 @@ AXES = {
     "effective_beta": r"$\beta$",
 }
 
+SUMMED = "with the norms of the parameter tensors summed, as the paper seems to have done"
+
 
 def landscape_rows(runs: Sequence[FinishedRun]) -> pd.DataFrame:
     """Return training, bands and effective beta of some runs, sums of tensor norms beside the Euclidean norms."""
@@ -73,9 +75,9 @@ def width_ratio(quantity: str, above: str, below: str, rate: float, rows: pd.Dat
     return compared(lambda series: width(rows, quantity, series, rate), above, below)
 
 
-def _largest_beta(above: str, below: str, rate: float, rows: pd.DataFrame) -> float:
+def _largest_beta(quantity: str, above: str, below: str, rate: float, rows: pd.DataFrame) -> float:
     def largest(series: str) -> float:
-        values = curve(rows, series=series, lr=rate, quantity="effective_beta")
+        values = curve(rows, series=series, lr=rate, quantity=quantity)
         return float(values.max()) if len(values) else float("nan")
 
     return compared(largest, above, below)
@@ -106,7 +108,7 @@ def smoother(net: str, series: str, label: str) -> list[Claim]:
             statistic=f"median over steps of the {name}'s width over step sizes, standard / {named(series)}",
             compute=partial(width_ratio, quantity, "standard", series, rate),
             above=1.0,
-            parts=_parts(net, series, partial(width_ratio, quantity, "standard", series, rate)),
+            parts=_parts(net, series, quantity),
             reasons=_reasons(net, series),
         )
         for quantity, name in names.items()
@@ -115,19 +117,26 @@ def smoother(net: str, series: str, label: str) -> list[Claim]:
         name=f"{net.lower()}_{series}_lowers_beta",
         statement=f"{label} improves the {net}'s effective beta-smoothness",
         statistic=f"maximum over steps of effective beta, standard / {named(series)}",
-        compute=partial(_largest_beta, "standard", series, rate),
+        compute=partial(_largest_beta, "effective_beta", "standard", series, rate),
         above=1.0,
-        evidence={
-            f"median over steps, standard / {named(series)}": partial(typical_beta_ratio, "standard", series, rate)
+        parts={
+            "by its median over steps": partial(typical_beta_ratio, "standard", series, rate),
+            SUMMED: partial(_largest_beta, "effective_beta_tensor_sum", "standard", series, rate),
         },
     )
     return [*bands, beta]
 
 
-def _parts(net: str, series: str, statistic: Statistic) -> dict[str, Statistic]:
-    """Return a statistic over parts of the run; the deep linear net has no training accuracy to tell when it fits."""
-    fitting = until_fitted(series, RATES[net], statistic) if net == "VGG" else {}
-    return {**over_parts(RATES[net], statistic), **fitting}
+def _parts(net: str, series: str, quantity: str) -> dict[str, Statistic]:
+    """Return a width's ratio over parts of the run; of the DLN there is no training accuracy to tell when it fits."""
+    rate = RATES[net]
+    ratio = partial(width_ratio, quantity, "standard", series, rate)
+    parts = over_parts(rate, ratio)
+    if net == "VGG":
+        parts |= until_fitted(series, rate, ratio)
+    if quantity == "gradient_difference":
+        parts[SUMMED] = partial(width_ratio, f"{quantity}_tensor_sum", "standard", series, rate)
+    return parts
 
 
 def _reasons(net: str, series: str) -> list[Claim]:

@@ -37,12 +37,12 @@ def movement_claim(
         above=above,
         below=below,
         note="A distribution may move far in absolute terms and little in units of its own width, or the reverse.",
-        parts=until_fitted(series, VGG_RATE, compute),
-        reasons=_reasons(layer, series),
-        evidence={
-            **each("the same distance", partial(movement, "activation_change", layer), compare),
-            "the ratio of distances in absolute terms": partial(movement_ratio, "activation_distance", layer, *compare),
+        parts={
+            **until_fitted(series, VGG_RATE, compute),
+            "in absolute terms": partial(movement_ratio, "activation_distance", layer, *compare),
         },
+        reasons=_reasons(layer, series),
+        evidence=each("the same distance", partial(movement, "activation_change", layer), compare),
     )
 
 

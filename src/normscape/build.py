@@ -10,7 +10,7 @@ from hydra.utils import instantiate
 from normscape.config import RunConfig
 from normscape.errors import UserError
 from normscape.loop import Plan, State
-from normscape.models.layered import LayeredModel, glorot_
+from normscape.models.layered import LayeredModel, NormFactory, glorot_
 from normscape.probes.probe import Probe
 from normscape.trackers import Tracker
 
@@ -42,18 +42,32 @@ def build_component(path: str, node: Mapping[str, Any], **more: Any) -> Any:
     try:
         return instantiate(dict(node), **more, _convert_="all")
     except Exception as error:
-        cause = error.__cause__ or error
-        if isinstance(cause, UserError):
-            raise UserError(f"{path}: {cause}") from error
-        given = {key: "null" if value is None else value for key, value in node.items() if not key.startswith("_")}
-        values = ", ".join(f"{key}={value}" for key, value in given.items())
-        reason = next(iter(str(cause).splitlines()), type(cause).__name__)
-        raise UserError(f"{path}: {node['_target_']} cannot be built from {values}: {reason}") from error
+        raise _refusal(path, node, error) from error
+
+
+def _refusal(path: str, node: Mapping[str, Any], error: Exception) -> UserError:
+    cause = error.__cause__ or error
+    if isinstance(cause, UserError):
+        return UserError(f"{path}: {cause}")
+    given = {key: "null" if value is None else value for key, value in node.items() if not key.startswith("_")}
+    values = ", ".join(f"{key}={value}" for key, value in given.items()) or "no settings"
+    reason = next(iter(str(cause).splitlines()), type(cause).__name__)
+    return UserError(f"{path}: {node['_target_']} cannot be built from {values}: {reason}")
+
+
+def _build_norm(node: Mapping[str, Any]) -> NormFactory:
+    """Return what makes the normalisation of a layer; make one first, so that it is named if that fails."""
+    factory: NormFactory = build_component("norm", node)
+    try:
+        factory(64)
+    except Exception as error:
+        raise _refusal("norm", node, error) from error
+    return factory
 
 
 def build_model(config: RunConfig) -> LayeredModel:
     """Build the network with its normalisation, with Glorot's initial weights."""
-    model = build_component("model", config.model, norm=build_component("norm", config.norm))
+    model = build_component("model", config.model, norm=_build_norm(config.norm))
     if not isinstance(model, LayeredModel):
         raise UserError(f"model._target_={config.model['_target_']}: expected a normscape.models.LayeredModel")
     glorot_(model, config.seed)
@@ -82,7 +96,7 @@ def dry_build(config: RunConfig) -> None:
     """Build everything but the data, to find mistakes before any training; holds no memory for the weights."""
     device_of(config)
     with torch.device("meta"):
-        model = build_component("model", config.model, norm=build_component("norm", config.norm))
+        model = build_component("model", config.model, norm=_build_norm(config.norm))
     build_optimizer(config, model)
     build_component("loss", config.loss)
     build_component("tracker", config.tracker)

@@ -37,7 +37,8 @@ class Claim:
     note
         Printed where the claim does not hold: how to read the evidence. It asserts nothing of the outcome.
     parts
-        The statistic over parts of the run, by their words; reported where the claim does not hold throughout.
+        The statistic over parts of the run, or in other terms, by their words; judged by the same threshold, and
+        reported where the claim does not hold throughout.
     reasons
         Statements that would explain why it does not, judged in the same way; reported with the parts.
     evidence

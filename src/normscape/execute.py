@@ -19,7 +19,7 @@ from normscape.errors import UserError
 from normscape.loop import EVALUATION_BATCH, Plan, State, train
 from normscape.plots import save_ridge_plots
 from normscape.progress import Reporter, duration
-from normscape.provenance import provenance
+from normscape.provenance import commit, provenance
 from normscape.records import Records, Row
 from normscape.runs import RunDirectory, identity, read_json, settings, write_json
 from normscape.trackers import RunInfo, Tracker, metric_name
@@ -46,7 +46,7 @@ def execute(config: RunConfig, reporter: Reporter) -> RunDirectory:
     directory = RunDirectory.of(config)
     label = f"{config.name} seed {config.seed}"
     if directory.summary is not None:
-        reporter.message(f"{label}: already {directory.summary['status']}; {directory.path}")
+        reporter.message(f"{label}: already {directory.summary['status']}; {directory.path}{_warned(directory)}")
     else:
         with directory.lock(on_wait=lambda: reporter.message(f"{label}: another process trains this run; waiting")):
             directory = RunDirectory.of(config)  # another process may have made it, under another name
@@ -114,6 +114,14 @@ def _note_origin(
     if begun["hardware"] != here["hardware"] or begun["commit"] != here["commit"]:
         where = f"{directory.path.name}: goes on from step {step}"
         reporter.message(f"{where} on other hardware, threads or code than it began with; its bits may differ")
+
+
+def _warned(directory: RunDirectory) -> str:
+    """Say that a run may not be what the code would make now: what is not committed, its identity cannot tell."""
+    then, now = (read_json(directory.path / "provenance.json") or {}).get("commit"), commit()
+    if any((revision or "").endswith("+changes") for revision in (then, now)):
+        return " (the code has uncommitted changes, then or now; if they alter its numbers, remove its folder)"
+    return ""
 
 
 class _Saver:

@@ -17,7 +17,7 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -40,6 +40,9 @@ NUMERICS = 1
 NOT_IDENTITY = ("name", "scale", "measure", "tracker", "group", "device", "threads", "checkpoint_seconds", "runs_dir")
 """Settings that say how, where or under which name, not what; ``scale`` and ``measure`` stand resolved elsewhere."""
 
+NOT_CHANGING = ("run", "seed", *(name for name in NOT_IDENTITY if name != "measure"))
+"""Settings of a command line that a run's name and place tell anyway, or that change no number of it."""
+
 
 def settings(config: RunConfig) -> dict[str, Any]:
     """Return the settings that can change a number of the run."""
@@ -51,8 +54,8 @@ def settings(config: RunConfig) -> dict[str, Any]:
 def identity(config: RunConfig) -> str:
     """Return the run's identity, 12 hexadecimal digits.
 
-    Classes of the user's own count by their source file too: edited, they make another run. Those of this project count
-    by `NUMERICS`.
+    Classes of the user's own count by their source files too, bases included: edited, they make another run. What these
+    import does not count; classes of this project count by `NUMERICS`.
     """
     content = {"numerics": NUMERICS, **_canonical(settings(config)), **_foreign_sources(config)}
     text = json.dumps(_worded(content), sort_keys=True)
@@ -60,14 +63,43 @@ def identity(config: RunConfig) -> str:
 
 
 def _foreign_sources(config: RunConfig) -> dict[str, str]:
-    """Return a hash of the source file of each target that neither this project nor torch brings."""
+    """Return hashes of the source files of each target that neither this project nor torch brings, and of its bases."""
     nodes = [getattr(config, name) for name in COMPONENTS if name != "tracker"]
-    sources: dict[str, str] = {}
-    for target in (node["_target_"] for node in [*nodes, *config.probe.values()]):
-        if target.split(".")[0] not in ("normscape", "torch"):
-            file = inspect.getsourcefile(get_object(target))
-            sources[f"source of {target}"] = hashlib.sha256(Path(file or "").read_bytes()).hexdigest() if file else ""
-    return sources
+    targets = [node["_target_"] for node in [*nodes, *config.probe.values()]]
+    return {
+        f"source of {target}": "".join(map(_source_hash, _own_and_inherited(get_object(target))))
+        for target in targets
+        if not _is_known(target)
+    }
+
+
+def _is_known(module: str) -> bool:
+    return module.split(".")[0] in ("normscape", "torch", "builtins", "abc", "typing")
+
+
+def _own_and_inherited(target: Any) -> list[Any]:
+    """Return a class and those that it inherits from, as far as they are the user's own; else the target alone."""
+    bases = (
+        [base for base in inspect.getmro(target) if not _is_known(base.__module__)] if inspect.isclass(target) else []
+    )
+    return bases or [target]
+
+
+def _source_hash(target: Any) -> str:
+    file = inspect.getsourcefile(target)
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else ""
+
+
+def changes(overrides: Sequence[str]) -> list[str]:
+    """Return those of some Hydra overrides that change what a run computes, e.g. ``["optimizer.lr=0.3"]``."""
+    changing = [o for o in overrides if o.lstrip("+~").split("=")[0].split(".")[0] not in NOT_CHANGING]
+    plain = [override.replace("~", "no-").lstrip("+") for override in changing]
+    return [override for override in plain if not override.startswith("hydra")]
+
+
+def safe_name(text: str) -> str:
+    """Return a text as part of a file's name: at most 100 characters, none of them awkward in a shell."""
+    return "".join(c if c.isalnum() or c in "_.,=+-[]" else "_" for c in text)[:100]
 
 
 def _canonical(value: Any) -> Any:

@@ -200,7 +200,7 @@ def publish(figure: Figure, origin: dict[str, Any], options: argparse.Namespace)
     for picture in pictures:
         save_figure(drawing, picture)
     claims = [verdict.to_json() for verdict in verdicts]
-    labels = {"figure": figure.name, "title": figure.title, "headline": figure.headline}
+    labels = {"figure": figure.name, "title": figure.title, "headline": figure.headline, "with_paper": options.paper}
     write_json(folder / f"{figure.stem}.json", {**labels, "claims": claims, "manifest": origin})
     if verdicts:
         shown = verdict_table(f"{figure.label}: {figure.title}", verdicts)

@@ -57,7 +57,8 @@ def test_every_run_of_the_catalogue_can_be_built_at_every_scale(run):
     for scale in SCALES:
         config = composed(run, scale)
         assert (config.name, config.scale.name) == (run, scale)
-        assert re.fullmatch(r"(vgg|mlp|dln)_[a-z0-9]+(_[a-z]+)?(_lr[0-9.e-]+)?", run)
+        assert re.fullmatch(r"(vgg|mlp|dln)(_[a-z0-9]+)+(_lr[0-9.e-]+)?", run)
+        assert config.model["_target_"].lower().endswith("." + run.split("_")[0])
         if rate := re.search(r"_lr(.+)$", run):
             assert config.optimizer["lr"] == float(rate[1])
         dry_build(config)

@@ -72,7 +72,7 @@ def claims_markdown(results: Path) -> str:
         "threshold, does not hold if none of it does, and is undecided otherwise. `inf` is what is never reached,",
         "too large for a float32, or divided by 0; `nan` is what cannot be computed.",
         "Our gradient differences and beta are Euclidean; the paper's seem to be sums of tensor norms",
-        "(see `ORIGINAL_NAMES` in `src/normscape/tables.py`). Where the paper speaks of *similar*, *far more* or *nearly*,",
+        "(see `ORIGINAL_NAMES` in `src/normscape/tables.py`). Where the paper says *similar*, *far more* or *nearly*,",
         "the number in *must be* is our reading of it.",
     ]
     for folder in _folders(results):

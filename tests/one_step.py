@@ -15,18 +15,19 @@ MODELS = {
 }
 
 
-def step(model, shape, *, at=3, lr=0.1, dtype=torch.float64, weight_decay=0.01, loss_function=None):
-    """Take one optimisation step as the loop does and return its view."""
+def step(model, shape, *, at=3, lr=0.1, dtype=torch.float64, weight_decay=0.01, loss_function=None, **options):
+    """Take one optimisation step as the loop does and return its view; ``options`` are SGD's."""
     model = model.to(dtype)
     glorot_(model, seed=0)
     model.train()
     inputs = torch.randn(shape, generator=torch.Generator().manual_seed(1), dtype=dtype)
     targets = torch.arange(shape[0]) % 10
-    optimizer = torch.optim.SGD(model.parameters(), lr=lr, weight_decay=weight_decay)
+    optimizer = torch.optim.SGD(model.parameters(), lr=lr, weight_decay=weight_decay, **options)
     start = StepStart.open(at, 0, model, loss_function or nn.CrossEntropyLoss(), inputs, targets)
     seed_layer_noise(0, at)
     loss = start.loss_function(model(inputs), targets)
     optimizer.zero_grad()
     loss.backward()
+    gradient = start.copied_gradient()
     optimizer.step()
-    return start.close(loss, learning_rate=lr)
+    return start.close(loss, gradient, learning_rate=lr)

@@ -1,11 +1,13 @@
 """The loop: batches, what is recorded when, divergence, and where it stops."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
 from normscape.data import synthetic
+from normscape.data.dataset import Split
 from normscape.loop import Batches, Plan, State, accuracy, split_accuracy, train
 from normscape.models import MLP, glorot_
 from normscape.norms import BatchNorm, Standard
@@ -59,8 +61,14 @@ def test_augmentation_is_a_function_of_seed_and_step():
     assert torch.equal(at(1)[0], at(1)[0])
     assert torch.equal(at(1)[1], at(1, augmented=False)[1])
     assert not torch.equal(at(1)[0], at(1, augmented=False)[0])
-    whole = Batches(DATA, 0, None, augmented=True)
-    assert not torch.equal(whole.at(0)[0], whole.at(1)[0])
+
+
+def test_augmentation_is_drawn_anew_at_each_step():
+    """Of images that are all the same, so that the order of an epoch shows in nothing."""
+    alike = replace(DATA, train=Split(DATA.train.inputs[:1].expand(len(DATA.train), -1, -1, -1), DATA.train.targets))
+    batches = Batches(alike, 0, None, augmented=True)
+    assert torch.equal(batches.at(0)[0], batches.at(0)[0])
+    assert not torch.equal(batches.at(0)[0], batches.at(1)[0])
 
 
 def test_without_batch_size_every_batch_is_the_whole_set_in_its_own_order():

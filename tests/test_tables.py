@@ -51,6 +51,35 @@ def test_rows_are_told_apart(tmp_path):
     assert rows["value"].iloc[0] == 1 / 3
 
 
+def with_rows(folder, rows):
+    Records(rows).table().to_csv(folder / "metrics.csv", index=False)
+    return FinishedRun(SimpleNamespace(name="vgg_batch", seed=0, optimizer={"lr": 0.1}), RunDirectory(folder))
+
+
+def test_moments_change_since_the_snapshot_before_and_since_the_first(tmp_path):
+    means, variances = {0: 1.0, 10: 4.0, 20: 2.0}, {0: 9.0, 10: 9.5, 20: 5.0}
+    rows = [Row(step, "activation_mean", 3, None, value) for step, value in means.items()]
+    rows += [Row(step, "activation_variance", 3, None, value) for step, value in variances.items()]
+    rows += [Row(step, f"activation_{moment}", 4, None, 77.0) for step in means for moment in ("mean", "variance")]
+    moved = with_rows(tmp_path, rows).moment_changes(3)
+    expected = {
+        "mean_change": {10: 3, 20: 2},
+        "variance_change": {10: 0.5, 20: 4.5},
+        "mean_drift": {10: 3, 20: 1},
+        "variance_drift": {10: 0.5, 20: -4},
+    }
+    assert {quantity: curve(moved, quantity=quantity, layer=3).to_dict() for quantity in expected} == expected
+    assert len(moved) == 8
+
+
+def test_a_band_goes_from_the_least_to_the_greatest_over_step_sizes(tmp_path):
+    values = {0: [3.0, 1.0, 2.0], 10: [5.0, np.nan, 4.0]}  # beyond float32: not a number, as wide as can be
+    rows = [Row(step, "loss", None, s, v) for step, many in values.items() for s, v in zip((0.1, 0.2, 0.4), many)]  # noqa: B905
+    band = with_rows(tmp_path, rows).band("loss")
+    assert curve(band, edge="min").to_dict() == {0: 1, 10: 4}
+    assert curve(band, edge="max").to_dict() == {0: 3, 10: np.inf}
+
+
 def test_changes_are_wasserstein_distances_in_units_of_the_spread(tmp_path):
     moved = finished(tmp_path).distribution_changes(3)
     scale = np.sqrt(np.mean([np.var(sample) for sample in SAMPLES]))

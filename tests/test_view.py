@@ -28,6 +28,16 @@ def test_at_the_step_s_own_point_the_oracles_give_the_step_s_own_numbers_bit_for
         assert torch.equal(gradient[name], view.gradient[name]), name
 
 
+def test_the_gradient_is_the_step_s_own_even_if_the_optimiser_writes_into_it():
+    """Torch's SGD does, working on many tensors at once with Nesterov momentum, as is its default on a GPU."""
+    make, shape = MODELS["mlp"]
+    view = step(make(BatchNorm), shape, weight_decay=0.0, momentum=0.9, nesterov=True, foreach=True)
+    changed = [p.grad is None or not torch.equal(p.grad, view.gradient[n]) for n, p in view.model.named_parameters()]
+    assert any(changed)
+    _, gradient = view.loss_and_gradient_at(view.parameters)
+    assert all(torch.equal(gradient[name], view.gradient[name]) for name in gradient)
+
+
 def test_the_updated_point_is_the_optimiser_s_weight_decay_included():
     view = step(*[f(BatchNorm) if callable(f) else f for f in MODELS["mlp"]], lr=0.5, weight_decay=0.01)
     for name, before in view.parameters.items():

@@ -122,6 +122,7 @@ def train(plan: Plan, state: State, on_step: Callable[[int, list[Row]], bool]) -
         loss = plan.loss_function(outputs, targets)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
+        gradient = start.copied_gradient() if start else {}
         optimizer.step()
 
         if step % plan.log_every == 0:
@@ -129,7 +130,7 @@ def train(plan: Plan, state: State, on_step: Callable[[int, list[Row]], bool]) -
         if (step % plan.log_every == 0 or step + 1 == plan.steps) and not torch.isfinite(loss):
             state.diverged_at = step
         if start is not None:
-            view = start.close(loss, learning_rate=optimizer.param_groups[0]["lr"])
+            view = start.close(loss, gradient, learning_rate=optimizer.param_groups[0]["lr"])
             for probe in due:
                 rows += state.records.add(probe.measure(view))
         state.step = step + 1

@@ -88,14 +88,13 @@ class StepStart:
         buffers = {name: b.clone() for name, b in model.named_buffers()}
         return cls(step, seed, model, loss_function, inputs, targets, parameters, buffers)
 
-    def close(self, loss: Tensor, learning_rate: float) -> "StepView":
-        """Return the view of the whole step; call when the optimiser has made its update and ``.grad`` still stands.
+    def copied_gradient(self) -> dict[str, Tensor]:
+        """Copy the gradient; call after the backward pass, before the optimiser's update, which may write into it."""
+        named = self.model.named_parameters()
+        return {name: torch.zeros_like(p) if p.grad is None else p.grad.clone() for name, p in named}
 
-        The gradient is copied, so that nothing a probe does can reach ``.grad``.
-        """
-        gradient = {
-            name: torch.zeros_like(p) if p.grad is None else p.grad.clone() for name, p in self.model.named_parameters()
-        }
+    def close(self, loss: Tensor, gradient: dict[str, Tensor], learning_rate: float) -> "StepView":
+        """Return the view of the whole step; call when the optimiser has made its update."""
         updated = {name: p.detach().clone() for name, p in self.model.named_parameters()}
         return StepView(
             **vars(self), loss=loss.detach(), gradient=gradient, updated=updated, learning_rate=learning_rate

@@ -72,8 +72,8 @@ def test_at_distance_zero_nothing_changes(norm):
     assert rows["gradient_difference", step_size] == 0.0
 
 
-def twin(view, probe_weight_decay, s):
-    """Rebuild the network at W - s g and differentiate it there, as one would without any view."""
+def twin(view, probe_weight_decay, s, direction=None):
+    """Rebuild the network at W - s d and differentiate it there, as one would without any view; d is g if not given."""
 
     def at(parameters):
         model = copy.deepcopy(view.model)
@@ -86,9 +86,10 @@ def twin(view, probe_weight_decay, s):
         return loss.item(), {name: p.grad for name, p in model.named_parameters()}
 
     _, g = at(view.parameters)
-    loss, moved = at({name: p - s * g[name] for name, p in view.parameters.items()})
+    d = direction or g
+    loss, moved = at({name: p - s * d[name] for name, p in view.parameters.items()})
     norms = [(moved[name] - g[name]).norm().item() for name in g]
-    lengths = [s * g[name].norm().item() for name in g]
+    lengths = [s * d[name].norm().item() for name in g]
     return loss, math.hypot(*norms), sum(norms), math.hypot(*lengths), sum(lengths)
 
 
@@ -108,6 +109,40 @@ def test_it_equals_a_brute_force_twin(kind, norm):
         betas_sum.append(tensors / lengths)
     assert rows["effective_beta", None] == pytest.approx(max(betas), rel=1e-9)
     assert rows["effective_beta_tensor_sum", None] == pytest.approx(max(betas_sum), rel=1e-9)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_along_a_random_direction_too(kind):
+    make, shape = MODELS[kind]
+    view = step(make(BatchNorm), shape)
+    probe = Landscape([0.5, 4.0], every=1, weight_decay=0.01, direction="random")
+    rows = measured(probe, view)
+    base = {name: g + 0.01 * view.parameters[name] for name, g in view.gradient.items()}
+    direction, betas = probe._random_direction(view, base), []
+    for s in (0.05, 0.4):
+        loss, euclidean, tensors, length, _ = twin(view, 0.01, s, direction)
+        assert rows["loss_landscape_random", s] == pytest.approx(loss, rel=1e-9)
+        assert rows["gradient_difference_random", s] == pytest.approx(euclidean, rel=1e-9)
+        assert rows["gradient_difference_tensor_sum_random", s] == pytest.approx(tensors, rel=1e-9)
+        betas.append(euclidean / length)
+    assert rows["effective_beta_random", None] == pytest.approx(max(betas), rel=1e-9)
+    assert rows["loss_landscape_random", 0.4] != pytest.approx(twin(view, 0.01, 0.4)[0], rel=1e-6)
+
+
+def test_a_random_direction_is_uniform_on_the_sphere():
+    """Normal entries: mean 0, kurtosis 3, every tensor its share of the squared length; four deviations each way."""
+    make, shape = MODELS["vgg"]
+    view = step(make(BatchNorm), shape)
+    direction = Landscape([1.0], every=1, direction="random")._random_direction(view, view.gradient)
+    entries = torch.cat([d.flatten() for d in direction.values()])
+    entries = entries / entries.square().mean().sqrt()
+    count = len(entries)
+    assert count > 5_000
+    assert abs(float(entries.mean())) < 4 / math.sqrt(count)
+    assert abs(float(entries.pow(4).mean()) - 3) < 4 * math.sqrt(96 / count)
+    for name, d in direction.items():
+        share = float(d.square().mean() / torch.cat([e.flatten() for e in direction.values()]).square().mean())
+        assert abs(share - 1) < 4 * math.sqrt(2 / d.numel()), name
 
 
 def test_a_random_direction_is_as_long_as_the_gradient_and_new_at_each_step():

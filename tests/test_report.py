@@ -51,9 +51,9 @@ def test_one_row_per_claim(results):
 
 def test_the_overview_counts_verdicts_by_figure(results):
     text = claims_markdown(results)
-    assert "Of 3 claims, judged on 1 or 3 seeds, 1 hold, 2 do not hold, 0 remain undecided." in text
-    assert "| Figure 1 | sizes | 1 | 1 | 0 |" in text
-    assert "| The paper's text | sizes | 0 | 1 | 0 |" in text
+    assert "Of 3 claims, judged on 1 or 3 seeds, 1 hold, 0 hold in part, 2 do not hold, and 0 remain undecided." in text
+    assert "| Figure 1 | sizes | 1 | 0 | 1 | 0 |" in text
+    assert "| The paper's text | sizes | 0 | 0 | 1 | 0 |" in text
 
 
 def test_what_does_not_hold_comes_with_reasons_and_evidence(results):
@@ -86,9 +86,10 @@ def test_a_claim_that_holds_only_over_a_part_is_listed(tmp_path):
     claim = Claim("it is large", "size", value, above=1, parts=parts)
     publish(tmp_path / "laptop", 1, [claim], [1.5, 1.75])
     lines = claims_markdown(tmp_path).splitlines()
-    assert "- it is large: **holds** (2 of 2). It holds then and at last. It does not hold at first." in lines
+    assert "- it is large: **holds in part** (2 of 2). It holds then and at last. It does not hold at first." in lines
+    assert "| Figure 1 | sizes | 0 | 1 | 0 | 0 |" in lines
     assert lines[-4:-2] == [
-        "| it is large | size: above 1 |  | 1.625 (1.5 to 1.75) | **holds** (2 of 2) |",
+        "| it is large | size: above 1 |  | 1.625 (1.5 to 1.75) | **holds in part** (2 of 2) |",
         "|  | at first |  | 0.625 (0.5 to 0.75) | does not hold |",
     ]
     publish(tmp_path / "laptop", 1, [claim], [2.5, 3.0])

@@ -11,7 +11,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from figures.panels import curves, gather, note_paper, training_panel, training_rows
-from figures.statistics import compared, each, over_parts, typical, until_fitted
+from figures.statistics import (
+    compared,
+    each,
+    final_accuracy,
+    final_loss_ratio,
+    over_parts,
+    parts_of_run,
+    speed_up,
+    typical,
+)
 from normscape.claims import Claim, Statistic
 from normscape.plots import STYLE
 from normscape.tables import FinishedRun, curve, select
@@ -76,11 +85,35 @@ def _share_uncorrelated(layer: int, rate: float, rows: pd.DataFrame) -> float:
     return float((values.abs() < UNCORRELATED).mean()) if len(values) else math.nan
 
 
-def _parts(net: Net, rate: float, statistic: Statistic) -> dict[str, Statistic]:
-    return {**over_parts(rate, statistic), **(until_fitted("batch", rate, statistic) if net is VGG else {})}
+def _regime(net: Net, rate: float) -> dict[str, Statistic]:
+    """Return, as evidence, how far the VGGs got: on its plateau a network has hardly any gradient to turn."""
+    words = "training accuracy at the end in per cent"
+    return each(words, partial(final_accuracy, rate=rate), SERIES) if net is VGG else {}
 
 
 CLAIMS = [
+    *(
+        Claim(
+            name=f"vgg_trains_better_lr_{rate:g}",
+            statement=f"The VGG trains better with BatchNorm, lr {rate:g}",
+            statistic="steps to 50 % training accuracy (mean of 5 logged mini-batches), standard / BatchNorm",
+            compute=partial(speed_up, "standard", "batch", 0.5, rate=rate),
+            net="vgg",
+            above=1.0,
+        )
+        for rate in VGG.rates
+    ),
+    *(
+        Claim(
+            name=f"dln_trains_better_lr_{rate:g}",
+            statement=f"The DLN trains better with BatchNorm, lr {rate:g}",
+            statistic="training loss at the end (mean of 5 logged steps), standard / BatchNorm",
+            compute=partial(final_loss_ratio, "standard", "batch", rate=rate),
+            net="dln",
+            above=1.0,
+        )
+        for rate in DLN.rates
+    ),
     *(
         Claim(
             name=f"shift_no_smaller_{net.name.lower()}_layer_{layer}_lr_{rate:g}",
@@ -89,9 +122,10 @@ CLAIMS = [
             compute=partial(_ratio, "ics_l2", layer, rate),
             net=net.name.lower(),
             above=0.5,
-            parts=_parts(net, rate, partial(_ratio, "ics_l2", layer, rate)),
+            parts=parts_of_run(net.name, rate, "batch", partial(_ratio, "ics_l2", layer, rate)),
             evidence={
-                "median over steps of ||G||, BatchNorm / standard": partial(_ratio, "ics_gradient_norm", layer, rate)
+                "median over steps of ||G||, BatchNorm / standard": partial(_ratio, "ics_gradient_norm", layer, rate),
+                **_regime(net, rate),
             },
         )
         for net in (VGG, DLN)
@@ -105,7 +139,7 @@ CLAIMS = [
             compute=partial(_relative_shift_ratio, layer, rate),
             net=net.name.lower(),
             above=0.5,
-            parts=_parts(net, rate, partial(_relative_shift_ratio, layer, rate)),
+            parts=parts_of_run(net.name, rate, "batch", partial(_relative_shift_ratio, layer, rate)),
         )
         for net in (VGG, DLN)
         for rate, layer in net.places
@@ -118,8 +152,8 @@ CLAIMS = [
             compute=partial(_cosine_gain, layer, rate),
             net=net.name.lower(),
             below=0.1,
-            parts=_parts(net, rate, partial(_cosine_gain, layer, rate)),
-            evidence=each("median of cos(G, G')", partial(_cosine, layer, rate), SERIES),
+            parts=parts_of_run(net.name, rate, "batch", partial(_cosine_gain, layer, rate)),
+            evidence={**each("median of cos(G, G')", partial(_cosine, layer, rate), SERIES), **_regime(net, rate)},
         )
         for net in (VGG, DLN)
         for rate, layer in net.places

@@ -14,8 +14,8 @@ from figures.statistics import (
     LP_NORMS,
     compared,
     each,
-    final,
     final_accuracy,
+    final_loss_ratio,
     over_parts,
     speed_up,
     typical,
@@ -28,10 +28,6 @@ from normscape.tables import FinishedRun, select
 def table(runs: Sequence[FinishedRun]) -> pd.DataFrame:
     """Return the rows that the figure and its claims are made from."""
     return gather(map(training_rows, runs))
-
-
-def _final_loss_ratio(above: str, below: str, rows: pd.DataFrame) -> float:
-    return compared(lambda s: final(rows, points=5, series=s, lr=DLN_RATE, quantity="train_loss"), above, below)
 
 
 def _loss_ratio(above: str, below: str, rows: pd.DataFrame) -> float:
@@ -87,10 +83,21 @@ CLAIMS = [
             name=f"dln_{norm}_trains_like_batch",
             statement=f"The DLN trains with the {norm} norm as with BatchNorm or better",
             statistic=f"training loss at the end (mean of 5 logged steps), {norm} / BatchNorm",
-            compute=partial(_final_loss_ratio, norm, "batch"),
+            compute=partial(final_loss_ratio, norm, "batch"),
             net="dln",
             below=1.25,
             evidence=_losses_over_parts(norm),
+        )
+        for norm in LP_NORMS
+    ),
+    *(
+        Claim(
+            name=f"dln_{norm}_beats_standard",
+            statement=f"The DLN trains better with the {norm} norm than without normalisation",
+            statistic=f"training loss at the end (mean of 5 logged steps), standard / {norm}",
+            compute=partial(final_loss_ratio, "standard", norm),
+            net="dln",
+            above=1.0,
         )
         for norm in LP_NORMS
     ),
@@ -98,14 +105,14 @@ CLAIMS = [
         name="dln_l1_beats_batch",
         statement="The l1 norm beats BatchNorm on the DLN",
         statistic="training loss at the end (mean of 5 logged steps), l1 / BatchNorm",
-        compute=partial(_final_loss_ratio, "l1", "batch"),
+        compute=partial(final_loss_ratio, "l1", "batch"),
         net="dln",
         below=1.0,
         reasons=[
             Claim(
                 statement="Here the two end at the same loss within 5 %",
                 statistic="training loss at the end (mean of 5 logged steps), l1 / BatchNorm",
-                compute=partial(_final_loss_ratio, "l1", "batch"),
+                compute=partial(final_loss_ratio, "l1", "batch"),
                 above=0.95,
                 below=1.05,
             )

@@ -37,6 +37,14 @@ def _change_ratio(moment: str, layer: int, above: str, below: str, rows: pd.Data
     return compared(lambda series: _change(moment, layer, series, rows), above, below)
 
 
+def _drift_ratio(moment: str, layer: int, rows: pd.DataFrame) -> float:
+    def drift(series: str) -> float:
+        values = curve(rows, series=series, lr=VGG_RATE, layer=layer, quantity=f"{moment}_drift")
+        return float(values.abs().median()) if len(values) else float("nan")
+
+    return compared(drift, "noisy_batch", "standard")
+
+
 def _growth(moment: str, layer: int, rows: pd.DataFrame) -> float:
     change = partial(_change, moment, layer, "standard")
     return ratio(within(0.5, 1.0, VGG_RATE, change)(rows), within(0.0, 0.5, VGG_RATE, change)(rows))
@@ -71,6 +79,18 @@ CLAIMS = [
     ),
     *(
         Claim(
+            name=f"noisy_drifts_{moment}_layer_{layer}",
+            statement=f"With noisy BatchNorm the {moment} of layer {layer} is far further from where it began",
+            statistic=f"median over snapshots of the unit's |{moment} - {moment} at step 0|, noisy / standard",
+            compute=partial(_drift_ratio, moment, layer),
+            above=3.0,
+            parts=over_parts(VGG_RATE, partial(_drift_ratio, moment, layer)),
+        )
+        for moment in ("mean", "variance")
+        for layer in LAYERS
+    ),
+    *(
+        Claim(
             name=f"standard_moves_{moment}_layer_{layer}",
             statement=f"Finding on the plotted curves: the {moment} of layer {layer} changes less with BatchNorm",
             statistic=f"median over snapshots of the change of the unit's {moment}, standard / BatchNorm",
@@ -83,7 +103,7 @@ CLAIMS = [
     Claim(
         name="spacing_of_snapshots",
         statement="Finding on the plotted curves: changes span many steps, not successive ones (caption)",
-        statistic="median number of steps between the snapshots that are compared",
+        statistic="median number of steps between the snapshots that are compared (of ours: between our measurements)",
         compute=_spacing,
         above=1.0,
     ),

@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
 from figures.panels import first_seed, gather
-from figures.statistics import RATES, compared
+from figures.statistics import RATES, compared, over_parts
 from normscape.claims import Claim
 from normscape.plots import STYLE, short_label
 from normscape.tables import FinishedRun, select
@@ -62,6 +62,7 @@ CLAIMS = [
         compute=partial(_ratio, rate),
         net=net.lower(),
         above=1.0,
+        parts=over_parts(rate, partial(_ratio, rate)),
     )
     for net, rate in RATES.items()
 ]

@@ -5,11 +5,14 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.figure import Figure
 
-from figures.landscapes import draw_landscape, landscape_rows, smoother
+from figures.landscapes import draw_landscape, landscape_rows, like_batch_norm, smoother
 from figures.statistics import FAMILY, LP_NORMS
 from normscape.tables import FinishedRun
 
-CLAIMS = [claim for norm in LP_NORMS for claim in smoother("VGG", norm, f"The {norm} norm")]
+CLAIMS = [
+    *(claim for norm in LP_NORMS for claim in smoother("VGG", norm, f"The {norm} norm")),
+    *(claim for norm in LP_NORMS for claim in like_batch_norm("VGG", norm)),
+]
 
 
 def table(runs: Sequence[FinishedRun]) -> pd.DataFrame:

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from figures.panels import curves, gather, note_paper, ranges, training_panel, training_rows
-from figures.statistics import RATES, compared, named, over_parts, typical, until_fitted, width
+from figures.statistics import RATES, compared, named, over_parts, parts_of_run, typical, width
 from normscape.claims import Claim, Statistic
 from normscape.plots import STYLE
 from normscape.tables import FinishedRun, curve
@@ -24,7 +24,8 @@ AXES = {
     "effective_beta": r"$\beta$",
 }
 
-SUMMED = "with the norms of the parameter tensors summed, as the paper seems to have done"
+BANDS = {"loss_landscape": "loss", "gradient_difference": "gradient difference"}
+SUMMED = "with tensor norms summed"
 
 
 def landscape_rows(runs: Sequence[FinishedRun]) -> pd.DataFrame:
@@ -100,7 +101,6 @@ def beta_in_plateaus(rate: float, series: str, rows: pd.DataFrame) -> float:
 def smoother(net: str, series: str, label: str) -> list[Claim]:
     """Return the claims that a normalisation smooths the landscape: each statistic is standard / normalised."""
     rate = RATES[net]
-    names = {"loss_landscape": "loss", "gradient_difference": "gradient difference"}
     bands = [
         Claim(
             name=f"{net.lower()}_{series}_narrows_{quantity}",
@@ -111,7 +111,7 @@ def smoother(net: str, series: str, label: str) -> list[Claim]:
             parts=_parts(net, series, quantity),
             reasons=_reasons(net, series),
         )
-        for quantity, name in names.items()
+        for quantity, name in BANDS.items()
     ]
     beta = Claim(
         name=f"{net.lower()}_{series}_lowers_beta",
@@ -120,6 +120,7 @@ def smoother(net: str, series: str, label: str) -> list[Claim]:
         compute=partial(_largest_beta, "effective_beta", "standard", series, rate),
         above=1.0,
         parts={
+            **over_parts(rate, partial(_largest_beta, "effective_beta", "standard", series, rate)),
             "by its median over steps": partial(typical_beta_ratio, "standard", series, rate),
             SUMMED: partial(_largest_beta, "effective_beta_tensor_sum", "standard", series, rate),
         },
@@ -127,13 +128,26 @@ def smoother(net: str, series: str, label: str) -> list[Claim]:
     return [*bands, beta]
 
 
-def _parts(net: str, series: str, quantity: str) -> dict[str, Statistic]:
-    """Return a width's ratio over parts of the run; of the DLN there is no training accuracy to tell when it fits."""
+def like_batch_norm(net: str, series: str) -> list[Claim]:
+    """Return the claims that a normalisation narrows the bands as BatchNorm does: to twice their width at most."""
     rate = RATES[net]
-    ratio = partial(width_ratio, quantity, "standard", series, rate)
-    parts = over_parts(rate, ratio)
-    if net == "VGG":
-        parts |= until_fitted(series, rate, ratio)
+    return [
+        Claim(
+            name=f"{net.lower()}_{series}_{quantity}_like_batch",
+            statement=f"The {series} norm narrows the {net}'s {name} as BatchNorm does",
+            statistic=f"median over steps of the {name}'s width over step sizes, {series} / BatchNorm",
+            compute=partial(width_ratio, quantity, series, "batch", rate),
+            below=2.0,
+            parts=parts_of_run(net, rate, "batch", partial(width_ratio, quantity, series, "batch", rate)),
+        )
+        for quantity, name in BANDS.items()
+    ]
+
+
+def _parts(net: str, series: str, quantity: str) -> dict[str, Statistic]:
+    """Return a width's ratio over parts of the run and, of a gradient difference, in the paper's norm."""
+    rate = RATES[net]
+    parts = parts_of_run(net, rate, series, partial(width_ratio, quantity, "standard", series, rate))
     if quantity == "gradient_difference":
         parts[SUMMED] = partial(width_ratio, f"{quantity}_tensor_sum", "standard", series, rate)
     return parts

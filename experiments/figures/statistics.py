@@ -113,6 +113,17 @@ def over_parts(rate: float, statistic: Statistic, words: str = "") -> dict[str, 
     return {f"{words}over {name}": within(*ends, rate, statistic) for name, ends in parts.items()}
 
 
-def final_accuracy(series: str, rows: pd.DataFrame) -> float:
+def parts_of_run(net: str, rate: float, normalised: str, statistic: Statistic) -> dict[str, Statistic]:
+    """Return a statistic over the parts of a run and, of a VGG, until the normalised one has fitted; a DLN never tells."""
+    fitting = until_fitted(normalised, rate, statistic) if net == "VGG" else {}
+    return {**over_parts(rate, statistic), **fitting}
+
+
+def final_accuracy(series: str, rows: pd.DataFrame, rate: float = VGG_RATE) -> float:
     """Return a series' training accuracy at the end, as a mean of 5 logged mini-batches, in per cent."""
-    return 100 * final(rows, points=5, series=series, lr=VGG_RATE, quantity="train_accuracy")
+    return 100 * final(rows, points=5, series=series, lr=rate, quantity="train_accuracy")
+
+
+def final_loss_ratio(above: str, below: str, rows: pd.DataFrame, rate: float = DLN_RATE) -> float:
+    """Return the ratio of two series' training losses at the end, as means of 5 logged steps."""
+    return compared(lambda s: final(rows, points=5, series=s, lr=rate, quantity="train_loss"), above, below)

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from figures.panels import gather, ranges
-from figures.statistics import VGG_RATE, compared, final, width
+from figures.statistics import VGG_RATE, compared, final, over_parts, until_fitted, width
 from normscape.claims import Claim
 from normscape.plots import COLORS, LABELS, STYLE, band
 from normscape.tables import FinishedRun, select
@@ -96,6 +96,7 @@ CLAIMS = [
         statistic="median over steps of the loss's width along a random direction, standard / BatchNorm",
         compute=_random_ratio,
         above=1.0,
+        parts={**over_parts(VGG_RATE, _random_ratio), **until_fitted("batch", VGG_RATE, _random_ratio)},
     ),
 ]
 

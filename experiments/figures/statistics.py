@@ -114,7 +114,7 @@ def over_parts(rate: float, statistic: Statistic, words: str = "") -> dict[str, 
 
 
 def parts_of_run(net: str, rate: float, normalised: str, statistic: Statistic) -> dict[str, Statistic]:
-    """Return a statistic over the parts of a run and, of a VGG, until the normalised one has fitted; a DLN never tells."""
+    """Return a statistic over the parts of a run and, of a VGG, until the normalised one has fitted its data."""
     fitting = until_fitted(normalised, rate, statistic) if net == "VGG" else {}
     return {**over_parts(rate, statistic), **fitting}
 

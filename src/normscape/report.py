@@ -28,7 +28,8 @@ Made by `experiments/reproduce.py` from the manifests beside the figures; do not
   claim does not hold of them. Our gradient differences and beta are Euclidean; the paper's seem to be sums of tensor
   norms (see `ORIGINAL_NAMES` in `src/normscape/tables.py`).
 - DLN: the target matrix has entries around 1/2 (uniform on [0, 1)), as the paper's curves say; its text says Gaussian.
-  With centred Gaussian entries, commit 1851831, several verdicts of figures 10, 11 and 13 differ.
+  With centred Gaussian entries, commit 1851831, several claims of figures 10, 11 and 13 that are undecided here did not
+  hold.
 """
 HOW_TO_READ_NOTES = """
 ### Claims that do not hold, are undecided, or hold in part

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from normscape.claims import Claim, judge
-from normscape.report import claims_markdown, figures_in, headlines, summary
+from normscape.report import README_MARKS, claims_markdown, figures_in, readme_block, summary
 
 
 def value(rows):
@@ -101,6 +101,7 @@ def test_the_readme_gets_the_claims_that_it_is_to_show(results):
     content = json.loads(manifest.read_text())
     content["headline"] = ["large"]
     manifest.write_text(json.dumps(content))
-    assert headlines(figures_in(results / "laptop"))[3:] == [
-        "| Figure 1 | it is large | its size | 0.5 | 1.25 (1 to 1.5) | **does not hold** |"
-    ]
+    lines = readme_block(figures_in(results / "laptop")).splitlines()
+    assert (lines[0], lines[-1]) == README_MARKS
+    assert lines[1].startswith("Of 3 claims, judged on 1 or 3 seeds, ")
+    assert lines[5:-1] == ["| Figure 1 | it is large | its size | 0.5 | 1.25 (1 to 1.5) | **does not hold** |"]

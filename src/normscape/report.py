@@ -11,6 +11,7 @@ from normscape.claims import BOOTSTRAP_FROM, Verdict
 from normscape.runs import read_json
 
 VERDICTS = ("holds", "holds in part", "does not hold", "undecided")
+README_MARKS = ("<!-- claims: by scripts/update_readme.py -->", "<!-- end of claims -->")
 HOW_TO_READ = """\
 # Claims of the paper, judged
 
@@ -200,15 +201,17 @@ def _either(numbers: Sequence[int]) -> str:
     return " or ".join(map(str, numbers))
 
 
-def headlines(figures: Iterable[dict[str, Any]]) -> list[str]:
-    """Return the claims that the README shows, as a table in Markdown."""
+def readme_block(figures: Sequence[dict[str, Any]]) -> str:
+    """Return what the README says of the claims, between its marks: how many hold, and a table of the main ones."""
     rows = []
     for figure in figures:
         for claim in figure["claims"]:
             if claim["name"] in figure.get("headline", []):
                 cells = [claim["claim"], claim["statistic"], _paper(claim), _measured(claim), f"**{_verdict(claim)}**"]
                 rows.append([figure_label(figure["figure"]), *cells])
-    return _table(["", "the paper says", "statistic", "paper", "ours", "here"], rows)
+    begin, end = README_MARKS
+    table = _table(["", "the paper says", "statistic", "paper", "ours", "here"], rows)
+    return "\n".join([begin, f"{summary(figures)} The main ones:", *table, end])
 
 
 def _folders(results: Path) -> list[Path]:

@@ -16,6 +16,7 @@ import inspect
 import json
 import math
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -74,27 +75,32 @@ def _foreign_sources(config: RunConfig) -> dict[str, str]:
 
 
 def _is_known(module: str) -> bool:
-    return module.split(".")[0] in ("normscape", "torch", "builtins", "abc", "typing")
+    package = module.split(".")[0]
+    return package in ("normscape", "torch") or package in sys.stdlib_module_names
 
 
 def _own_and_inherited(target: Any) -> list[Any]:
     """Return a class and those that it inherits from, as far as they are the user's own; else the target alone."""
-    bases = (
-        [base for base in inspect.getmro(target) if not _is_known(base.__module__)] if inspect.isclass(target) else []
-    )
-    return bases or [target]
+    classes = inspect.getmro(target) if inspect.isclass(target) else ()
+    return [base for base in classes if not _is_known(base.__module__)] or [target]
 
 
 def _source_hash(target: Any) -> str:
-    file = inspect.getsourcefile(target)
+    try:
+        file = inspect.getsourcefile(target)
+    except TypeError:  # written in C
+        file = None
     return hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else ""
 
 
 def changes(overrides: Sequence[str]) -> list[str]:
     """Return those of some Hydra overrides that change what a run computes, e.g. ``["optimizer.lr=0.3"]``."""
-    changing = [o for o in overrides if o.lstrip("+~").split("=")[0].split(".")[0] not in NOT_CHANGING]
-    plain = [override.replace("~", "no-").lstrip("+") for override in changing]
-    return [override for override in plain if not override.startswith("hydra")]
+    plain = [override.replace("~", "no-").lstrip("+") for override in overrides]
+    return [override for override in plain if not _is_neutral(override.removeprefix("no-").split("=")[0])]
+
+
+def _is_neutral(key: str) -> bool:
+    return key.split(".")[0] in NOT_CHANGING or key == "data.root" or key.startswith("hydra")
 
 
 def safe_name(text: str) -> str:

@@ -57,6 +57,7 @@ def test_widths_of_bands(quantity, series, marks):
 @pytest.mark.parametrize(
     ("figure", "claim", "mark"),
     [
+        ("3", "dln_trains_better_lr_1e-06", 1661 / 479),
         ("3", "shift_no_smaller_dln_layer_17_lr_1e-07", 5625),
         ("3", "standard_dln_has_no_shift_layer_17_lr_1e-06", -0.98),
         ("4", "vgg_batch_lowers_beta", 45.6 / 25.3),
@@ -65,6 +66,8 @@ def test_widths_of_bands(quantity, series, marks):
         ("5", "dln_l1_beats_batch", 97 / 479),
         ("5", "vgg_l1_trains_like_batch", 1),
         ("8", "spacing_of_snapshots", 100),
+        ("8", "noisy_drifts_mean_layer_13", 11.7),
+        ("8", "noisy_drifts_variance_layer_9", 1.1),
         ("10", "dln_batch_lowers_beta", 1.2e15 / 8.1e6),
         ("10", "dln_beta_at_the_edge_of_stability", 1.0),
     ],

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from figures.panels import curves, gather, note_paper, ranges, training_panel, training_rows
-from figures.statistics import RATES, compared, named, over_parts, parts_of_run, typical, width
+from figures.statistics import EARLY, LATE, RATES, compared, named, over_parts, parts_of_run, typical, width
 from normscape.claims import Claim, Statistic
 from normscape.plots import STYLE
 from normscape.tables import FinishedRun, curve
@@ -154,14 +154,14 @@ def _parts(net: str, series: str, quantity: str) -> dict[str, Statistic]:
 
 
 def _reasons(net: str, series: str) -> list[Claim]:
-    """Return why a normalisation may not narrow a band: the band is over distances in units of the gradient."""
-    rate = RATES[net]
+    """Return why a normalisation may not narrow a band early or late: its distances are in units of the gradient."""
+    parts = over_parts(RATES[net], partial(_gradient_norm_ratio, "standard", series, RATES[net]))
     return [
         Claim(
             statement=f"{part.capitalize()} standard's gradient is the shorter one: the same step sizes walk less far",
             statistic=f"median over these steps of the gradient's norm, standard / {named(series)}",
-            compute=statistic,
+            compute=parts[part],
             below=1.0,
         )
-        for part, statistic in over_parts(rate, partial(_gradient_norm_ratio, "standard", series, rate)).items()
+        for part in (EARLY, LATE)
     ]

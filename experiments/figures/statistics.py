@@ -15,6 +15,7 @@ RATES = {"VGG": VGG_RATE, "DLN": DLN_RATE}
 """The learning rate of the paper's networks."""
 LP_NORMS = ("l1", "l2", "linf")
 FAMILY = ("standard", "batch", *LP_NORMS)
+EARLY, LATE = "over the first tenth of the steps", "over the second half"
 FITTED = 0.99
 """The training accuracy (mean of 5 logged mini-batches) from which on a network counts as fitted."""
 
@@ -106,11 +107,11 @@ def until_fitted(series: str, rate: float, statistic: Statistic) -> dict[str, St
 def over_parts(rate: float, statistic: Statistic, words: str = "") -> dict[str, Statistic]:
     """Return a statistic over three parts of the run, as parts of a claim or as evidence."""
     parts = {
-        "the first tenth of the steps": (0.0, 0.1),
-        "the next four tenths": (0.1, 0.5),
-        "the second half": (0.5, 1.0),
+        EARLY: (0.0, 0.1),
+        "over the next four tenths": (0.1, 0.5),
+        LATE: (0.5, 1.0),
     }
-    return {f"{words}over {name}": within(*ends, rate, statistic) for name, ends in parts.items()}
+    return {f"{words}{name}": within(*ends, rate, statistic) for name, ends in parts.items()}
 
 
 def parts_of_run(net: str, rate: float, normalised: str, statistic: Statistic) -> dict[str, Statistic]:

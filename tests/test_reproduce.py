@@ -193,11 +193,14 @@ def test_redraws_from_results_alone(copy):
     assert not (copy / "runs").exists()
 
 
-def test_the_paper_s_curves_change_the_picture_and_nothing_else(copy):
+def test_the_paper_s_curves_change_the_picture_and_are_noted_and_nothing_else(copy):
     drawn = content(copy)
     reproduce(copy, "--from-results", "--paper")
     changed = {name for name, bytes_now in content(copy).items() if bytes_now != drawn[name]}
-    assert changed == {"fig01.png", "fig01.pdf"}
+    assert changed == {"fig01.png", "fig01.pdf", "fig01.json"}
+    before, after = json.loads(drawn["fig01.json"]), json.loads(content(copy)["fig01.json"])
+    assert (before.pop("with_paper"), after.pop("with_paper")) == (False, True)
+    assert before == after
 
 
 def test_bands_for_two_seeds_only(finished):

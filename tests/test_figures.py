@@ -162,7 +162,7 @@ def test_a_part_ends_where_the_network_has_fitted_its_training_data():
     until, since = (fitted("l1", 0.1, value_of_l1, since=since)(table) for since in (False, True))
     assert (until, since) == (5.5, 15.5)  # the mean of five reaches 99 % at the thirteenth value
     ((words, part),) = until_fitted("l1", 0.1, value_of_l1).items()
-    assert words == "until l1 has fitted its training data"
+    assert words == "before l1 has fitted its training data"
     assert part(table) == 5.5
 
 

@@ -68,7 +68,7 @@ def test_what_does_not_hold_comes_with_reasons_and_evidence(results):
     assert lines[start + 8 : start + 12] == [
         "| it is large | its size: above 2 | 0.5 (does not hold) | 1.25 (1 to 1.5) | **does not hold** (0 of 3) |",
         "| why: It is halved | half its size: below 1 | 0.25 | 0.625 (0.5 to 0.75) | holds |",
-        "| why: It is doubled | double its size: below 1 | 1 | 2.5 (2 to 3) | does not hold |",
+        "| considered: It is doubled | double its size: below 1 | 1 | 2.5 (2 to 3) | does not hold |",
         "|  | a third | 0.1667 | 0.4167 (0.3333 to 0.5) |  |",
     ]
     assert "- it is large: **does not hold** (0 of 1). It is halved (half its size: 0.5 (one seed))." in lines
@@ -82,7 +82,12 @@ def test_where_all_hold_nothing_is_explained(tmp_path):
 
 
 def test_a_claim_that_holds_only_over_a_part_is_listed(tmp_path):
-    parts = {"at first": lambda rows: value(rows) - 1, "then": lambda rows: value(rows) + 1, "at last": value}
+    times = {"at first": -1, "then": 1, "at last": 2}
+    parts = {
+        "at first": lambda rows: value(rows) - 1,
+        "then": lambda rows: value(rows) + 1,
+        "at last": lambda rows: 2 * value(rows),
+    }
     claim = Claim("it is large", "size", value, above=1, parts=parts)
     publish(tmp_path / "laptop", 1, [claim], [1.5, 1.75])
     lines = claims_markdown(tmp_path).splitlines()
@@ -104,4 +109,12 @@ def test_the_readme_gets_the_claims_that_it_is_to_show(results):
     lines = readme_block(figures_in(results / "laptop")).splitlines()
     assert (lines[0], lines[-1]) == README_MARKS
     assert lines[1].startswith("Of 3 claims, judged on 1 or 3 seeds, ")
-    assert lines[5:-1] == ["| Figure 1 | it is large | its size | 0.5 | 1.25 (1 to 1.5) | **does not hold** |"]
+    ours = "1.25 (1 to 1.5) | above 2 | **does not hold** |"
+    assert lines[5:-1] == [f"| Figure 1 | it is large | its size | 0.5 | {ours}"]
+
+
+def test_a_part_that_is_the_whole_is_not_told(tmp_path):
+    parts = {"before it fitted": value, "at first": lambda rows: value(rows) - 1}
+    publish(tmp_path / "laptop", 1, [Claim("it is large", "size", value, above=1, parts=parts)], [1.5, 1.75])
+    assert "before it fitted" not in claims_markdown(tmp_path)
+    assert "It does not hold at first." in claims_markdown(tmp_path)

@@ -72,6 +72,13 @@ def test_moments_change_since_the_snapshot_before_and_since_the_first(tmp_path):
     assert len(moved) == 8
 
 
+def test_several_curves_are_not_one(tmp_path):
+    rows = with_rows(tmp_path, [Row(0, "loss", None, s, 1.0) for s in (0.1, 0.2)]).rows("loss")
+    assert curve(rows, step_size=0.1).to_dict() == {0: 1}
+    with pytest.raises(ValueError, match="several curves"):
+        curve(rows, quantity="loss")
+
+
 def test_a_band_goes_from_the_least_to_the_greatest_over_step_sizes(tmp_path):
     values = {0: [3.0, 1.0, 2.0], 10: [5.0, np.nan, 4.0]}  # beyond float32: not a number, as wide as can be
     rows = [Row(step, "loss", None, s, v) for step, many in values.items() for s, v in zip((0.1, 0.2, 0.4), many)]  # noqa: B905

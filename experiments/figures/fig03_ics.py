@@ -134,7 +134,7 @@ CLAIMS = [
     *(
         Claim(
             name=f"relative_shift_no_smaller_{net.name.lower()}_layer_{layer}_lr_{rate:g}",
-            statement=f"{net.name} layer {layer}, lr {rate:g}: the shift relative to the gradient's size is too",
+            statement=f"{net.name} layer {layer}, lr {rate:g}: BatchNorm's relative shift is similar or larger (ours)",
             statistic="median over steps of ||G - G'|| / ||G||, BatchNorm / standard",
             compute=partial(_relative_shift_ratio, layer, rate),
             net=net.name.lower(),

@@ -154,14 +154,20 @@ def _parts(net: str, series: str, quantity: str) -> dict[str, Statistic]:
 
 
 def _reasons(net: str, series: str) -> list[Claim]:
-    """Return why a normalisation may not narrow a band early or late: its distances are in units of the gradient."""
+    """Return why a band may be narrow or wide early or late: its distances are in units of the gradient."""
     parts = over_parts(RATES[net], partial(_gradient_norm_ratio, "standard", series, RATES[net]))
+    outcomes = (
+        ("shorter one: the same step sizes walk less far", None, 1.0),
+        ("longer one: they walk further", 1.0, None),
+    )
     return [
         Claim(
-            statement=f"{part.capitalize()} standard's gradient is the shorter one: the same step sizes walk less far",
+            statement=f"{part.capitalize()} standard's gradient is the {outcome}",
             statistic=f"median over these steps of the gradient's norm, standard / {named(series)}",
             compute=parts[part],
-            below=1.0,
+            above=above,
+            below=below,
         )
         for part in (EARLY, LATE)
+        for outcome, above, below in outcomes
     ]

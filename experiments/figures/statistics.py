@@ -101,7 +101,7 @@ def fitted(series: str, rate: float, statistic: Statistic, *, since: bool = Fals
 
 def until_fitted(series: str, rate: float, statistic: Statistic) -> dict[str, Statistic]:
     """Return, as a part of a claim, a statistic over the steps at which a normalised network still has to learn."""
-    return {f"until {named(series)} has fitted its training data": fitted(series, rate, statistic)}
+    return {f"before {named(series)} has fitted its training data": fitted(series, rate, statistic)}
 
 
 def over_parts(rate: float, statistic: Statistic, words: str = "") -> dict[str, Statistic]:

@@ -136,8 +136,11 @@ def select(table: pd.DataFrame, **columns: object) -> pd.DataFrame:
 
 
 def curve(table: pd.DataFrame, **columns: object) -> pd.Series:
-    """Return the values of one seed's curve, indexed by step."""
-    return select(table, **columns).set_index("step")["value"].sort_index()
+    """Return the values of one seed's curve, indexed by step; ValueError if the columns leave more than one curve."""
+    values = select(table, **columns).set_index("step")["value"].sort_index()
+    if values.index.has_duplicates:
+        raise ValueError(f"{columns} are several curves")
+    return values
 
 
 def write_table(table: pd.DataFrame, folder: Path, stem: str) -> Path:

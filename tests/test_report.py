@@ -82,7 +82,6 @@ def test_where_all_hold_nothing_is_explained(tmp_path):
 
 
 def test_a_claim_that_holds_only_over_a_part_is_listed(tmp_path):
-    times = {"at first": -1, "then": 1, "at last": 2}
     parts = {
         "at first": lambda rows: value(rows) - 1,
         "then": lambda rows: value(rows) + 1,

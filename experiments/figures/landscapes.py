@@ -158,7 +158,7 @@ def _reasons(net: str, series: str) -> list[Claim]:
     parts = over_parts(RATES[net], partial(_gradient_norm_ratio, "standard", series, RATES[net]))
     outcomes = (
         ("shorter one: the same step sizes walk less far", None, 1.0),
-        ("longer one: they walk further", 1.0, None),
+        ("longer one: the same step sizes walk further", 1.0, None),
     )
     return [
         Claim(

@@ -121,6 +121,7 @@ def test_so_does_an_edited_base_of_it(tmp_path, monkeypatch):
         (["tracker=none", "device=cpu", "seed=1", "run=vgg_l1", "hydra/launcher=basic", "checkpoint_seconds=5"], []),
         (["steps=4", "+optimizer.momentum=0.9", "~probe"], ["steps=4", "optimizer.momentum=0.9", "no-probe"]),
         (["measure.every=5", "data.root=elsewhere"], ["measure.every=5"]),
+        (["scale=laptop", "scale.vgg.width=0.25"], ["scale.vgg.width=0.25"]),
     ],
 )
 def test_changes_are_the_overrides_that_change_a_number(overrides, changing):

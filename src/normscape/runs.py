@@ -41,7 +41,7 @@ NUMERICS = 1
 NOT_IDENTITY = ("name", "scale", "measure", "tracker", "group", "device", "threads", "checkpoint_seconds", "runs_dir")
 """Settings that say how, where or under which name, not what; ``scale`` and ``measure`` stand resolved elsewhere."""
 
-NOT_CHANGING = ("run", "seed", *(name for name in NOT_IDENTITY if name != "measure"))
+NOT_CHANGING = ("run", "seed", *(name for name in NOT_IDENTITY if name not in ("scale", "measure")))
 """Settings of a command line that a run's name and place tell anyway, or that change no number of it."""
 
 
@@ -100,7 +100,7 @@ def changes(overrides: Sequence[str]) -> list[str]:
 
 
 def _is_neutral(key: str) -> bool:
-    return key.split(".")[0] in NOT_CHANGING or key == "data.root" or key.startswith("hydra")
+    return key.split(".")[0] in NOT_CHANGING or key in ("scale", "data.root") or key.startswith("hydra")
 
 
 def safe_name(text: str) -> str:

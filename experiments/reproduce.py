@@ -15,8 +15,9 @@ from typing import Any, NoReturn
 from rich.console import Console
 
 from figures.declared import Figure, known_figures
-from normscape.build import build_component, device_of, dry_build
+from normscape.build import device_of, dry_build
 from normscape.claims import judge
+from normscape.components import build_component
 from normscape.config import CONFIGS, RunConfig, compose_run, default_scale
 from normscape.entry import entry_point
 from normscape.errors import UserError, suggest

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from normscape.build import build, build_component
+from normscape.build import build
+from normscape.components import build_component
 from normscape.config import CONFIGS, compose_run
+from normscape.errors import UserError
 from normscape.loop import train
 from normscape.probes import Probe
 from normscape.view import StepView
@@ -24,7 +26,7 @@ SMALL = {
 }
 
 
-def trained(model, norm, probe, make_probe=None):
+def trained(model, norm, probe, make_probe=None, self_check=True):
     """Train a few steps and return all that a probe could have disturbed."""
     config = compose_run(
         [f"run={model}_standard", f"norm={norm}", *SETTINGS, *SMALL[model], f"probe=[{probe or PROBES[0]}]"]
@@ -41,7 +43,7 @@ def trained(model, norm, probe, make_probe=None):
     random.seed(0)
     np.random.seed(0)
     state = components.state
-    train(replace(components.plan, probes=probes), state, lambda step, rows: True)
+    train(replace(components.plan, probes=probes, self_check=self_check), state, lambda step, rows: True)
     own = {row for row in state.records.rows if row.quantity in ("train_loss", "train_accuracy", "test_accuracy")}
     return {
         "model": state.model.state_dict(),
@@ -101,25 +103,32 @@ class _Polluting(Probe):
         if self.how == "gradients":
             view.loss_function(self.model(view.inputs), view.targets).backward()
         if self.how == "random stream":
-            torch.rand(())
+            torch.rand(()), random.random(), np.random.rand()
         if self.how == "mode":
             self.model.layers["1"].norm.eval()
         if self.how == "parameters":
             with torch.no_grad():
-                self.model.layers["1"].affine.weight.mul_(1 + 1e-6)
+                self.model.layers["1"].linear.weight.mul_(1 + 1e-6)
         yield from ()
 
 
-@pytest.mark.parametrize(
-    ("how", "shows_in"),
-    [
-        ("running statistics", "model"),
-        ("gradients", "gradients"),
-        ("random stream", "torch stream"),
-        ("mode", "modes"),
-        ("parameters", "model"),
-    ],
-)
+RULES = {"running statistics": "model", "gradients": "gradients", "mode": "modes", "parameters": "model"}
+
+
+@pytest.mark.parametrize(("how", "shows_in"), RULES.items())
 def test_a_probe_that_breaks_the_rule_is_caught(how, shows_in, undisturbed):
-    after, _ = trained("vgg", "batch", None, make_probe=lambda model: _Polluting(model, how))
+    polluting = lambda model: _Polluting(model, how)  # noqa: E731
+    after, _ = trained("vgg", "batch", None, make_probe=polluting, self_check=False)
     assert not same(undisturbed("vgg", "batch")[shows_in], after[shows_in])
+
+
+@pytest.mark.parametrize("how", RULES)
+def test_and_refused_before_a_row_is_written(how):
+    with pytest.raises(UserError, match="changed by probe _Polluting; measuring must not touch what trains"):
+        trained("vgg", "batch", None, make_probe=lambda model: _Polluting(model, how))
+
+
+def test_a_probe_may_draw_from_the_global_streams(undisturbed):
+    after, _ = trained("vgg", "batch", None, make_probe=lambda model: _Polluting(model, "random stream"))
+    before = undisturbed("vgg", "batch")
+    assert all(same(before[what], after[what]) for what in before)

@@ -89,6 +89,7 @@ class RunConfig:
     checkpoint_seconds: float
     runs_dir: str
     probe: dict[str, Any] = field(default_factory=dict)
+    schedule: dict[str, Any] = field(default_factory=dict)
 
 
 COMPONENTS = ("data", "model", "norm", "optimizer", "loss", "tracker")
@@ -213,6 +214,14 @@ def _parameters(called: Callable[..., Any]) -> Collection[str] | None:
     except ValueError:  # some that are written in C
         return None
     return None if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()) else list(parameters)
+
+
+def accepts(called: Callable[..., Any], name: str) -> bool:
+    """Whether a class or function names an argument of its own, rather than passing on any."""
+    try:
+        return name in inspect.signature(called).parameters
+    except ValueError:  # some that are written in C
+        return False
 
 
 def _parsed(overrides: Sequence[str]) -> list[Override]:

@@ -22,8 +22,8 @@ from normscape.progress import Reporter, duration
 from normscape.provenance import commit, provenance
 from normscape.records import Records, Row
 from normscape.runs import RunDirectory, identity, read_json, settings, write_json
+from normscape.seeds import kept_streams
 from normscape.trackers import RunInfo, Tracker, metric_name
-from normscape.view import kept_streams
 
 
 class Interrupted(KeyboardInterrupt):

@@ -4,15 +4,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from normscape.data.augment import augment
 from normscape.data.dataset import Dataset, Split
-from normscape.models.layered import LayeredModel
+from normscape.observer import Observer
 from normscape.probes.probe import Probe
 from normscape.records import Records, Row
-from normscape.seeds import generator
-from normscape.view import LossFunction, StepStart, forward_mode, seed_layer_noise
+from normscape.seeds import generator, seed_layer_noise
+from normscape.view import LossFunction, forward_mode
 
 EVALUATION_BATCH = 1000
 
@@ -30,14 +30,16 @@ class Plan:
     log_every: int
     eval_every: int
     augmented: bool = False
+    self_check: bool = True
 
 
 @dataclass
 class State:
     """What a run has become after ``step`` steps; a checkpoint holds exactly this."""
 
-    model: LayeredModel
+    model: nn.Module
     optimizer: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.LRScheduler | None = None
     step: int = 0
     records: Records = field(default_factory=Records)
     diverged_at: int | None = None
@@ -77,7 +79,7 @@ def accuracy(outputs: Tensor, targets: Tensor) -> float:
 
 
 @torch.no_grad()
-def split_accuracy(model: LayeredModel, dataset: Dataset, split: Split) -> float:
+def split_accuracy(model: nn.Module, dataset: Dataset, split: Split) -> float:
     """Return the accuracy on a split in evaluation mode (running statistics)."""
     correct = 0
     with forward_mode(model, training=False):
@@ -107,32 +109,33 @@ def train(plan: Plan, state: State, on_step: Callable[[int, list[Row]], bool]) -
     bool
         Whether the run is over: by its last step, or because its loss is no longer finite (``state.diverged_at``).
     """
-    model, optimizer = state.model, state.optimizer
+    model, optimizer, schedule = state.model, state.optimizer, state.schedule
     batches = Batches(plan.dataset, plan.seed, plan.batch_size, augmented=plan.augmented)
+    observer = Observer(model, optimizer, plan.loss_function, plan.probes, plan.seed, self_check=plan.self_check)
     model.train()
     while state.step < plan.steps and state.diverged_at is None:
         step = state.step
         inputs, targets = batches.at(step)
         rows = _test_rows(plan, state) if step % plan.eval_every == 0 else []
-        due = [probe for probe in plan.probes if probe.is_due(step)]
-        start = StepStart.open(step, plan.seed, model, plan.loss_function, inputs, targets) if due else None
 
         seed_layer_noise(plan.seed, step)
+        opened = observer.open(step, (inputs,), targets) if observer.due(step) else None
         outputs = model(inputs)
         loss = plan.loss_function(outputs, targets)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        gradient = start.copied_gradient() if start else {}
+        if opened:
+            opened.before_update()
+        logged = step % plan.log_every == 0
+        if logged:
+            rows += state.records.add(_training_rows(step, loss, outputs, targets, state))
         optimizer.step()
-
-        if step % plan.log_every == 0:
-            rows += state.records.add(_training_rows(step, loss, outputs, targets))
-        if (step % plan.log_every == 0 or step + 1 == plan.steps) and not torch.isfinite(loss):
+        if (logged or step + 1 == plan.steps) and not torch.isfinite(loss):
             state.diverged_at = step
-        if start is not None:
-            view = start.close(loss, gradient, learning_rate=optimizer.param_groups[0]["lr"])
-            for probe in due:
-                rows += state.records.add(probe.measure(view))
+        if opened:
+            rows += opened.measure(opened.close(loss), state.records)
+        if schedule:
+            schedule.step()
         state.step = step + 1
         if state.step == plan.steps or state.diverged_at is not None:
             rows += _test_rows(plan, state)
@@ -141,10 +144,12 @@ def train(plan: Plan, state: State, on_step: Callable[[int, list[Row]], bool]) -
     return state.step >= plan.steps or state.diverged_at is not None
 
 
-def _training_rows(step: int, loss: Tensor, outputs: Tensor, targets: Tensor) -> Iterator[Row]:
+def _training_rows(step: int, loss: Tensor, outputs: Tensor, targets: Tensor, state: State) -> Iterator[Row]:
     yield Row(step, "train_loss", None, None, loss.item())
     if not targets.is_floating_point():
         yield Row(step, "train_accuracy", None, None, accuracy(outputs, targets))
+    if state.schedule:
+        yield Row(step, "learning_rate", None, None, float(state.optimizer.param_groups[0]["lr"]))
 
 
 def _test_rows(plan: Plan, state: State) -> list[Row]:

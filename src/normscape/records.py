@@ -1,6 +1,6 @@
 """What a run leaves behind: tidy rows, and arrays beside them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -10,13 +10,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from normscape.errors import UserError
+
 
 class Row(NamedTuple):
-    """One measured number. ``layer`` and ``step_size`` are None where the quantity has none."""
+    """One measured number. ``layer``, a number or a module path, and ``step_size`` are None where there is none."""
 
     step: int
     quantity: str
-    layer: int | None
+    layer: int | str | None
     step_size: float | None
     value: float
 
@@ -26,7 +28,7 @@ class Snapshot(NamedTuple):
 
     step: int
     quantity: str
-    layer: int | None
+    layer: int | str | None
     values: Tensor
 
 
@@ -41,12 +43,17 @@ class Records:
     snapshots: list[Snapshot] = field(default_factory=list)
 
     def add(self, measured: Iterable[Row | Snapshot]) -> list[Row]:
-        """Take in what was measured and return its rows."""
+        """Take in what was measured, all of it or nothing, and return its rows."""
         items = list(measured)
         rows = [item for item in items if isinstance(item, Row)]
         self.rows += rows
         self.snapshots += [item for item in items if isinstance(item, Snapshot)]
         return rows
+
+    def shape_of(self, quantity: str, layer: int | str | None) -> torch.Size | None:
+        """Return the shape of a quantity's snapshots, or None if there is none yet."""
+        known = (item.values.shape for item in self.snapshots if (item.quantity, item.layer) == (quantity, layer))
+        return next(known, None)
 
     def state_dict(self) -> dict[str, Any]:
         """Return plain lists and tensors, for a checkpoint."""
@@ -60,7 +67,8 @@ class Records:
     def table(self) -> pd.DataFrame:
         """Return the rows as a table with the columns of `Row`; a missing layer or step size is NA."""
         table = pd.DataFrame(self.rows, columns=COLUMNS)
-        return table.astype({"step": "int64", "layer": "Int64", "step_size": "float64", "value": "float64"})
+        layers = "string" if any(isinstance(row.layer, str) for row in self.rows) else "Int64"
+        return table.astype({"step": "int64", "layer": layers, "step_size": "float64", "value": "float64"})
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """Return, for each quantity and layer, its snapshots stacked as ``(snapshots, ...)`` and their steps."""
@@ -74,6 +82,56 @@ class Records:
         return arrays
 
 
-def array_name(quantity: str, layer: int | None) -> str:
+def array_name(quantity: str, layer: int | str | None) -> str:
     """Return the key of a quantity's array in ``arrays.npz``, e.g. ``activation_quantiles/layer03``."""
-    return quantity if layer is None else f"{quantity}/layer{layer:02d}"
+    if layer is None:
+        return quantity
+    return f"{quantity}/{layer}" if isinstance(layer, str) else f"{quantity}/layer{layer:02d}"
+
+
+OWN = ("train_loss", "train_accuracy", "test_accuracy", "learning_rate")
+"""Quantities that the training loop itself records."""
+
+
+def checked(
+    measured: Iterable[Any], step: int, probe: str, records: Records, seen: set[Any]
+) -> Iterator[Row | Snapshot]:
+    """Yield what a probe measured of a step, each number as a float, or refuse what would be lost or mixed up.
+
+    ``seen`` holds what all probes of the step have yielded so far.
+
+    Raises
+    ------
+    UserError
+        For what is neither `Row` nor `Snapshot`, belongs to another step, has a name of the run's own, is there twice,
+        is no number, or is an array of another shape than before.
+    """
+    for item in measured:
+        what = f"probe {probe}: it yielded {type(item).__name__}{tuple(item)[:4] if isinstance(item, tuple) else ''}"
+        if not isinstance(item, Row | Snapshot):
+            raise UserError(f"{what}; expected a normscape Row or Snapshot")
+        if not isinstance(item.quantity, str) or not item.quantity or item.quantity in OWN:
+            raise UserError(f"{what}; expected a name of its own for the quantity, not one of {', '.join(OWN)}")
+        if item.step != step:
+            raise UserError(f"{what}; expected the step that was measured, {step}")
+        key = (type(item), *item[1:-1])
+        if key in seen:
+            raise UserError(f"{what} a second time in a step; expected each quantity, layer and step size once")
+        seen.add(key)
+        yield _number(item, what) if isinstance(item, Row) else _array(item, what, records)
+
+
+def _number(row: Row, what: str) -> Row:
+    try:
+        return row._replace(value=float(row.value))
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise UserError(f"{what}; expected a number as its value, not {row.value!r}") from error
+
+
+def _array(snapshot: Snapshot, what: str, records: Records) -> Snapshot:
+    if not isinstance(snapshot.values, Tensor):
+        raise UserError(f"{what}; expected a tensor as its values")
+    shape, values = records.shape_of(snapshot.quantity, snapshot.layer), snapshot.values.detach().cpu()
+    if shape not in (None, values.shape):
+        raise UserError(f"{what}; expected the shape of the first one, {tuple(shape or ())}, not {tuple(values.shape)}")
+    return snapshot._replace(values=values)

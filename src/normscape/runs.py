@@ -49,6 +49,8 @@ def settings(config: RunConfig) -> dict[str, Any]:
     """Return the settings that can change a number of the run."""
     kept = {key: value for key, value in asdict(config).items() if key not in NOT_IDENTITY}
     kept["data"] = {key: value for key, value in config.data.items() if key != "root"}
+    if not config.schedule:  # a constant rate, as all runs had before there were schedules
+        del kept["schedule"]
     return kept
 
 

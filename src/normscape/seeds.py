@@ -5,8 +5,15 @@ resumed run needs no saved generator, and a probe can draw again exactly what th
 """
 
 import hashlib
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
+from torch import Tensor
 
 
 def derive(seed: int, *purpose: str | int) -> int:
@@ -18,3 +25,55 @@ def derive(seed: int, *purpose: str | int) -> int:
 def generator(seed: int, *purpose: str | int) -> torch.Generator:
     """Return a CPU generator at the start of the stream for ``purpose``."""
     return torch.Generator().manual_seed(derive(seed, *purpose))
+
+
+def seed_streams(seed: int, *purpose: str | int) -> None:
+    """Set every global random stream that foreign code may draw from: torch's on all devices, NumPy's and Python's."""
+    derived = derive(seed, *purpose)
+    torch.manual_seed(derived)
+    np.random.seed(derived % 2**32)
+    random.seed(derived)
+
+
+def seed_layer_noise(seed: int, step: int) -> None:
+    """Set the global random streams to where they stand at the start of ``step``'s forward pass.
+
+    Layers that draw (noise, dropout) draw from the global streams, so every forward pass of a step that starts here
+    draws the same numbers.
+    """
+    seed_streams(seed, "layer_noise", step)
+
+
+@dataclass(frozen=True)
+class Streams:
+    """Where the global random streams stand: torch's on the CPU and on one device, NumPy's and Python's."""
+
+    device: torch.device
+    cpu: Tensor
+    on_device: Tensor | None
+    numpy: Any
+    python: Any
+
+    @classmethod
+    def now(cls, device: torch.device) -> "Streams":
+        """Note where the streams stand."""
+        on_device = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+        return cls(device, torch.get_rng_state(), on_device, np.random.get_state(), random.getstate())
+
+    def restore(self) -> None:
+        """Put the streams back to where they stood."""
+        torch.set_rng_state(self.cpu)
+        if self.on_device is not None:
+            torch.cuda.set_rng_state(self.on_device, self.device)
+        np.random.set_state(self.numpy)
+        random.setstate(self.python)
+
+
+@contextmanager
+def kept_streams(device: torch.device) -> Iterator[None]:
+    """Let the block draw from the global random streams and put them back afterwards."""
+    before = Streams.now(device)
+    try:
+        yield
+    finally:
+        before.restore()

@@ -222,7 +222,7 @@ class WandbTracker:
             drop_service()
 
 
-def metric_name(quantity: str, layer: int | None = None, step_size: float | None = None) -> str:
+def metric_name(quantity: str, layer: int | str | None = None, step_size: float | None = None) -> str:
     """Return the W&B name of a row of the store; at most one slash, so that a quantity is a section.
 
     Examples
@@ -234,6 +234,6 @@ def metric_name(quantity: str, layer: int | None = None, step_size: float | None
     >>> metric_name("gradient_change", layer=3, step_size=0.1)
     'gradient_change/layer03_step_size0.1'
     """
-    parts = [] if layer is None else [f"layer{layer:02d}"]
+    parts = [] if layer is None else [layer if isinstance(layer, str) else f"layer{layer:02d}"]
     parts += [] if step_size is None else [f"step_size{step_size:g}"]
     return f"{quantity}/{'_'.join(parts)}" if parts else quantity

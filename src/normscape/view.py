@@ -1,49 +1,24 @@
 """One optimisation step as a frozen object, with pure functions of its own mini-batch.
 
-Everything a probe may ask is a function of a point in weight space, evaluated on the batch, the buffers and the random
-streams of the step. Nothing of the network in training is touched: not its parameters, buffers, gradients or modes, nor
-the global random stream (DESIGN: measuring never changes training).
+Everything a probe may ask is a function of a point in weight space, evaluated on the batch, the state, the modes and
+the random streams of the step, on a twin of the network. Nothing of the network in training is touched: not its
+parameters, buffers, attributes, gradients or modes, nor the global random streams: measuring never changes training.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
-from normscape.models.layered import LayeredModel
-from normscape.seeds import derive, generator
+from normscape.errors import UserError
+from normscape.network import Network, WeightLayer, recorded_preactivations
+from normscape.replica import NetworkState, Parameters, Replica
+from normscape.seeds import Streams, generator, kept_streams
 
-Parameters = Mapping[str, Tensor]
-"""A point in weight space: every parameter of the network by its name."""
-
-LossFunction = Callable[[Tensor, Tensor], Tensor]
-
-
-def seed_layer_noise(seed: int, step: int) -> None:
-    """Set the global random stream to where it stands at the start of ``step``'s forward pass.
-
-    Layers that draw (noise, dropout) draw from the global stream, so every forward pass of a step that starts here
-    draws the same numbers.
-    """
-    torch.manual_seed(derive(seed, "layer_noise", step))
-
-
-@contextmanager
-def kept_streams(device: torch.device) -> Iterator[None]:
-    """Let the block draw from the global random streams and put them back afterwards."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        yield
-
-
-@contextmanager
-def random_streams(seed: int, step: int, device: torch.device) -> Iterator[None]:
-    """Give the block the layer noise of ``step`` and put the global random streams back afterwards."""
-    with kept_streams(device):
-        seed_layer_noise(seed, step)
-        yield
+LossFunction = Callable[[Any, Any], Tensor]
 
 
 @contextmanager
@@ -59,110 +34,217 @@ def forward_mode(model: nn.Module, *, training: bool) -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class StepStart:
-    """What must be kept of a step before it is taken: W(t) and the buffers, as copies, and the batch.
+class Autocast:
+    """The mixed precision of a forward pass: whether it is on, and its type."""
 
-    Parameters
-    ----------
-    step, seed
-        Which step of which run: they fix the layer noise and the random choices of probes.
-    inputs, targets
-        The mini-batch of the step: ``(N, C, H, W)`` or ``(N, D)``, and ``(N,)`` or ``(N, D)``.
-    """
-
-    step: int
-    seed: int
-    model: LayeredModel
-    loss_function: LossFunction
-    inputs: Tensor
-    targets: Tensor
-    parameters: dict[str, Tensor]
-    buffers: dict[str, Tensor]
+    device_type: str
+    enabled: bool
+    dtype: torch.dtype
 
     @classmethod
-    def open(
-        cls, step: int, seed: int, model: LayeredModel, loss_function: LossFunction, inputs: Tensor, targets: Tensor
-    ) -> "StepStart":
-        """Copy parameters and buffers; call before the step's forward pass, which moves running statistics."""
-        parameters = {name: p.detach().clone() for name, p in model.named_parameters()}
-        buffers = {name: b.clone() for name, b in model.named_buffers()}
-        return cls(step, seed, model, loss_function, inputs, targets, parameters, buffers)
+    def now(cls, device: torch.device) -> "Autocast":
+        """Note what is on at the moment."""
+        kind = device.type
+        return cls(kind, torch.is_autocast_enabled(kind), torch.get_autocast_dtype(kind))
 
-    def copied_gradient(self) -> dict[str, Tensor]:
-        """Copy the gradient; call after the backward pass, before the optimiser's update, which may write into it."""
-        named = self.model.named_parameters()
-        return {name: torch.zeros_like(p) if p.grad is None else p.grad.clone() for name, p in named}
-
-    def close(self, loss: Tensor, gradient: dict[str, Tensor], learning_rate: float) -> "StepView":
-        """Return the view of the whole step; call when the optimiser has made its update."""
-        updated = {name: p.detach().clone() for name, p in self.model.named_parameters()}
-        return StepView(
-            **vars(self), loss=loss.detach(), gradient=gradient, updated=updated, learning_rate=learning_rate
-        )
+    def again(self) -> Any:
+        """Return a context in which it is on or off again; without its cache, which does not see weights change."""
+        if not self.enabled and not torch.is_autocast_enabled(self.device_type):
+            return nullcontext()
+        return torch.autocast(self.device_type, self.dtype, self.enabled, cache_enabled=False)
 
 
 @dataclass(frozen=True)
-class StepView(StepStart):
+class Replay:
+    """A step's forward pass and loss, to be repeated at any point on the twin of the network.
+
+    Attributes
+    ----------
+    state, streams, autocast
+        Of the network and the process at the start of the step's forward pass.
+    arguments, options
+        What the network was called with; its mini-batch is the first argument.
+    """
+
+    replica: Replica
+    state: NetworkState
+    streams: Streams
+    autocast: Autocast
+    arguments: tuple[Any, ...]
+    options: Mapping[str, Any]
+    targets: Any
+
+    @contextmanager
+    def forward_pass(self) -> Iterator[nn.Module]:
+        """Make the block a forward pass of the step, with state, modes and streams as they were; give the twin."""
+        with kept_streams(self.streams.device), self.autocast.again():
+            self.streams.restore()
+            self.replica.restore(self.state)
+            yield self.replica.twin
+
+    def run(self) -> Tensor:
+        """Return the loss at the point where the twin is."""
+        with self.forward_pass() as twin:
+            return self.loss(twin(*self.arguments, **self.options))
+
+    def loss(self, outputs: Any) -> Tensor:
+        """Return the loss of some outputs; within `forward_pass`, since a loss may draw from the streams too."""
+        loss: Tensor = self.replica.loss_function(outputs, self.targets)
+        return loss
+
+
+@dataclass(frozen=True)
+class UpdateRule:
+    """What the optimiser says of its update, read before it.
+
+    Attributes
+    ----------
+    name
+        Its class.
+    plain
+        Whether it is gradient descent: ``torch.optim.SGD`` without momentum.
+    learning_rates, weight_decays
+        Of each parameter that trains, by name.
+    """
+
+    name: str
+    plain: bool
+    learning_rates: dict[str, float]
+    weight_decays: dict[str, float]
+
+    @classmethod
+    def of(cls, optimizer: torch.optim.Optimizer, model: nn.Module) -> "UpdateRule":
+        """Read an optimiser's groups.
+
+        Raises
+        ------
+        UserError
+            If it trains a parameter that is not the network's.
+        """
+        names = {id(p): name for name, p in model.named_parameters()}
+        rates, decays = {}, {}
+        for group in optimizer.param_groups:
+            for p in group["params"]:
+                if id(p) not in names and p.requires_grad:
+                    raise UserError(
+                        f"optimizer: it trains a parameter of shape {tuple(p.shape)} that is not the network's; "
+                        "give the module that holds all that is trained"
+                    )
+                if p.requires_grad:
+                    rates[names[id(p)]] = float(group["lr"]) if "lr" in group else float("nan")
+                    decays[names[id(p)]] = float(group.get("weight_decay", 0.0))
+        plain = type(optimizer) is torch.optim.SGD and not any(
+            group["momentum"] or group["maximize"] for group in optimizer.param_groups
+        )
+        order = [name for name in names.values() if name in rates]
+        return cls(type(optimizer).__name__, plain, {n: rates[n] for n in order}, {n: decays[n] for n in order})
+
+
+@dataclass(frozen=True, eq=False)
+class StepView:
     """A whole optimisation step t: W(t), the loss and gradient there, W(t+1), and oracles on the step's batch.
 
     Attributes
     ----------
-    parameters, updated
-        W(t) and W(t+1), by parameter name; the update is the optimiser's own, weight decay included.
+    step, seed
+        Which step of which run; they fix the random choices of probes.
+    network
+        The network's weight layers and blocks.
+    updated
+        W(t+1), by parameter name; the update is the optimiser's own, weight decay included.
     loss, gradient
-        L and its gradient at W(t), as the training step computed them (without the optimiser's weight decay).
-    learning_rate
-        The rate of the update, eta in the paper.
+        L and its gradient at W(t), as the training step computed them (without the optimiser's weight decay). The
+        gradient has the parameters that train; frozen ones are part of every point, and of no direction.
+    rule
+        What the optimiser says of its update, read before it.
+    replay
+        The step's forward pass.
 
     Notes
     -----
-    All oracles run the forward pass in training mode (batch statistics) on copies of the buffers at W(t), and with the
-    step's own layer noise.
+    All oracles run the forward pass in the step's own modes (training: batch statistics), on the state that the network
+    had when the step began, and with the step's own layer noise; the loss is evaluated inside the same streams.
     """
 
+    step: int
+    seed: int
+    network: Network
+    updated: dict[str, Tensor]
     loss: Tensor
     gradient: dict[str, Tensor]
-    updated: dict[str, Tensor]
-    learning_rate: float
+    rule: UpdateRule
+    replay: Replay = field(repr=False)
 
-    @contextmanager
-    def forward_pass(self) -> Iterator[None]:
-        """Make the block a forward pass of the step: training mode, and the random streams from where they stood."""
-        with random_streams(self.seed, self.step, self.inputs.device), forward_mode(self.model, training=True):
-            yield
+    @property
+    def parameters(self) -> dict[str, Tensor]:
+        """W(t), by parameter name, frozen parameters included."""
+        return self.replay.state.parameters
 
-    def layer_at(self, layer: int, x: Tensor, parameters: Parameters) -> Tensor:
-        """Return the output of one layer for input ``x``; within `forward_pass`, layer by layer in forward order."""
-        prefix = f"layers.{layer}."
-        own = {name.removeprefix(prefix): p for name, p in parameters.items() if name.startswith(prefix)}
-        buffers = {name.removeprefix(prefix): b.clone() for name, b in self.buffers.items() if name.startswith(prefix)}
-        return functional_call(self.model.layers[str(layer)], (own, buffers), (x,))  # type: ignore[no-any-return]
+    @property
+    def inputs(self) -> Tensor:
+        """The mini-batch, the first argument that the network was called with."""
+        inputs: Tensor = self.replay.arguments[0]
+        return inputs
 
-    def _forward(self, parameters: Parameters, taps: dict[int, Tensor] | None = None) -> Tensor:
-        buffers = {name: b.clone() for name, b in self.buffers.items()}
-        with self.forward_pass():
-            return functional_call(self.model, ({**parameters}, buffers), (self.inputs,), {"taps": taps})  # type: ignore[no-any-return]
+    @property
+    def targets(self) -> Any:
+        """The targets of the mini-batch."""
+        return self.replay.targets
+
+    @property
+    def loss_function(self) -> LossFunction:
+        """L as a function of the network's output and the targets."""
+        function: LossFunction = self.replay.replica.loss_function
+        return function
+
+    @property
+    def learning_rate(self) -> float:
+        """The rate of the update, eta in the paper.
+
+        Raises
+        ------
+        UserError
+            If parameters have different rates, or the optimiser has none.
+        """
+        rates = set(self.rule.learning_rates.values())
+        if len(rates) == 1 and max(rates) > 0:
+            return max(rates)
+        found = ", ".join(f"{rate:g}" for rate in sorted(rates)) or "none"
+        raise UserError(
+            f"step {self.step}: step sizes are multiples of one learning rate above 0, the optimiser's are {found}; "
+            "give a Landscape absolute=True, with absolute step sizes"
+        )
 
     @torch.no_grad()
     def loss_at(self, parameters: Parameters) -> Tensor:
         """Return L at a point, a scalar. One forward pass."""
-        return self.loss_function(self._forward(parameters), self.targets)
+        self.replay.replica.place(parameters)
+        return self.replay.run()
 
-    @torch.enable_grad()
-    def loss_and_gradient_at(self, parameters: Parameters) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return L and its gradient at a point. One forward-backward pass."""
-        leaves = {name: p.detach().requires_grad_() for name, p in parameters.items()}
-        loss = self.loss_function(self._forward(leaves), self.targets)
-        gradients = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True, materialize_grads=True)
-        return loss.detach(), dict(zip(leaves, gradients, strict=True))
+    def loss_and_gradient_at(
+        self, parameters: Parameters, names: Sequence[str] | None = None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return L and its gradient at a point, w.r.t. all that trains or some of it. One forward-backward pass."""
+        names = list(self.gradient) if names is None else list(names)
+        leaves = self.replay.replica.place(parameters, names)
+        with torch.enable_grad():
+            loss = self.replay.run()
+        gradients = torch.autograd.grad(loss, leaves, allow_unused=True, materialize_grads=True)
+        return loss.detach(), dict(zip(names, map(dense, gradients), strict=True))
 
     @torch.no_grad()
-    def activations_at(self, parameters: Parameters, layers: Iterable[int]) -> dict[int, Tensor]:
+    def preactivations_at(self, parameters: Parameters, layers: Iterable[WeightLayer]) -> dict[WeightLayer, Tensor]:
         """Return what enters the nonlinearity of each layer, ``(N, C, H, W)`` or ``(N, F)``. One forward pass."""
-        taps = {layer: torch.empty(0) for layer in layers}
-        self._forward(parameters, taps)
-        return taps
+        self.replay.replica.place(parameters)
+        with recorded_preactivations(self.replay.replica.twin, list(layers)) as recorded:
+            self.replay.run()
+        return recorded
 
     def generator(self, *purpose: str | int) -> torch.Generator:
         """Return a CPU generator for a probe's own random choices, the same at every step of the run."""
         return generator(self.seed, "probe", *purpose)
+
+
+def dense(gradient: Tensor) -> Tensor:
+    """Return a gradient as an ordinary tensor; that of an embedding may be sparse."""
+    return gradient.to_dense() if gradient.layout is not torch.strided else gradient

@@ -16,7 +16,7 @@ def test_standard_is_the_product_of_its_matrices():
     torch.manual_seed(0)
     model = DLN(norm=Standard, depth=4, features=6).double()
     x = torch.randn(5, 6, dtype=torch.float64)
-    w1, w2, w3, w4 = (layer.affine.weight for layer in model.layers.values())
+    w1, w2, w3, w4 = (layer.linear.weight for layer in model.layers.values())
     torch.testing.assert_close(model(x), x @ (w4 @ w3 @ w2 @ w1).T)
 
 
@@ -25,7 +25,7 @@ def test_config_has_the_papers_tensors(norm, count):
     path = Path(__file__).parents[2] / "configs" / "model" / "dln.yaml"
     model = instantiate(OmegaConf.load(path), norm=norm)
     assert len(list(model.parameters())) == count
-    weights = [layer.affine.weight for layer in model.layers.values()]
+    weights = [layer.linear.weight for layer in model.layers.values()]
     assert [tuple(weight.shape) for weight in weights] == [(10, 10)] * 25
 
 

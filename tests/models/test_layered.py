@@ -9,6 +9,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from normscape.models import DLN, MLP, VGG, glorot_
+from normscape.network import network_of, recorded_preactivations
 from normscape.norms import BatchNorm, Standard
 
 NORMS = {
@@ -26,7 +27,7 @@ every_norm = pytest.mark.parametrize("norm", NORMS.values(), ids=NORMS)
 
 
 def weights(model):
-    return {name: tensor for name, tensor in model.named_parameters() if ".affine." in name}
+    return {name: tensor for name, tensor in model.named_parameters() if ".linear." in name}
 
 
 @every_model
@@ -47,16 +48,18 @@ def test_numbers_and_weights_are_those_of_the_standard_net(make, shape, norm):
 
 @every_model
 @every_norm
-def test_forward_is_the_composition_of_its_layers_and_taps_are_preactivations(make, shape, norm):
+def test_forward_is_the_composition_of_its_layers_and_preactivations_enter_the_nonlinearity(make, shape, norm):
     torch.manual_seed(0)
     model, twin, x = make(norm=norm), make(norm=norm), torch.randn(shape)
     twin.load_state_dict(model.state_dict())
-    taps = dict.fromkeys(range(1, len(model.layers) + 1), torch.empty(0))
+    layers = network_of(model, None, numbered=True).layers
     torch.manual_seed(1)
-    output = model(x, taps)
+    with recorded_preactivations(model, layers) as recorded:
+        output = model(x)
+    taps = {layer.number: recorded[layer] for layer in layers}
     torch.manual_seed(1)
     for number, layer in twin.layers.items():
-        z = layer.norm(layer.affine(layer.before(x)))
+        z = layer.norm(layer.linear(layer.before(x)))
         assert torch.equal(taps[int(number)], z)
         assert z.min() < 0  # before the nonlinearity, which did not write into it
         x = layer.after(z)
@@ -65,19 +68,15 @@ def test_forward_is_the_composition_of_its_layers_and_taps_are_preactivations(ma
 
 
 @every_model
-def test_tap_is_the_normalised_value(make, shape):
+def test_a_preactivation_is_the_normalised_value(make, shape):
     torch.manual_seed(0)
-    taps = {2: torch.empty(0)}
-    make(norm=BatchNorm)(torch.randn(shape), taps)
-    per_unit = taps[2].movedim(1, -1).flatten(0, -2)
+    model = make(norm=BatchNorm)
+    layer = network_of(model, None, numbered=True).layers[1]
+    with recorded_preactivations(model, [layer]) as recorded:
+        model(torch.randn(shape))
+    per_unit = recorded[layer].movedim(1, -1).flatten(0, -2)
     torch.testing.assert_close(per_unit.mean(0), torch.zeros(per_unit.shape[1]), rtol=0, atol=1e-4)
     torch.testing.assert_close(per_unit.std(0, correction=0), torch.ones(per_unit.shape[1]), rtol=0, atol=0.05)
-
-
-def test_taps_that_are_not_asked_for_are_not_made():
-    taps = {}
-    DLN(norm=Standard, depth=3)(torch.randn(2, 10), taps)
-    assert taps == {}
 
 
 def fans(weight):
@@ -90,12 +89,12 @@ def fans(weight):
 def test_glorot_has_its_variance_and_support(model):
     glorot_(model, seed=0)
     for layer in model.layers.values():
-        weight = layer.affine.weight.detach()
+        weight = layer.linear.weight.detach()
         variance = 2.0 / sum(fans(weight))
         # a uniform's fourth moment gives its sample variance a relative standard error of sqrt(0.8 / n)
         assert float(weight.square().mean()) == pytest.approx(variance, rel=5 * (0.8 / weight.numel()) ** 0.5)
         assert weight.abs().max() <= (3.0 * variance) ** 0.5 * (1 + 1e-6)
-        assert not layer.affine.bias.any()
+        assert not layer.linear.bias.any()
 
 
 @every_model
@@ -107,7 +106,7 @@ def test_glorot_is_a_function_of_seed_and_layer(make, shape):
     glorot_(other, seed=1)
     assert torch.equal(torch.get_rng_state(), stream)
     for number, layer in first.layers.items():
-        assert torch.equal(layer.affine.weight, second.layers[number].affine.weight)
-        assert not torch.equal(layer.affine.weight, other.layers[number].affine.weight)
-    flat = [layer.affine.weight.flatten()[:10] / layer.affine.weight.abs().max() for layer in first.layers.values()]
+        assert torch.equal(layer.linear.weight, second.layers[number].linear.weight)
+        assert not torch.equal(layer.linear.weight, other.layers[number].linear.weight)
+    flat = [layer.linear.weight.flatten()[:10] / layer.linear.weight.abs().max() for layer in first.layers.values()]
     assert not any(torch.allclose(a, b, rtol=0.05) for i, a in enumerate(flat) for b in flat[:i])

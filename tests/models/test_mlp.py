@@ -18,7 +18,7 @@ def test_equals_its_formula(shape, name, function):
     torch.manual_seed(0)
     model = MLP(12, [7, 5], 3, norm=Standard, activation=name)
     x = torch.randn(shape)
-    (w1, b1), (w2, b2), (w3, b3) = ((layer.affine.weight, layer.affine.bias) for layer in model.layers.values())
+    (w1, b1), (w2, b2), (w3, b3) = ((layer.linear.weight, layer.linear.bias) for layer in model.layers.values())
     expected = function(function(x.reshape(4, 12) @ w1.T + b1) @ w2.T + b2) @ w3.T + b3
     torch.testing.assert_close(model(x), expected)
 
@@ -31,7 +31,7 @@ def test_norm_follows_every_layer_but_the_last():
 
 def test_without_hidden_layers_it_is_linear_regression():
     model = MLP(12, [], 3, norm=BatchNorm)
-    assert [name for name, _ in model.named_parameters()] == ["layers.1.affine.weight", "layers.1.affine.bias"]
+    assert [name for name, _ in model.named_parameters()] == ["layers.1.linear.weight", "layers.1.linear.bias"]
     assert model(torch.randn(4, 3, 2, 2)).shape == (4, 3)
 
 
@@ -44,7 +44,7 @@ def test_config():
     path = Path(__file__).parents[2] / "configs" / "model" / "mlp.yaml"
     model = instantiate(OmegaConf.load(path), norm=BatchNorm)
     assert model(torch.randn(2, 3, 32, 32)).shape == (2, 10)
-    assert [tuple(layer.affine.weight.shape) for layer in model.layers.values()] == [
+    assert [tuple(layer.linear.weight.shape) for layer in model.layers.values()] == [
         (100, 3072),
         (100, 100),
         (100, 100),

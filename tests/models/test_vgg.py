@@ -22,15 +22,15 @@ REFERENCES = {
 }
 
 
-def affines(model):
-    return [layer.affine for layer in model.layers.values()]
+def linears(model):
+    return [layer.linear for layer in model.layers.values()]
 
 
 @pytest.mark.parametrize("depth", REFERENCES)
 def test_convolutions_equal_torchvision(depth):
     torch.manual_seed(0)
     model = VGG(norm=Standard, depth=depth)
-    ours = affines(model)[:-1]
+    ours = linears(model)[:-1]
     with torch.device("meta"):  # no memory for its classifier; its convolutions are called with our weights
         reference = REFERENCES[depth](init_weights=False).features
     theirs = [module for module in reference if isinstance(module, nn.Conv2d)]
@@ -53,15 +53,15 @@ def test_convolutions_equal_torchvision(depth):
 def test_c_is_d_with_pointwise_convolutions():
     model = VGG(norm=Standard, depth="C", width=1 / 64)
     expected = [3, 3, 3, 3, 3, 3, 1, 3, 3, 1, 3, 3, 1]
-    assert [layer.kernel_size for layer in affines(model)[:-1]] == [(size, size) for size in expected]
-    assert [layer.padding for layer in affines(model)[:-1]] == [(size // 2, size // 2) for size in expected]
+    assert [layer.kernel_size for layer in linears(model)[:-1]] == [(size, size) for size in expected]
+    assert [layer.padding for layer in linears(model)[:-1]] == [(size // 2, size // 2) for size in expected]
     d = VGG(norm=Standard, depth="D", width=1 / 64)
-    assert [layer.weight.shape[:2] for layer in affines(model)] == [layer.weight.shape[:2] for layer in affines(d)]
+    assert [layer.weight.shape[:2] for layer in linears(model)] == [layer.weight.shape[:2] for layer in linears(d)]
     assert model(torch.randn(2, 3, 32, 32)).shape == (2, 10)
 
 
 def test_width_scales_channels_only():
-    layers = affines(VGG(norm=Standard, width=0.125, head=(24,), num_classes=7, in_channels=1))
+    layers = linears(VGG(norm=Standard, width=0.125, head=(24,), num_classes=7, in_channels=1))
     assert layers[0].in_channels == 1
     assert [layer.out_channels for layer in layers[:13]] == [8, 8, 16, 16, 32, 32, 32, 64, 64, 64, 64, 64, 64]
     assert [(layer.in_features, layer.out_features) for layer in layers[13:]] == [(64, 24), (24, 7)]
@@ -77,8 +77,8 @@ def test_norm_follows_every_layer_but_the_last():
 def test_relu_then_pooling_ends_a_stage():
     layer = VGG(norm=Standard, depth="A", width=1 / 64).layers["1"]
     with torch.no_grad():
-        layer.affine.weight.zero_()[0, 0, 1, 1] = 1.0
-        layer.affine.bias.zero_()
+        layer.linear.weight.zero_()[0, 0, 1, 1] = 1.0
+        layer.linear.bias.zero_()
     x = torch.full((1, 3, 2, 2), -1.0)
     assert layer(x).flatten().tolist() == [0.0]
     x[0, 0] = torch.tensor([[-5.0, 1.0], [2.0, 3.0]])
@@ -87,10 +87,10 @@ def test_relu_then_pooling_ends_a_stage():
 
 def test_memory_is_channels_last():
     model = VGG(norm=BatchNorm, width=0.125)
-    assert all(layer.weight.is_contiguous(memory_format=torch.channels_last) for layer in affines(model)[:-1])
-    taps = {3: torch.empty(0)}
-    model(torch.randn(2, 3, 32, 32).contiguous(memory_format=torch.channels_last), taps)
-    assert taps[3].is_contiguous(memory_format=torch.channels_last)
+    assert all(layer.weight.is_contiguous(memory_format=torch.channels_last) for layer in linears(model)[:-1])
+    layers = model.layers
+    x = torch.randn(2, 3, 32, 32).contiguous(memory_format=torch.channels_last)
+    assert layers["2"](layers["1"](x)).is_contiguous(memory_format=torch.channels_last)
 
 
 @pytest.mark.parametrize("depth", ["F", "d", 16])
@@ -109,7 +109,7 @@ def test_config_takes_its_width_from_the_scale():
     path = Path(__file__).parents[2] / "configs" / "model" / "vgg.yaml"
     config = OmegaConf.create({"scale": {"vgg": {"width": 0.25}}, "model": OmegaConf.load(path)})
     model = instantiate(config.model, norm=BatchNorm)
-    assert [len(layer.affine.weight) for layer in model.layers.values()][::4] == [16, 64, 128, 128]
+    assert [len(layer.linear.weight) for layer in model.layers.values()][::4] == [16, 64, 128, 128]
     torch.manual_seed(0)
     glorot_(model, seed=0)
     assert model(torch.randn(2, 3, 32, 32)).shape == (2, 10)

@@ -1,18 +1,16 @@
 """Activation distributions against a plain network with a hook, in float64."""
 
-import copy
-
 import numpy as np
 import pytest
 import torch
 
 from normscape.errors import UserError
+from normscape.network import network_of
 from normscape.norms import BatchNorm, NoisyBatchNorm
 from normscape.probes import Activations
 from normscape.records import Row, Snapshot
-from normscape.seeds import generator
-from normscape.view import seed_layer_noise
-from one_step import MODELS, NORMS, step
+from normscape.seeds import generator, seed_layer_noise
+from one_step import MODELS, NORMS, network_at, step, twin_of
 
 
 def measured(view, *layers):
@@ -29,9 +27,7 @@ def unit_of(view, layer, features):
 
 def plain_values(view, layer):
     """Rebuild the network at W(t), in training mode and with the step's noise, and record what the norm gives."""
-    model = copy.deepcopy(view.model)
-    model.load_state_dict({**view.parameters, **view.buffers})
-    model.train()
+    model = network_at(view, view.parameters)
     caught = []
     model.layers[str(layer)].norm.register_forward_hook(lambda module, inputs, output: caught.append(output.detach()))
     seed_layer_noise(view.seed, view.step)
@@ -64,7 +60,7 @@ def test_quantiles_are_of_what_one_can_count():
     make, shape = MODELS["mlp"]
     view = step(make(BatchNorm), shape)
     values = torch.arange(101.0, dtype=torch.float64)[torch.randperm(101, generator=torch.Generator().manual_seed(0))]
-    object.__setattr__(view, "activations_at", lambda parameters, layers: {1: values[:, None]})
+    object.__setattr__(view, "preactivations_at", lambda parameters, layers: {layers[0]: values[:, None]})
     rows, snapshots = measured(view, 1)
     assert rows["activation_mean", 1] == 50
     assert rows["activation_variance", 1] == 850
@@ -93,7 +89,7 @@ def test_it_costs_one_forward_pass_for_any_number_of_layers():
     make, shape = MODELS["vgg"]
     view = step(make(BatchNorm), shape)
     passes = []
-    view.model.layers["1"].affine.register_forward_hook(lambda *_: passes.append(torch.is_grad_enabled()))
+    twin_of(view).layers["1"].linear.register_forward_hook(lambda *_: passes.append(torch.is_grad_enabled()))
     measured(view, 1, 2, 3)
     assert passes == [False]
 
@@ -101,4 +97,4 @@ def test_it_costs_one_forward_pass_for_any_number_of_layers():
 def test_a_layer_that_is_not_there_is_named():
     make, _ = MODELS["mlp"]
     with pytest.raises(UserError, match="probe layer 4: the MLP has layers 1 to 3"):
-        Activations([1, 4], every=1).check(make(BatchNorm))
+        Activations([1, 4], every=1).check(network_of(make(BatchNorm), None, numbered=True))

@@ -1,18 +1,18 @@
 """Internal covariate shift against a closed form and a brute-force twin, in float64."""
 
-import copy
-
 import pytest
 import torch
 from torch import nn
 
 from normscape.errors import UserError
 from normscape.models import DLN, Layer, LayeredModel
+from normscape.network import network_of
 from normscape.norms import BatchNorm, Standard
 from normscape.probes import InternalCovariateShift
 from normscape.probes.ics import gradients_after_update
-from normscape.view import forward_mode, seed_layer_noise
-from one_step import MODELS, NORMS, step
+from normscape.seeds import seed_layer_noise
+from normscape.view import forward_mode
+from one_step import MODELS, NORMS, network_at, step, twin_of
 
 
 def measured(layers, view):
@@ -35,8 +35,8 @@ def test_on_two_linear_layers_it_is_the_closed_form():
     model = LayeredModel([Layer(nn.Linear(3, 3, bias=False), nn.Identity()) for _ in range(2)])
     targets = torch.randn(6, 3, dtype=torch.float64)
     view = step(model, (6, 3), loss_function=lambda outputs, _: (outputs - targets).square().sum(), lr=0.01)
-    u, v = (view.parameters[f"layers.{i}.affine.weight"] for i in (1, 2))
-    new_u = view.updated["layers.1.affine.weight"]
+    u, v = (view.parameters[f"layers.{i}.linear.weight"] for i in (1, 2))
+    new_u = view.updated["layers.1.linear.weight"]
 
     def gradient(first):
         hidden = view.inputs @ first.T
@@ -54,12 +54,10 @@ def twin(view, layer):
     """Rebuild the whole network with the blocks before ``layer`` updated, and differentiate it."""
 
     def gradient(state):
-        model = copy.deepcopy(view.model)
-        model.load_state_dict({**state, **view.buffers})
-        model.train()
+        model = network_at(view, state)
         seed_layer_noise(view.seed, view.step)
         view.loss_function(model(view.inputs), view.targets).backward()
-        return model.layers[str(layer)].affine.weight.grad
+        return model.layers[str(layer)].linear.weight.grad
 
     mixed = {
         name: view.updated[name] if int(name.split(".")[1]) < layer else old for name, old in view.parameters.items()
@@ -73,8 +71,8 @@ def test_it_equals_a_brute_force_twin_at_every_layer(kind, norm):
     make, shape = MODELS[kind]
     view = step(make(norm), shape, lr=1.0)
     rows = measured("all", view)
-    assert {layer for _, layer in rows} == set(range(1, len(view.model.layers) + 1))
-    for layer in range(1, len(view.model.layers) + 1):
+    assert {layer for _, layer in rows} == set(range(1, len(view.network.layers) + 1))
+    for layer in range(1, len(view.network.layers) + 1):
         before, after = twin(view, layer)
         scale = float(before.norm())
         assert rows["ics_l2", layer] == pytest.approx(float((before - after).norm()), rel=1e-8, abs=1e-12 * scale)
@@ -94,13 +92,12 @@ def test_the_mistake_of_the_peers_would_show():
     """G' taken in evaluation mode differs from G even where nothing was updated; ours does not."""
     make, shape = MODELS["mlp"]
     view = step(make(BatchNorm), shape, lr=0.0)
-    model = copy.deepcopy(view.model)
-    model.load_state_dict({**view.parameters, **view.buffers})
+    model = network_at(view, view.parameters)
     with forward_mode(model, training=False):
         view.loss_function(model(view.inputs), view.targets).backward()
-    wrong = model.layers["1"].affine.weight.grad
-    right = gradients_after_update(view, [1])[1]
-    g = view.gradient["layers.1.affine.weight"]
+    wrong = model.layers["1"].linear.weight.grad
+    (right,) = gradients_after_update(view, view.network.find([1])).values()
+    g = view.gradient["layers.1.linear.weight"]
     assert torch.equal(right, g)
     assert (wrong - g).norm() > 0.1 * g.norm()
 
@@ -117,7 +114,7 @@ def test_its_cost_is_one_shared_walk_and_a_suffix_per_layer():
     make, shape = MODELS["dln"]
     view = step(make(BatchNorm), shape)
     forwards = []
-    for number, layer in view.model.layers.items():
+    for number, layer in twin_of(view).layers.items():
         layer.register_forward_pre_hook(lambda *_, number=number: forwards.append(int(number)))
     list(InternalCovariateShift([2, 4], every=1).measure(view))
     assert forwards == [1, 2, 3, 4, 2, 3, 4]  # updated 1; old 2 to 4 for layer 2; updated 2, 3; old 4 for layer 4
@@ -125,4 +122,4 @@ def test_its_cost_is_one_shared_walk_and_a_suffix_per_layer():
 
 def test_a_layer_that_is_not_there_is_named():
     with pytest.raises(UserError, match="probe layer 9: the DLN has layers 1 to 4"):
-        InternalCovariateShift([9], every=1).check(DLN(Standard, depth=4))
+        InternalCovariateShift([9], every=1).check(network_of(DLN(Standard, depth=4), None, numbered=True))

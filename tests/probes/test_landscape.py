@@ -1,6 +1,5 @@
 """Landscape against closed forms and a brute-force twin, in float64."""
 
-import copy
 import math
 
 import pytest
@@ -11,8 +10,8 @@ from normscape.errors import UserError
 from normscape.models import Layer, LayeredModel
 from normscape.norms import BatchNorm
 from normscape.probes import Landscape
-from normscape.view import seed_layer_noise
-from one_step import MODELS, NORMS, step
+from normscape.seeds import seed_layer_noise
+from one_step import MODELS, NORMS, network_at, step
 
 STEP_SIZES = (0.5, 1.0, 2.0, 4.0)
 
@@ -27,7 +26,7 @@ def quadratic(weight_decay=0.0, lr=0.1):
     half_square = lambda outputs, targets: 0.5 * outputs.square().sum()  # noqa: E731
     view = step(model, (7, 4), lr=lr, weight_decay=weight_decay, loss_function=half_square)
     hessian = view.inputs.T @ view.inputs + weight_decay * torch.eye(4, dtype=torch.float64)
-    w = view.parameters["layers.1.affine.weight"].flatten()
+    w = view.parameters["layers.1.linear.weight"].flatten()
     return view, hessian, w, hessian @ w
 
 
@@ -66,7 +65,7 @@ def test_the_step_size_of_one_learning_rate_is_the_optimiser_s_own_step():
 def test_at_distance_zero_nothing_changes(norm):
     make, shape = MODELS["vgg"]
     view = step(make(norm), shape)
-    rows = measured(Landscape([1e-300], every=1), view)
+    rows = measured(Landscape([1e-300], every=1, weight_decay=0), view)
     ((step_size, loss),) = [(s, value) for (quantity, s), value in rows.items() if quantity == "loss_landscape"]
     assert loss == view.loss.item() == rows["objective", None]
     assert rows["gradient_difference", step_size] == 0.0
@@ -76,9 +75,7 @@ def twin(view, probe_weight_decay, s, direction=None):
     """Rebuild the network at W - s d and differentiate it there, as one would without any view; d is g if not given."""
 
     def at(parameters):
-        model = copy.deepcopy(view.model)
-        model.load_state_dict({**parameters, **view.buffers})
-        model.train()
+        model = network_at(view, parameters)
         seed_layer_noise(view.seed, view.step)
         loss = view.loss_function(model(view.inputs), view.targets)
         loss = loss + 0.5 * probe_weight_decay * sum(p.square().sum() for p in model.parameters())
@@ -153,7 +150,7 @@ def test_a_random_direction_is_as_long_as_the_gradient_and_new_at_each_step():
         length = math.hypot(*[float(d.norm()) for d in probe._random_direction(view, view.gradient).values()])
         assert length == pytest.approx(math.hypot(*[float(g.norm()) for g in view.gradient.values()]), rel=1e-12)
     assert measured(probe, first) == measured(probe, first)
-    name = "layers.1.affine.weight"
+    name = "layers.1.linear.weight"
     a, b = (probe._random_direction(view, view.gradient)[name] for view in (first, later))
     assert abs(torch.nn.functional.cosine_similarity(a.flatten(), b.flatten(), dim=0)) < 0.9
 

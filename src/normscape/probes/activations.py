@@ -1,12 +1,12 @@
-"""Activation distributions: what one random unit of a layer does over the batch."""
+"""Activation distributions: what the pre-activation of one random unit of a layer does over the batch."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
-from normscape.models.layered import LayeredModel
-from normscape.probes.probe import Probe, check_layers
+from normscape.network import Layers, Network
+from normscape.probes.probe import Probe
 from normscape.records import Row, Snapshot
 from normscape.view import StepView
 
@@ -17,19 +17,25 @@ MIRRORED = {"05": 4, "25": 24, "50": 49, "75": 74, "95": 94}
 """Quantiles that are also rows, so that a dashboard can plot them: name and index into `LEVELS`."""
 
 
-class Activations(Probe):
-    """Distribution of one random unit's activation over the mini-batch.
+LARGEST = 2**24
+"""How many values `torch.quantile` takes."""
 
-    The activation is what enters the nonlinearity: after the normalisation with its scale, shift and noise. Its values
-    are taken over the batch, for convolutions over height and width too. The unit is drawn once per run and layer from
-    the run's seed; it is the same unit in every variant of a network. Forward mode: training (batch statistics).
+
+class Activations(Probe):
+    """Distribution of one random unit's pre-activation over the mini-batch.
+
+    The pre-activation is what enters the nonlinearity: after the normalisation with its scale, shift and noise. In a
+    network that is no `LayeredModel` it is the output of the layer, or of the normalisation module that takes exactly
+    this output. Its values are taken over the batch, for convolutions over height and width too. The unit is drawn once
+    per run and layer from the run's seed; it is the same unit in every variant of a network. Forward mode: the step's
+    own (training: batch statistics).
     Source: paper, figs. 1c, 2b and 9 (ridge plots). That it is taken before the nonlinearity is inferred: the noise of
     fig. 8 has the size that Algorithm 1 adds there.
 
     Parameters
     ----------
     layers
-        Numbers of the weight layers, from 1.
+        Weight layers by number, from 1, or by module path; ``all`` for every layer.
     every
         Measure every so many steps.
 
@@ -41,30 +47,39 @@ class Activations(Probe):
     Raises
     ------
     UserError
-        If a layer is not one of the network's.
+        If a layer is not one of the network's, or runs more than once in a forward pass.
     """
 
-    def __init__(self, layers: Sequence[int], every: int) -> None:
+    def __init__(self, layers: Layers = "all", every: int = 1) -> None:
         super().__init__(every)
-        self.layers = tuple(layers)
+        self.layers: Layers = layers if isinstance(layers, str) else tuple(layers)
 
-    def check(self, model: LayeredModel) -> None:
+    def check(self, network: Network) -> None:
         """Raise `UserError` if a layer does not exist."""
-        check_layers(self.layers, model)
+        network.find(self.layers)
 
     def measure(self, view: StepView) -> Iterator[Row | Snapshot]:
         """Yield moments and quantiles of each layer's unit at W(t)."""
-        for layer, activation in view.activations_at(view.parameters, self.layers).items():
-            values = self._unit_values(activation, view.generator("activations", layer))
-            quantiles = torch.quantile(values, LEVELS.to(values), interpolation="linear").cpu()
-            yield Row(view.step, "activation_mean", layer, None, values.mean().item())
-            yield Row(view.step, "activation_variance", layer, None, values.var(correction=0).item())
+        asked = view.network.find(self.layers)
+        recorded = view.preactivations_at(view.parameters, asked)
+        for layer in asked:
+            label, preactivation = view.network.label(layer), recorded[layer]
+            chosen = view.generator("activations", layer.number)
+            unit = int(torch.randint(preactivation.shape[layer.unit_axis], (), generator=chosen))
+            values = preactivation.select(layer.unit_axis, unit).flatten()
+            quantiles = quantile_function(values)
+            yield Row(view.step, "activation_mean", label, None, values.mean().item())
+            yield Row(view.step, "activation_variance", label, None, values.var(correction=0).item())
             for name, index in MIRRORED.items():
-                yield Row(view.step, f"activation_quantile_{name}", layer, None, quantiles[index].item())
-            yield Snapshot(view.step, "activation_quantiles", layer, quantiles)
+                yield Row(view.step, f"activation_quantile_{name}", label, None, quantiles[index].item())
+            yield Snapshot(view.step, "activation_quantiles", label, quantiles)
 
-    @staticmethod
-    def _unit_values(activation: Tensor, generator: torch.Generator) -> Tensor:
-        """Return the values ``(N * H * W,)`` of one random unit of ``(N, C, H, W)`` or ``(N, F)``."""
-        unit = int(torch.randint(activation.shape[1], (), generator=generator))
-        return activation[:, unit].flatten()
+
+def quantile_function(values: Tensor) -> Tensor:
+    """Return the quantiles of ``(N,)`` at the `LEVELS`, on the CPU.
+
+    `torch.quantile` takes at most 2^24 values, fewer than a large batch of images has: of more, evenly spaced ones.
+    """
+    values = values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
+    values = values[:: -(-len(values) // LARGEST)]
+    return torch.quantile(values, LEVELS.to(values), interpolation="linear").cpu()

@@ -5,10 +5,12 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from normscape.models.layered import LayeredModel
-from normscape.probes.probe import Probe, check_layers
+from normscape.errors import UserError
+from normscape.network import Layers, Network, WeightLayer
+from normscape.probes.probe import Probe
 from normscape.records import Row, Snapshot
-from normscape.view import StepView, kept_streams
+from normscape.seeds import kept_streams
+from normscape.view import StepView
 
 
 class InternalCovariateShift(Probe):
@@ -22,75 +24,115 @@ class InternalCovariateShift(Probe):
 
     Recorded are ||G_i - G'_i||_2, ideally 0, and the cosine of the angle between them, ideally 1. W(t+1) is what the
     optimiser made of W(t), weight decay included. A layer's block is its weight, bias and normalisation parameters:
-    earlier blocks are updated whole; the gradient is w.r.t. the weight ``(out, in)`` or ``(out, in, kH, kW)``. For the
-    first layer G' is G, so the difference is exactly 0. Source: paper, section 2.2, Definition 2.1, fig. 3. Forward
-    mode: training, with the step's layer noise.
+    earlier blocks are updated whole; the gradient is w.r.t. the weight ``(out, in)`` or ``(out, in, kH, kW)``, or the
+    parameters of its parametrisation. For the first layer G' is G, so the difference is exactly 0. In a network that is
+    no chain, which layers are earlier is what `normscape.network` says. Source: paper, section 2.2, Definition 2.1,
+    fig. 3. Forward mode: the step's own (training), with the step's layer noise.
 
     Parameters
     ----------
     layers
-        Numbers of the weight layers, from 1; ``all`` for every layer.
+        Weight layers by number, from 1, or by module path; ``all`` for every layer that trains.
     every
         Measure every so many steps.
 
     Notes
     -----
     Rows per layer: ``ics_l2``, ``ics_cosine`` (NaN if a gradient is zero), and ``ics_gradient_norm``, ||G_i||_2, which
-    gives the difference its scale. Cost: one forward pass through the updated layers, shared by all asked layers, and
-    for each of these a forward-backward pass through the layers from it on.
+    gives the difference its scale. Cost on a chain: one forward pass through the updated layers, shared by all asked
+    layers, and for each of these a forward-backward pass through the layers from it on. Cost elsewhere: a whole
+    forward-backward pass for each asked layer.
 
     Raises
     ------
     UserError
-        If a layer is not one of the network's.
+        If a layer is not one of the network's, is frozen, or has its weight in common with an earlier one.
     """
 
-    def __init__(self, layers: Sequence[int] | str, every: int) -> None:
+    def __init__(self, layers: Layers = "all", every: int = 1) -> None:
         super().__init__(every)
-        self.layers = None if layers == "all" else tuple(int(layer) for layer in layers)
+        self.layers: Layers = layers if isinstance(layers, str) else tuple(layers)
 
-    def check(self, model: LayeredModel) -> None:
-        """Raise `UserError` if a layer does not exist."""
-        check_layers(self.layers or (), model)
+    def check(self, network: Network) -> None:
+        """Raise `UserError` if a layer does not exist, or has its weight in common with an earlier one."""
+        for layer in network.find(self.layers):
+            if self.layers != "all" and _is_tied(layer, network):
+                raise UserError(
+                    f"probe layer {layer.path}: an earlier layer has the same weight, so it has no W_i of its own"
+                )
 
     def measure(self, view: StepView) -> Iterator[Row | Snapshot]:
         """Yield the rows of each layer."""
-        layers = self.layers if self.layers is not None else tuple(range(1, len(view.model.layers) + 1))
-        for layer, after in gradients_after_update(view, layers).items():
-            before = view.gradient[f"layers.{layer}.affine.weight"]
-            difference = torch.linalg.vector_norm(before - after)
-            yield Row(view.step, "ics_l2", layer, None, difference.item())
-            yield Row(view.step, "ics_cosine", layer, None, _cosine(before, after))
-            yield Row(view.step, "ics_gradient_norm", layer, None, torch.linalg.vector_norm(before).item())
+        for layer, after in gradients_after_update(view, self._measured(view)).items():
+            before = _joined([view.gradient[name] for name in layer.weights])
+            label, difference = view.network.label(layer), torch.linalg.vector_norm(before - after)
+            yield Row(view.step, "ics_l2", label, None, difference.item())
+            yield Row(view.step, "ics_cosine", label, None, _cosine(before, after))
+            yield Row(view.step, "ics_gradient_norm", label, None, torch.linalg.vector_norm(before).item())
+
+    def _measured(self, view: StepView) -> list[WeightLayer]:
+        measured = []
+        for layer in view.network.find(self.layers):
+            if set(layer.weights) <= view.gradient.keys() and not _is_tied(layer, view.network):
+                measured.append(layer)
+            elif self.layers != "all":
+                raise UserError(f"probe layer {layer.path}: its weight is frozen, so it has no gradient to compare")
+        return measured
 
 
-def gradients_after_update(view: StepView, layers: Sequence[int]) -> dict[int, Tensor]:
-    """Return G'_i for each asked layer, of the shape of W_i.
+def _is_tied(layer: WeightLayer, network: Network) -> bool:
+    return any(network.block[name] < layer.number for name in layer.weights)
 
-    Walks forward once through the updated layers and, from the input of each asked layer, through the old ones.
-    """
-    gradients: dict[int, Tensor] = {}
-    x = view.inputs
-    with view.forward_pass():
-        for layer in range(1, max(layers) + 1):
+
+def gradients_after_update(view: StepView, layers: Sequence[WeightLayer]) -> dict[WeightLayer, Tensor]:
+    """Return G'_i for each asked layer, of the shape of W_i, or flat if W_i is several parameters."""
+    if view.network.chain:
+        return dict(sorted(_along_the_chain(view, layers).items(), key=lambda item: layers.index(item[0])))
+    return {layer: _with_earlier_blocks_updated(view, layer) for layer in layers}
+
+
+def _with_earlier_blocks_updated(view: StepView, layer: WeightLayer) -> Tensor:
+    earlier = {name: view.updated[name] for name, number in view.network.block.items() if number < layer.number}
+    _, gradient = view.loss_and_gradient_at({**view.parameters, **earlier}, layer.weights)
+    return _joined([gradient[name] for name in layer.weights])
+
+
+def _along_the_chain(view: StepView, layers: Sequence[WeightLayer]) -> dict[WeightLayer, Tensor]:
+    """Walk forward once through the updated layers and, from the input of each asked layer, through the old ones."""
+    gradients: dict[WeightLayer, Tensor] = {}
+    replica, x = view.replay.replica, view.inputs
+    last = max((layer.number for layer in layers), default=0)
+    replica.place(view.parameters)
+    with view.replay.forward_pass():
+        for layer in view.network.layers[:last]:
             if layer in layers:
                 with kept_streams(x.device):  # the updated layer draws the noise that the old one is about to draw
-                    gradients[layer] = _gradient_from(view, layer, x)
-            if layer < max(layers):
-                x = view.layer_at(layer, x, view.updated)
-    return {layer: gradients[layer] for layer in layers}
+                    gradients[layer] = gradient_from(view, layer, x)
+                replica.restore(view.replay.state)
+            if layer.number < last:
+                block = [name for name, number in view.network.block.items() if number == layer.number]
+                replica.place({name: view.updated[name] for name in block})
+                with torch.no_grad():
+                    x = replica.twin.get_submodule(f"layers.{layer.number}")(x)
+    return gradients
 
 
-@torch.enable_grad()
-def _gradient_from(view: StepView, layer: int, x: Tensor) -> Tensor:
-    """Return the gradient w.r.t. the old weight of ``layer``, given that layer's input."""
-    name = f"layers.{layer}.affine.weight"
-    weight = view.parameters[name].detach().requires_grad_()
-    parameters = {**view.parameters, name: weight}
-    for number in range(layer, len(view.model.layers) + 1):
-        x = view.layer_at(number, x, parameters)
-    (gradient,) = torch.autograd.grad(view.loss_function(x, view.targets), weight)
-    return gradient
+def gradient_from(view: StepView, layer: WeightLayer, x: Tensor) -> Tensor:
+    """Return the gradient w.r.t. the old weight of ``layer``, given that layer's input; within a forward pass."""
+    twin, number = view.replay.replica.twin, layer.number
+    leaves = [view.replay.replica.parameters[name].requires_grad_() for name in layer.weights]
+    with torch.enable_grad():
+        for later in view.network.layers[number - 1 :]:
+            x = twin.get_submodule(f"layers.{later.number}")(x)
+        loss = view.replay.loss(x)
+    gradients = torch.autograd.grad(loss, leaves)
+    for leaf in leaves:
+        leaf.requires_grad_(False)
+    return _joined(gradients)
+
+
+def _joined(tensors: Sequence[Tensor]) -> Tensor:
+    return tensors[0] if len(tensors) == 1 else torch.cat([tensor.flatten() for tensor in tensors])
 
 
 def _cosine(a: Tensor, b: Tensor) -> float:

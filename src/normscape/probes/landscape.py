@@ -1,5 +1,6 @@
 """Loss landscape, gradient predictiveness and effective beta-smoothness: one walk from W(t), three quantities."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
@@ -9,7 +10,8 @@ from torch import Tensor
 from normscape.errors import UserError, suggest
 from normscape.probes.probe import Probe
 from normscape.records import Row, Snapshot
-from normscape.view import Parameters, StepView
+from normscape.replica import Parameters
+from normscape.view import StepView
 
 DIRECTIONS = ("gradient", "random")
 
@@ -24,20 +26,25 @@ class Landscape(Probe):
     - effective beta-smoothness: the maximum over s of ||grad J(W - s d) - g|| / (s ||d||).
 
     d is g (the paper's choice), or a random direction of the same norm ||g||, uniform on the sphere and drawn anew at
-    each step. Source: paper, section 3.2, figs. 4 and 9 to 13; random directions: its text. The penalty is part of the
-    objective since the plotted loss includes it (inferred), and makes s = lr the optimiser's own step. Forward mode:
-    training, with the step's layer noise.
+    each step; parameters that do not train stay where they are. Source: paper, section 3.2, figs. 4 and 9 to 13; random
+    directions: its text. The penalty is part of the objective since the plotted loss includes it (inferred). With plain
+    SGD s = lr is then the optimiser's own step. With any other optimiser it is not: what is measured is the landscape
+    along the gradient, at multiples of the optimiser's learning rate, whatever the update makes of both. Forward mode:
+    the step's own (training), with the step's layer noise.
 
     Parameters
     ----------
     step_sizes
-        The step sizes s as multiples of the step's learning rate; above 0.
+        The step sizes s as multiples of the step's learning rate, read before its update; finite and above 0.
     every
         Measure every so many steps.
     weight_decay
-        lambda. Give it the optimiser's; 0 makes J the loss alone.
+        lambda: None takes the optimiser's own for each parameter, be it part of the gradient (SGD, Adam) or decoupled
+        from it (AdamW); 0 makes J the loss alone; any other number must be the optimiser's own.
     direction
         ``gradient`` or ``random``.
+    absolute
+        Whether ``step_sizes`` are s itself. Needed where parameter groups have different learning rates.
 
     Notes
     -----
@@ -51,58 +58,76 @@ class Landscape(Probe):
       step whose gradient is zero;
     - ``objective`` and ``gradient_norm`` at W(t).
 
-    Cost: one forward-backward pass per step size; the base point is the training step's own.
+    ``step_size`` in a row is s, not a multiple. Cost: one forward-backward pass per step size; the base point is the
+    training step's own.
 
     Raises
     ------
     UserError
-        If a step size is not above 0, there is none, or the direction is unknown.
+        If a step size is not above 0 and finite, there is none, or one twice; if the direction is unknown; at a step
+        whose learning rate is 0 or differs between parameters, unless ``absolute``; if ``weight_decay`` is neither 0
+        nor the optimiser's.
     """
 
     def __init__(
         self,
-        step_sizes: Sequence[float],
-        every: int,
-        weight_decay: float = 0.0,
+        step_sizes: Sequence[float] = (0.5, 1.0, 2.0, 4.0),
+        every: int = 1,
+        weight_decay: float | None = None,
         direction: Literal["gradient", "random"] = "gradient",
+        absolute: bool = False,
     ) -> None:
         super().__init__(every)
-        if not step_sizes or not all(size > 0 for size in step_sizes):
-            raise UserError(f"probe step_sizes={list(step_sizes)}: expected multiples of the learning rate, above 0")
+        sizes = [*step_sizes]
+        if not sizes or not all(size > 0 and math.isfinite(size) for size in sizes) or len({*sizes}) < len(sizes):
+            raise UserError(f"probe step_sizes={sizes}: expected different finite numbers above 0")
+        if weight_decay is not None and not (weight_decay >= 0 and math.isfinite(weight_decay)):
+            raise UserError(f"probe weight_decay={weight_decay}: expected a finite number, 0 or more")
         if direction not in DIRECTIONS:
             raise UserError(f"probe direction={direction}: no such direction{suggest(direction, DIRECTIONS)}")
-        self.step_sizes = tuple(step_sizes)
+        self.step_sizes = tuple(sizes)
         self.weight_decay = weight_decay
         self.direction = direction
+        self.absolute = absolute
         self._suffix = "" if direction == "gradient" else f"_{direction}"
 
     def measure(self, view: StepView) -> Iterator[Row | Snapshot]:
         """Yield the rows of one step."""
-        base = {name: view.gradient[name] + self.weight_decay * p for name, p in view.parameters.items()}
+        decays = self._weight_decays(view)
+        unit = 1.0 if self.absolute else view.learning_rate
+        base = {name: g + decays[name] * view.parameters[name] for name, g in view.gradient.items()}
         direction = base if self.direction == "gradient" else self._random_direction(view, base)
         length, length_sum = norm(direction), tensor_sum(direction)
-        yield self._row(view, "objective", None, view.loss + self._penalty(view.parameters))
+        yield self._row(view, "objective", None, view.loss + _penalty(view.parameters, decays))
         yield self._row(view, "gradient_norm", None, norm(base))
         betas, betas_sum = [], []
         for multiple in self.step_sizes:
-            s = multiple * view.learning_rate
-            point = {name: p - s * direction[name] for name, p in view.parameters.items()}
+            s = multiple * unit
+            point = {**view.parameters, **{name: view.parameters[name] - s * d for name, d in direction.items()}}
             loss, gradient = view.loss_and_gradient_at(point)
-            change = {name: gradient[name] + self.weight_decay * p - base[name] for name, p in point.items()}
+            change = {name: gradient[name] + decays[name] * point[name] - base[name] for name in base}
             difference, difference_sum = norm(change), tensor_sum(change)
             betas.append(difference / (s * length))
             betas_sum.append(difference_sum / (s * length_sum))
-            yield self._row(view, "loss_landscape", s, loss + self._penalty(point))
+            yield self._row(view, "loss_landscape", s, loss + _penalty(point, decays))
             yield self._row(view, "gradient_difference", s, difference)
             yield self._row(view, "gradient_difference_tensor_sum", s, difference_sum)
         yield self._row(view, "effective_beta", None, torch.stack(betas).max())
         yield self._row(view, "effective_beta_tensor_sum", None, torch.stack(betas_sum).max())
 
+    def _weight_decays(self, view: StepView) -> dict[str, float]:
+        """Return lambda of each parameter that trains."""
+        own, given = view.rule.weight_decays, self.weight_decay
+        for name, decay in own.items():
+            if given not in (None, 0, decay):
+                raise UserError(
+                    f"probe weight_decay={given}: {view.rule.name} has {decay:g} for {name}; "
+                    "null takes the optimiser's own, 0 the loss alone"
+                )
+        return own if given is None else dict.fromkeys(own, float(given))
+
     def _row(self, view: StepView, quantity: str, step_size: float | None, value: Tensor) -> Row:
         return Row(view.step, quantity + self._suffix, None, step_size, value.item())
-
-    def _penalty(self, parameters: Parameters) -> Tensor:
-        return 0.5 * self.weight_decay * norm(parameters).square()
 
     def _random_direction(self, view: StepView, like: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return a direction uniform on the sphere of radius ||like||."""
@@ -110,6 +135,14 @@ class Landscape(Probe):
         drawn = {name: torch.randn(g.shape, generator=stream).to(g) for name, g in like.items()}
         scale = norm(like) / norm(drawn)
         return {name: scale * d for name, d in drawn.items()}
+
+
+def _penalty(point: Parameters, decays: Mapping[str, float]) -> Tensor | float:
+    """Return lambda/2 ||W||^2 over the parameters that train, lambda being each parameter's own."""
+    by_decay: dict[float, dict[str, Tensor]] = {}
+    for name, decay in decays.items():
+        by_decay.setdefault(decay, {})[name] = point[name]
+    return sum(0.5 * decay * norm(part).square() for decay, part in by_decay.items())
 
 
 def norm(tensors: Mapping[str, Tensor]) -> Tensor:

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 from normscape.errors import UserError
-from normscape.models.layered import LayeredModel
+from normscape.network import Network
 from normscape.records import Row, Snapshot
 from normscape.view import StepView
 
@@ -15,8 +15,8 @@ class Probe(ABC):
     A probe asks the view and keeps nothing between steps, so that a resumed run measures what an unbroken one does.
     """
 
-    def __init__(self, every: int) -> None:
-        if every < 1:
+    def __init__(self, every: int = 1) -> None:
+        if isinstance(every, bool) or not isinstance(every, int) or every < 1:
             raise UserError(f"probe every={every}: expected a number of steps, 1 or more")
         self.every = every
 
@@ -24,16 +24,9 @@ class Probe(ABC):
         """Whether the probe measures the step."""
         return step % self.every == 0
 
-    def check(self, model: LayeredModel) -> None:  # noqa: B027 - most probes accept every model
-        """Raise `UserError` if the probe asks what ``model`` does not have; called before training."""
+    def check(self, network: Network) -> None:  # noqa: B027 - most probes accept every network
+        """Raise `UserError` if the probe asks what the network does not have; called before anything is measured."""
 
     @abstractmethod
     def measure(self, view: StepView) -> Iterator[Row | Snapshot]:
         """Yield what is measured of the step."""
-
-
-def check_layers(layers: tuple[int, ...], model: LayeredModel) -> None:
-    """Raise `UserError` if one of ``layers`` is no weight layer of ``model``."""
-    for layer in layers:
-        if str(layer) not in model.layers:
-            raise UserError(f"probe layer {layer}: the {type(model).__name__} has layers 1 to {len(model.layers)}")

@@ -1,0 +1,184 @@
+"""The components that a config names, built one by one; what cannot be built or is of the wrong kind is named."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from hydra.utils import get_object, instantiate
+from torch import nn
+from torch.nn.modules.lazy import LazyModuleMixin
+from torch.nn.parameter import is_lazy
+from torch.optim.lr_scheduler import LRScheduler
+
+from normscape.config import RunConfig, accepts
+from normscape.data.dataset import Dataset
+from normscape.errors import UserError
+from normscape.models.layered import LayeredModel, NormFactory, glorot_
+from normscape.network import is_chain, network_of
+from normscape.norms.standard import Standard
+from normscape.probes.probe import Probe
+from normscape.seeds import kept_streams, seed_streams
+from normscape.view import LossFunction
+
+
+def build_component(path: str, node: Mapping[str, Any], **more: Any) -> Any:
+    """Instantiate a config node, naming the node if what it asks for cannot be built."""
+    try:
+        return instantiate(dict(node), **more, _convert_="all")
+    except Exception as error:
+        raise _refusal(path, node, error) from error
+
+
+def _refusal(path: str, node: Mapping[str, Any], error: Exception) -> UserError:
+    cause = error.__cause__ or error
+    if isinstance(cause, UserError):
+        return UserError(f"{path}: {cause}")
+    given = {key: "null" if value is None else value for key, value in node.items() if not key.startswith("_")}
+    values = ", ".join(f"{key}={value}" for key, value in given.items()) or "no settings"
+    reason = next(iter(str(cause).splitlines()), type(cause).__name__)
+    return UserError(f"{path}: {node['_target_']} cannot be built from {values}: {reason}")
+
+
+@contextmanager
+def seeded(config: RunConfig, path: str) -> Iterator[None]:
+    """Seed the global random streams for the construction of one component, and put them back afterwards.
+
+    What a class draws when it is made is then a function of the config, and not of what was made before it.
+    """
+    with kept_streams(torch.device("cpu")):
+        seed_streams(config.seed, "construction", path)
+        yield
+
+
+def _build_norm(node: Mapping[str, Any]) -> NormFactory:
+    """Return what makes the normalisation of a layer; make one first, so that it is named if that fails."""
+    factory: NormFactory = build_component("norm", node)
+    try:
+        made = factory(64)
+    except Exception as error:
+        raise _refusal("norm", node, error) from error
+    target = node["_target_"]
+    if not isinstance(made, nn.Module):
+        raise UserError(f"norm: {target}(64) is a {type(made).__name__}; expected a torch.nn.Module for 64 features")
+    if isinstance(made, LazyModuleMixin) or (
+        type(made).__module__.startswith("torch.nn") and not _takes_features(made)
+    ):
+        raise UserError(f"norm: {target} is not made from a number of features; {OWN_NORMS}")
+    return factory
+
+
+OWN_NORMS = "expected one of configs/norm, e.g. norm=group, or a class of yours that is made as MyNorm(num_features)"
+
+
+def _takes_features(made: nn.Module) -> bool:
+    """Whether a module of torch's, made from one number, took it for its features, as a normalisation does."""
+    taken = [getattr(made, name, None) for name in ("num_features", "num_channels", "normalized_shape")]
+    return 64 in taken or (64,) in taken or isinstance(made, nn.Identity)
+
+
+def build_model(config: RunConfig) -> nn.Module:
+    """Build the network with its normalisation; a `LayeredModel` gets Glorot's initial weights, others keep their own.
+
+    Raises
+    ------
+    UserError
+        If it cannot be built, is no module, has parameters without shape, or takes no ``norm`` while one is asked for.
+    """
+    target = config.model["_target_"]
+    with seeded(config, "norm"):
+        norm = _build_norm(config.norm)
+    with seeded(config, "model"):
+        if accepts(get_object(target), "norm"):
+            model = build_component("model", config.model, norm=norm)
+        elif norm(1).__class__ is Standard:
+            model = build_component("model", config.model)
+        else:
+            raise UserError(
+                f"model._target_={target}: it takes no 'norm', so norm={config.norm['_target_']} would do nothing; "
+                "add the argument, or say norm=standard and it keeps its own"
+            )
+    if not isinstance(model, nn.Module):
+        raise UserError(f"model._target_={target}: expected a torch.nn.Module, not a {type(model).__name__}")
+    if any(map(is_lazy, (*model.parameters(), *model.buffers()))):
+        raise UserError(
+            f"model._target_={target}: it has lazy modules, whose weights have no shape yet; give their sizes"
+        )
+    if isinstance(model, LayeredModel):
+        glorot_(model, config.seed)
+    return model
+
+
+def build_optimizer(config: RunConfig, model: nn.Module) -> torch.optim.Optimizer:
+    """Build the optimiser of a network's parameters."""
+    parameters = [*model.parameters()]
+    if not any(p.requires_grad for p in parameters):
+        raise UserError(f"model._target_={config.model['_target_']}: expected a parameter that trains")
+    with seeded(config, "optimizer"):
+        made = build_component("optimizer", config.optimizer, params=parameters, _partial_=False)
+    if not isinstance(made, torch.optim.Optimizer):
+        target = config.optimizer["_target_"]
+        raise UserError(f"optimizer._target_={target}: expected a torch.optim.Optimizer, not a {type(made).__name__}")
+    return made
+
+
+def build_schedule(config: RunConfig, optimizer: torch.optim.Optimizer) -> LRScheduler | None:
+    """Build the learning-rate schedule, which takes a step after each of the optimiser's; None for a constant rate."""
+    if not config.schedule:
+        return None
+    made = build_component("schedule", config.schedule, optimizer=optimizer, _partial_=False)
+    if not isinstance(made, LRScheduler):
+        target = config.schedule["_target_"]
+        raise UserError(f"schedule._target_={target}: expected a torch.optim.lr_scheduler, not a {type(made).__name__}")
+    return made
+
+
+def build_loss(config: RunConfig) -> LossFunction:
+    """Build the loss, a function of outputs and targets without weights of its own."""
+    with seeded(config, "loss"):
+        loss: Any = build_component("loss", config.loss)
+    if not callable(loss):
+        target = config.loss["_target_"]
+        raise UserError(
+            f"loss._target_={target}: expected a function of outputs and targets; is _partial_: true missing?"
+        )
+    if isinstance(loss, nn.Module) and any(p.requires_grad for p in loss.parameters()):
+        raise UserError(
+            f"loss._target_={config.loss['_target_']}: it has weights of its own, which nothing would train"
+        )
+    checked: LossFunction = loss
+    return checked
+
+
+def build_probes(config: RunConfig, model: nn.Module) -> list[Probe]:
+    """Build the probes, and check them against a network that need not be traced; others are checked when it runs."""
+    network = network_of(model, lambda: None, numbered=True) if is_chain(model) else None
+    probes = []
+    for name, node in config.probe.items():
+        with seeded(config, f"probe.{name}"):
+            probe = build_component(f"probe.{name}", node)
+        if not isinstance(probe, Probe):
+            target = node["_target_"]
+            raise UserError(
+                f"probe.{name}._target_={target}: expected a normscape.probes.Probe, not a {type(probe).__name__}"
+            )
+        if network:
+            try:
+                probe.check(network)
+            except UserError as error:
+                raise UserError(f"probe.{name}: {error}") from error
+        probes.append(probe)
+    return probes
+
+
+def build_data(config: RunConfig) -> Dataset:
+    """Build the data, which must be images if they are to be augmented."""
+    with seeded(config, "data"):
+        dataset = build_component("data", config.data)
+    if not isinstance(dataset, Dataset):
+        target = config.data["_target_"]
+        raise UserError(f"data._target_={target}: expected a normscape.data.Dataset, not a {type(dataset).__name__}")
+    shape = tuple(dataset.train.inputs.shape[1:])
+    if config.augment and len(shape) != 3:
+        raise UserError(f"augment=true: expected images (C, H, W), not the {dataset.name} data of shape {shape}")
+    return dataset

@@ -1,0 +1,252 @@
+"""Where the weight layers of a network are, whatever its architecture: the one place that knows.
+
+A weight layer is a convolution or a linear map. Layers are numbered from 1 in forward order. A `LayeredModel` that is
+a chain says so itself; any other network is traced: one forward pass shows which modules run, and in which order.
+
+"Earlier than layer i" is meant as follows. Every parameter belongs to the block of the weight layer that was the last
+to begin when the module which owns the parameter first began to run: a convolution's weight and bias, and the scale and
+shift of the normalisation behind it, are one block. What runs before the first weight layer belongs to the first block.
+Earlier than layer i are the blocks 1 to i - 1; in a residual network that includes both branches of earlier blocks.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor, nn
+
+from normscape.errors import UserError, suggest
+from normscape.models.layered import Layer, LayeredModel
+
+Layers = Sequence[int | str] | Literal["all"]
+"""Weight layers by their numbers or module paths, or all of them."""
+
+_NORMALISATIONS = (
+    nn.modules.batchnorm._NormBase,
+    nn.GroupNorm,
+    nn.LayerNorm,
+    nn.RMSNorm,
+    nn.LocalResponseNorm,
+)
+
+
+@dataclass(frozen=True)
+class WeightLayer:
+    """One convolution or linear map.
+
+    Attributes
+    ----------
+    number, path
+        Its place in forward order, from 1, and its module path.
+    weights
+        Names of the parameters that make its weight: one, or those of its parametrisation (weight_norm has two).
+    unit_axis
+        The axis of its output that counts units: 1 of ``(N, C, H, W)``, the last of ``(N, ..., F)``.
+    """
+
+    number: int
+    path: str
+    weights: tuple[str, ...]
+    unit_axis: int
+
+
+@dataclass(frozen=True)
+class Network:
+    """The weight layers of a network and the blocks of its parameters.
+
+    Attributes
+    ----------
+    kind
+        Name of the network's class.
+    layers
+        In forward order.
+    block
+        For each parameter's name the number of the layer whose block it is in.
+    chain
+        Whether the network is the composition of ``layers.1``, ``layers.2`` and so on, and nothing else.
+    numbered
+        Whether rows name layers by number, as in the suite, or by module path.
+    """
+
+    kind: str
+    layers: tuple[WeightLayer, ...]
+    block: dict[str, int]
+    chain: bool
+    numbered: bool
+
+    def find(self, asked: Layers) -> tuple[WeightLayer, ...]:
+        """Return the layers that are asked for, by number or path.
+
+        Raises
+        ------
+        UserError
+            If there is no such layer, none is asked for, or one is asked for twice.
+        """
+        if isinstance(asked, str):
+            if asked != "all":
+                raise UserError(f"probe layers={asked}: expected a list of layers, or all")
+            return self.layers
+        found = tuple(map(self._one, asked))
+        if not found:
+            raise UserError("probe layers=[]: expected at least one layer, or all; without the probe none is measured")
+        for layer in found:
+            if found.count(layer) > 1:
+                raise UserError(f"probe layers={list(asked)}: expected each layer once; {layer.path} is there twice")
+        return found
+
+    def _one(self, asked: int | str) -> WeightLayer:
+        for layer in self.layers:
+            if asked in (layer.number, layer.path) and not isinstance(asked, bool):
+                return layer
+        if isinstance(asked, str):
+            known = suggest(asked, [layer.path for layer in self.layers])
+            raise UserError(f"probe layer {asked}: no convolution or linear map of the {self.kind} that runs{known}")
+        last = self.layers[-1].number if self.layers else 0
+        raise UserError(f"probe layer {asked}: the {self.kind} has layers 1 to {last}")
+
+    def label(self, layer: WeightLayer) -> int | str:
+        """Return what rows call the layer."""
+        return layer.number if self.numbered else layer.path
+
+
+def network_of(model: nn.Module, forward: Callable[[], object], *, numbered: bool) -> Network:
+    """Describe a network; ``forward`` runs it once, and is called only if it has to be traced.
+
+    Raises
+    ------
+    UserError
+        If no convolution or linear map runs in it.
+    """
+    chain = is_chain(model)
+    kind, names = type(model).__name__, {id(p): name for name, p in model.named_parameters()}
+    weighty = _weight_modules(model)
+    runs = list(weighty) if chain else _order(model, forward)
+    layers: list[WeightLayer] = []
+    began: dict[str, int] = {}
+    for path in runs:
+        weights = _weights(weighty[path], names) if path in weighty else ()
+        if weights:
+            layers.append(WeightLayer(len(layers) + 1, path, weights, _unit_axis(weighty[path])))
+        began[path] = max(len(layers), 1)
+    if not layers:
+        raise UserError(f"{kind}: expected a convolution or linear map that runs as a module of the network")
+    block = {name: int(name.split(".")[1]) for name in names.values()} if chain else _blocks(model, names, began)
+    return Network(kind, tuple(layers), block, chain, numbered)
+
+
+def is_chain(model: nn.Module) -> bool:
+    """Whether a network is nothing but the composition of its layers, which share no module and no parameter."""
+    if not isinstance(model, LayeredModel) or not _has_forward_of(model, LayeredModel):
+        return False
+    layers = list(model.layers.values())
+    parts = [part for layer in layers for part in {*layer.modules(), *layer.parameters()}]
+    return (
+        all(isinstance(layer, Layer) and _has_forward_of(layer, Layer) for layer in layers)
+        and len(set(parts)) == len(parts)
+        and set(model.parameters()) == {part for part in parts if isinstance(part, nn.Parameter)}
+        and not any((model._forward_hooks, model._forward_pre_hooks, model._backward_hooks, model._backward_pre_hooks))
+    )
+
+
+def _has_forward_of(module: nn.Module, kind: type[nn.Module]) -> bool:
+    return type(module).forward is kind.forward and "forward" not in vars(module)
+
+
+def _weight_modules(model: nn.Module) -> dict[str, nn.Module]:
+    """Return the modules that may be weight layers, by path; of a `LayeredModel` its numbered layers alone."""
+    if isinstance(model, LayeredModel):
+        return {f"layers.{number}.linear": layer.get_submodule("linear") for number, layer in model.layers.items()}
+    kinds = (nn.Linear, nn.modules.conv._ConvNd)
+    return {path: module for path, module in model.named_modules() if isinstance(module, kinds)}
+
+
+def _order(model: nn.Module, forward: Callable[[], object]) -> list[str]:
+    """Return the paths of the modules in the order in which they first begin to run."""
+    began: dict[str, None] = {}
+    handles = [
+        module.register_forward_pre_hook(lambda *_, path=path: began.setdefault(path))
+        for path, module in model.named_modules()
+    ]
+    try:
+        forward()
+    finally:
+        for handle in handles:
+            handle.remove()
+    return list(began)
+
+
+def _weights(module: nn.Module, names: dict[int, str]) -> tuple[str, ...]:
+    """Return the names of the parameters that make a layer's weight, plain or parametrised, by hooks of old too."""
+    parametrised = getattr(getattr(module, "parametrizations", None), "weight", None)
+    if isinstance(parametrised, nn.Module):
+        return tuple(names[id(p)] for p in parametrised.parameters(recurse=False))
+    own = {name: p for name, p in module._parameters.items() if p is not None}
+    known = ["weight"] if "weight" in own else ["weight_g", "weight_v", "weight_orig"]
+    return tuple(names[id(own[name])] for name in known if name in own)
+
+
+def _unit_axis(module: nn.Module) -> int:
+    """Return the axis of units; the spatial axes of a convolution's output are behind it."""
+    return -1 - len(module.kernel_size) if isinstance(module, nn.modules.conv._ConvNd) else -1
+
+
+def _blocks(model: nn.Module, names: dict[int, str], began: dict[str, int]) -> dict[str, int]:
+    """Return the block of each parameter: that of its first owner to run, or of the nearest ancestor that runs."""
+    owners = [(path, p) for path, module in model.named_modules() for p in module.parameters(recurse=False)]
+    blocks: dict[str, int] = {}
+    for path, p in owners:
+        while path and path not in began:
+            path = path.rpartition(".")[0]
+        name, number = names[id(p)], began.get(path, 1)
+        blocks[name] = min(number, blocks.get(name, number))
+    return blocks
+
+
+@contextmanager
+def recorded_preactivations(model: nn.Module, layers: Iterable[WeightLayer]) -> Iterator[dict[WeightLayer, Tensor]]:
+    """Record, in forward passes of the block, what enters the nonlinearity of each layer.
+
+    That is the output of the layer, or of the normalisation that takes exactly this output. It is copied as soon as it
+    is there, so that a nonlinearity which works in place does not matter.
+
+    Raises
+    ------
+    UserError
+        If a layer runs twice in the block's pass, or not at all.
+    """
+    recorded: dict[WeightLayer, Tensor] = {}
+    latest: dict[WeightLayer, Tensor] = {}
+
+    def after_layer(layer: WeightLayer, output: Tensor) -> None:
+        if layer in recorded:
+            raise UserError(f"probe layer {layer.path}: it runs twice in a forward pass and has no one pre-activation")
+        latest[layer], recorded[layer] = output, output.detach().clone()
+
+    def after_norm(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        for layer, value in latest.items():
+            if inputs and inputs[0] is value:
+                latest[layer], recorded[layer] = output, output.detach().clone()
+
+    handles = [
+        model.get_submodule(layer.path).register_forward_hook(
+            lambda m, i, output, layer=layer: after_layer(layer, output)
+        )
+        for layer in layers
+    ]
+    handles += [module.register_forward_hook(after_norm) for module in _norm_modules(model)]
+    try:
+        yield recorded
+    finally:
+        for handle in handles:
+            handle.remove()
+    for layer in layers:
+        if layer not in recorded:
+            raise UserError(f"probe layer {layer.path}: it does not run in this step's forward pass")
+
+
+def _norm_modules(model: nn.Module) -> list[nn.Module]:
+    """Return the normalisations: of a `LayeredModel` its layers' own, elsewhere torch's and what is called a norm."""
+    if isinstance(model, LayeredModel):
+        return list(dict.fromkeys(layer.get_submodule("norm") for layer in model.layers.values()))
+    return [m for m in model.modules() if isinstance(m, _NORMALISATIONS) or "norm" in type(m).__name__.lower()]

@@ -1,0 +1,181 @@
+"""What is checked of the first observed step of every run, before a row is written: no silently wrong number.
+
+The suite measures networks, normalisations, losses and optimisers that it does not know. What the measurements assume
+of them is tested on the step itself, at the cost of two forward-backward passes, once:
+
+- repeated at the step's own point, the step gives its loss and its gradient: nothing that the pass depends on is
+  missing from the copy, be it state, random numbers or modes;
+- repeated once more it does so again: along the chain where the network is one, so that the chain's output is the
+  network's and G' of its first layer is G;
+- the network in training, with its buffers, attributes and gradients, the optimiser and the loss are what they were;
+- if the optimiser is plain gradient descent, its update is what the landscape assumes at s = lr.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+
+from normscape.errors import UserError
+from normscape.fingerprint import digest
+from normscape.probes.ics import gradients_after_update
+from normscape.view import StepView
+
+
+def self_check(view: StepView, optimizer: torch.optim.Optimizer) -> None:
+    """Check what the measurements of a step assume.
+
+    Raises
+    ------
+    UserError
+        If an assumption fails: names module, quantity and reason.
+    """
+    loss, gradient = view.loss_and_gradient_at(view.parameters)
+    _require_same_loss(view, loss)
+    _require_same_gradient(view, gradient)
+    if view.network.chain:
+        _require_chain(view)
+    else:
+        again, gradient = view.loss_and_gradient_at(view.parameters)
+        _require_same_loss(view, again)
+        _require_same_gradient(view, gradient)
+    _require_update(view, optimizer)
+
+
+def tolerance(*tensors: Tensor) -> float:
+    """Return how far two computations of one thing may differ, relative to its size.
+
+    The square root of the type's precision, 3e-4 in float32 and 1e-8 in float64: far above rounding, far below what
+    another batch, mode, mask or state makes.
+    """
+    precision = max(torch.finfo(t.dtype).eps for t in tensors if t.is_floating_point())
+    return min(math.sqrt(precision), 0.1)
+
+
+def _working_precision(view: StepView) -> Tensor:
+    """Return an empty tensor of the type with which the step computes."""
+    cast = view.replay.autocast
+    weight = next(iter(view.parameters.values()))
+    return torch.empty(0, dtype=cast.dtype if cast.enabled else weight.dtype)
+
+
+def _require_same_loss(view: StepView, loss: Tensor) -> None:
+    if loss.dim():
+        raise UserError(f"loss: expected a scalar, not a tensor of shape {tuple(loss.shape)}; take its mean or sum")
+    allowed = tolerance(loss, _working_precision(view))
+    if not torch.isclose(loss.float(), view.loss.float(), rtol=allowed, atol=allowed, equal_nan=True):
+        raise UserError(
+            f"{_culprit(view)}: repeated at W(t), the step {view.step} has the loss {loss.item():g}, and had "
+            f"{view.loss.item():g}; {ADVICE}"
+        )
+
+
+ADVICE = (
+    "a forward pass must be a function of weights, batch, state of the network's modules and the global random streams"
+)
+
+
+def _require_same_gradient(view: StepView, gradient: Mapping[str, Tensor]) -> None:
+    """Compare tensor by tensor; a difference counts relative to the whole gradient, as rounding does."""
+    allowed = min(30 * tolerance(_working_precision(view)), 0.3)
+    length = _length(view.gradient)
+    for name, value in gradient.items():
+        difference = float(torch.linalg.vector_norm((value - view.gradient[name]).double()))
+        if difference > allowed * length:
+            module = name.rpartition(".")[0] or "the network"
+            raise UserError(
+                f"{module}: repeated at W(t), the gradient w.r.t. {name} differs from the step's by {difference:.3g}, "
+                f"where the whole gradient has the norm {length:.3g}; the loss that is trained on must be loss_fn of "
+                "the observed batch, its gradient neither accumulated, scaled nor hooked; and " + ADVICE
+            )
+
+
+def _length(tensors: Mapping[str, Tensor]) -> float:
+    return math.hypot(*(float(torch.linalg.vector_norm(t.double())) for t in tensors.values()))
+
+
+def _require_chain(view: StepView) -> None:
+    """Walk the chain at W(t): its loss is the step's, and G' of the first layer is G."""
+    first = view.network.layers[0]
+    if not set(first.weights) <= view.gradient.keys():
+        return
+    (walked,) = gradients_after_update(view, [first]).values()
+    (before,) = (view.gradient[name] for name in first.weights)
+    allowed = min(30 * tolerance(_working_precision(view)), 0.3) * _length(view.gradient)
+    difference = float(torch.linalg.vector_norm((walked - before).double()))
+    if difference > allowed:
+        raise UserError(
+            f"{first.path}: its gradient along the chain of layers differs from the step's own by {difference:.3g}; "
+            "the covariate shift of the first layer must be 0; " + ADVICE
+        )
+
+
+def _require_update(view: StepView, optimizer: torch.optim.Optimizer) -> None:
+    """Require of plain gradient descent that its update is -lr grad J, of any rate that it is not changed."""
+    rule, after = view.rule, _rates(optimizer, view)
+    for name, g in view.gradient.items():
+        p, rate = view.parameters[name], rule.learning_rates[name]
+        direction = g + rule.weight_decays[name] * p
+        step = view.updated[name] - p
+        allowed = 1e-3 * abs(rate) * torch.linalg.vector_norm(direction) + 8 * _spacing(p)
+        if not (torch.isfinite(step).all() and torch.isfinite(direction).all()):
+            continue
+        if rule.plain and torch.linalg.vector_norm(step + rate * direction) > allowed:
+            raise UserError(
+                f"{name}: the update of {rule.name} is not -lr times the gradient of the objective (lr {rate:g}, "
+                f"weight decay {rule.weight_decays[name]:g}), so that s = lr would not be its own step; is the "
+                "gradient or the weight changed between backward and the end of the step?"
+            )
+        changed = after.get(name, rate)
+        if changed != rate and torch.linalg.vector_norm(direction) > 0:
+            taken = torch.linalg.vector_norm(step + changed * direction) <= allowed
+            if taken and torch.linalg.vector_norm(step + rate * direction) > allowed:
+                raise UserError(
+                    f"optimizer: {rule.name} sets its learning rate to {changed:g} and then steps with it; step sizes "
+                    f"would be multiples of {rate:g}; let it change the rate after its update, or use a schedule"
+                )
+
+
+def _rates(optimizer: torch.optim.Optimizer, view: StepView) -> dict[str, float]:
+    try:
+        return type(view.rule).of(optimizer, view.replay.replica.model).learning_rates
+    except UserError:
+        return {}
+
+
+def _spacing(p: Tensor) -> Tensor:
+    """Return how much rounding may move a tensor, as a norm."""
+    spacing: Tensor = torch.finfo(p.dtype).eps * torch.linalg.vector_norm(p)
+    return spacing
+
+
+def _culprit(view: StepView) -> str:
+    """Return the first module that gives two values in two equal passes, or the step's own description."""
+    first, second = _outputs(view), _outputs(view)
+    for (path, value), (_, other) in zip(first, second, strict=False):
+        if value != other:
+            kind = type(view.replay.replica.twin.get_submodule(path)).__name__
+            return f"{path or 'the network'} ({kind}) keeps state or draws numbers out of reach"
+    loss = view.replay.replica.loss_function
+    if len({str(digest(view.loss_at(view.parameters))) for _ in range(3)}) > 1:
+        return f"loss ({getattr(loss, '__name__', type(loss).__name__)}) keeps state or draws numbers out of reach"
+    return "the step"
+
+
+@torch.no_grad()
+def _outputs(view: StepView) -> list[tuple[str, str]]:
+    """Return digests of what each module gives, in the order in which they end."""
+    twin = view.replay.replica.twin
+    found: list[tuple[str, str]] = []
+
+    def note(path: str) -> Callable[..., None]:
+        return lambda _module, _inputs, output: found.append((path, digest(output)))
+
+    handles = [module.register_forward_hook(note(path)) for path, module in twin.named_modules()]
+    try:
+        view.loss_at(view.parameters)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return found

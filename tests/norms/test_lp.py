@@ -1,6 +1,7 @@
 """LpNorm against loops over plain numbers, against BatchNorm, and against mental arithmetic."""
 
 import math
+import re
 
 import pytest
 import torch
@@ -126,3 +127,13 @@ def test_bad_exponent_is_named(p):
         LpNorm(3, p)
     assert repr(p) in str(error.value)
     assert "at least 1" in str(error.value)
+
+
+@pytest.mark.parametrize("shape", [(1, 3), (1, 3, 1, 1)])
+def test_one_value_per_feature_is_refused_in_training_only(shape):
+    norm = LpNorm(3, 2)
+    with pytest.raises(ValueError, match="more than 1 value per feature.*" + re.escape(str(shape))):
+        norm(torch.ones(shape))
+    assert norm.running_mean.tolist() == [0.0] * 3
+    assert norm.eval()(torch.ones(shape)).isfinite().all()
+    assert norm.train()(torch.ones(1, 3, 2, 1)).isfinite().all()

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from normscape.norms.options import check_eps, check_features, check_momentum
+
 
 class BatchNorm(nn.Module):
     """``weight * (x - mean) / sqrt(var + eps) + bias`` per feature, over the batch and all positions.
@@ -16,15 +18,23 @@ class BatchNorm(nn.Module):
     num_features
         F of ``(N, F)`` or C of ``(N, C, H, W)``.
     eps
-        Added to the variance.
+        Added to the variance; above 0.
     momentum
-        Weight of the newest batch in the running buffers.
+        Weight of the newest batch in the running buffers, from 0 to 1.
+
+    Raises
+    ------
+    UserError
+        If an option is not such a number.
     """
 
     running_mean: Tensor
     running_var: Tensor
 
     def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1) -> None:
+        check_features(num_features)
+        check_eps(eps)
+        check_momentum(momentum)
         super().__init__()
         self.eps = eps
         self.momentum = momentum

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from normscape.errors import UserError
+from normscape.norms.options import check_features, check_momentum, check_number
 
 
 class LpNorm(nn.Module):
@@ -26,20 +27,24 @@ class LpNorm(nn.Module):
     p
         At least 1, or infinity (as a float, or as the word "inf" or ".inf").
     eps
-        Added to the p-th moment. For large finite p it weighs more, since its root does: eps^(1/p).
+        Added to the p-th moment; at least 0, at which a feature whose values are all 0 gives NaN. For large finite p it
+        weighs more, since its root does: eps^(1/p).
     momentum
-        Weight of the newest batch in the running buffers.
+        Weight of the newest batch in the running buffers, from 0 to 1.
 
     Raises
     ------
     UserError
-        If ``p`` is not such a number.
+        If ``p`` or another option is not such a number.
     """
 
     running_mean: Tensor
     running_moment: Tensor
 
     def __init__(self, num_features: int, p: float | str, eps: float = 1e-5, momentum: float = 0.1) -> None:
+        check_features(num_features)
+        check_number("eps", eps, 0.0, hint=", e.g. 1e-5")
+        check_momentum(momentum)
         super().__init__()
         self.p = _exponent(p)
         self.eps = eps
@@ -50,8 +55,16 @@ class LpNorm(nn.Module):
         self.register_buffer("running_moment", torch.ones(num_features))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the normalised ``x``, of its shape."""
+        """Return the normalised ``x``, of its shape.
+
+        Raises
+        ------
+        ValueError
+            In training mode with one value per feature: it is its own mean, and only the bias would be left of it.
+        """
         if self.training:
+            if x.numel() == x.shape[1]:
+                raise ValueError(f"expected more than 1 value per feature in training mode, not {tuple(x.shape)}")
             axes = (0, *range(2, x.dim()))
             mean, moment = x.mean(axes), self._moment(x, axes)
             self._follow(self.running_mean, mean)

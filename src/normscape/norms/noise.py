@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from normscape.norms.batch import BatchNorm
+from normscape.norms.options import check_features, check_number
 
 
 def draw_noise(like: Tensor, n_mu: float, n_sigma: float, r_mu: float, r_sigma: float) -> tuple[Tensor, Tensor]:
@@ -51,11 +52,20 @@ class NoisyStandard(nn.Module):
         Number of features F or channels C; taken because every normalisation takes it, and not used.
     n_mu, n_sigma, r_mu, r_sigma
         See `draw_noise`; the defaults are the paper's.
+
+    Raises
+    ------
+    UserError
+        If ``n_sigma`` is below 1, another size below 0, or one of them no number.
     """
 
     def __init__(
         self, num_features: int, n_mu: float = 0.5, n_sigma: float = 1.25, r_mu: float = 0.1, r_sigma: float = 0.1
     ) -> None:
+        check_features(num_features)
+        check_number("n_sigma", n_sigma, 1.0)
+        for name, size in (("n_mu", n_mu), ("r_mu", r_mu), ("r_sigma", r_sigma)):
+            check_number(name, size, 0.0)
         super().__init__()
         self.sizes = (n_mu, n_sigma, r_mu, r_sigma)
 
@@ -78,6 +88,11 @@ class NoisyBatchNorm(BatchNorm):
         See `BatchNorm`.
     n_mu, n_sigma, r_mu, r_sigma
         See `draw_noise`; the defaults are the paper's.
+
+    Raises
+    ------
+    UserError
+        As in `BatchNorm` and `NoisyStandard`.
     """
 
     def __init__(

@@ -2,6 +2,8 @@
 
 from torch import Tensor, nn
 
+from normscape.norms.options import check_features
+
 
 class Standard(nn.Module):
     """The identity, without parameters or buffers, so that every variant has a module at the same place.
@@ -10,9 +12,15 @@ class Standard(nn.Module):
     ----------
     num_features
         Number of features F or channels C; taken because every normalisation takes it, and not used.
+
+    Raises
+    ------
+    UserError
+        If it is not a whole number of at least 1.
     """
 
     def __init__(self, num_features: int) -> None:
+        check_features(num_features)
         super().__init__()
 
     def forward(self, x: Tensor) -> Tensor:

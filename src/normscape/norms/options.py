@@ -1,0 +1,39 @@
+"""Checks of what a normalisation is constructed with: a mistake is one line that names the option and its value."""
+
+import math
+from typing import TypeGuard
+
+from normscape.errors import UserError
+
+
+def check_features(num_features: object) -> None:
+    """Raise `UserError` unless ``num_features`` is a whole number of at least 1."""
+    if not isinstance(num_features, int) or isinstance(num_features, bool) or num_features < 1:
+        raise UserError(f"num_features={_shown(num_features)}: expected a whole number of at least 1")
+
+
+def check_number(name: str, value: object, least: float, most: float = math.inf, hint: str = "") -> None:
+    """Raise `UserError`, with ``hint`` at its end, unless ``value`` is a finite number from ``least`` to ``most``."""
+    if not _is_finite(value) or not least <= value <= most:
+        bounds = f"of at least {least:g}" if math.isinf(most) else f"from {least:g} to {most:g}"
+        raise UserError(f"{name}={_shown(value)}: expected a number {bounds}{hint}")
+
+
+def check_eps(eps: object) -> None:
+    """Raise `UserError` unless ``eps`` is finite and above 0: without it, equal values would be divided by zero."""
+    if not _is_finite(eps) or not eps > 0.0:
+        raise UserError(f"eps={_shown(eps)}: expected a number above 0, e.g. 1e-5")
+
+
+def check_momentum(momentum: object) -> None:
+    """Raise `UserError` unless ``momentum`` is a number from 0 to 1."""
+    hint = "; only norm=torch_batch takes null, the average of all batches" if momentum is None else ", e.g. 0.1"
+    check_number("momentum", momentum, 0.0, 1.0, hint)
+
+
+def _is_finite(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _shown(value: object) -> str:
+    return "null" if value is None else repr(value)  # as a YAML has it

@@ -6,7 +6,17 @@ import pytest
 import torch
 
 from normscape.errors import UserError
-from normscape.norms import BatchNorm, LpNorm, NoisyBatchNorm, NoisyStandard, Standard
+from normscape.norms import (
+    BatchNorm,
+    GroupNorm,
+    InstanceNorm,
+    LayerNorm,
+    LpNorm,
+    NoisyBatchNorm,
+    NoisyStandard,
+    Standard,
+    TorchBatchNorm,
+)
 
 NO_NUMBERS = ["abc", True, None, math.nan, math.inf, [0.1]]
 TYPES = {
@@ -15,6 +25,10 @@ TYPES = {
     "noisy_batch": NoisyBatchNorm,
     "noisy_standard": NoisyStandard,
     "standard": Standard,
+    "group": GroupNorm,
+    "layer": LayerNorm,
+    "instance": InstanceNorm,
+    "torch_batch": TorchBatchNorm,
 }
 
 
@@ -37,7 +51,7 @@ def test_number_of_features(make, num_features):
 
 
 @pytest.mark.parametrize("eps", [*NO_NUMBERS, 0.0, -1e-5])
-@pytest.mark.parametrize("name", ["batch", "noisy_batch"])
+@pytest.mark.parametrize("name", ["batch", "noisy_batch", "group", "layer", "instance", "torch_batch"])
 def test_eps(name, eps):
     assert refusal(TYPES[name], 3, eps=eps) == f"eps={shown(eps)}: expected a number above 0, e.g. 1e-5"
 
@@ -54,6 +68,13 @@ def test_momentum(name, momentum):
     message = refusal(TYPES[name], 3, momentum=momentum)
     assert message.startswith(f"momentum={shown(momentum)}: expected a number from 0 to 1")
     assert ("norm=torch_batch takes null" in message) == (momentum is None)
+
+
+@pytest.mark.parametrize("momentum", [-0.1, 1.5, "abc", True, math.nan])
+def test_momentum_of_torch_s_batch_norm_may_also_be_null(momentum):
+    message = refusal(TorchBatchNorm, 3, momentum=momentum)
+    assert message.startswith(f"momentum={momentum!r}: expected a number from 0 to 1")
+    assert TorchBatchNorm(3, momentum=None).momentum is None
 
 
 @pytest.mark.parametrize("momentum", [0, 0.0, 1, 1.0])

@@ -6,10 +6,15 @@ from typing import TypeGuard
 from normscape.errors import UserError
 
 
+def check_count(name: str, value: object, hint: str = "") -> None:
+    """Raise `UserError`, with ``hint`` at its end, unless ``value`` is a whole number of at least 1."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise UserError(f"{name}={_shown(value)}: expected a whole number of at least 1{hint}")
+
+
 def check_features(num_features: object) -> None:
     """Raise `UserError` unless ``num_features`` is a whole number of at least 1."""
-    if not isinstance(num_features, int) or isinstance(num_features, bool) or num_features < 1:
-        raise UserError(f"num_features={_shown(num_features)}: expected a whole number of at least 1")
+    check_count("num_features", num_features)
 
 
 def check_number(name: str, value: object, least: float, most: float = math.inf, hint: str = "") -> None:

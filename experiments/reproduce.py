@@ -22,12 +22,14 @@ from normscape.config import CONFIGS, RunConfig, compose_run, default_scale
 from normscape.entry import entry_point
 from normscape.errors import UserError, suggest
 from normscape.execute import estimate_seconds
+from normscape.files import read_json, write_json
+from normscape.identity import changes, safe_name
 from normscape.plots import save_figure
 from normscape.pool import default_workers, execute_all
 from normscape.progress import duration
 from normscape.provenance import provenance
 from normscape.report import verdict_table, write_claims
-from normscape.runs import RunDirectory, changes, read_json, safe_name, write_json
+from normscape.runs import RunDirectory
 from normscape.tables import FinishedRun, read_original, read_table, table_file, write_table
 
 PROJECT = CONFIGS.parent

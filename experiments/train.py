@@ -14,9 +14,9 @@ from normscape.config import CONFIGS, RunConfig, check, compose_run, jobs, with_
 from normscape.entry import entry_point
 from normscape.errors import UserError
 from normscape.execute import execute
+from normscape.identity import changes, safe_name
 from normscape.pool import failure
 from normscape.progress import ProgressDisplay
-from normscape.runs import changes, safe_name
 
 sys.path.append(str(Path.cwd()))  # where norm._target_=mypackage.MyNorm finds mypackage
 

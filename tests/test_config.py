@@ -141,7 +141,7 @@ def test_the_scale_suits_the_machine_unless_it_is_given(monkeypatch):
         ("probe.activatoins.every=3", "there is no key 'activatoins'; did you mean 'activations'?"),
         ("+probe.activations.evry=3", "normscape.probes.Activations takes no 'evry'; did you mean 'every'?"),
         ("norm=btach", "norm=btach: no such norm; did you mean 'batch'?"),
-        ("norm=null", "norm=null: no such norm; known here: batch, l1"),
+        ("norm=null", "norm=null: no such norm; known here: batch, group"),
         ("run=vgg_bath", "run=vgg_bath: no such run; did you mean 'vgg_batch'?"),
         ("run=_dln", "run=_dln: no such run; "),
         ("rnu=vgg_batch", "rnu=vgg_batch: there is no key 'rnu'; "),

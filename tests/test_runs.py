@@ -16,7 +16,9 @@ import torch
 
 from normscape.config import CONFIGS, compose_run
 from normscape.execute import execute
-from normscape.runs import RunDirectory, changes, identity, read_json, replacing, safe_name
+from normscape.files import read_json, replacing
+from normscape.identity import changes, identity, safe_name
+from normscape.runs import RunDirectory
 
 SMOKE = ["scale=smoke", "tracker=none", "run=vgg_noisy_batch", "steps=24", "log_every=1", "checkpoint_seconds=0"]
 

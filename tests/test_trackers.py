@@ -24,7 +24,7 @@ from omegaconf import OmegaConf
 from normscape.config import compose_run
 from normscape.errors import UserError
 from normscape.execute import execute
-from normscape.runs import identity
+from normscape.identity import identity
 from normscape.trackers import NoTracker, RunInfo, WandbTracker, metric_name
 from wandb_server import serve
 

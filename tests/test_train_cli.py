@@ -20,9 +20,13 @@ from torch import nn
 class Raises(nn.Module):
     def __init__(self, features):
         super().__init__()
+        self.passes = 0
 
     def forward(self, x):
-        raise RuntimeError("no such luck\\nsecond line")
+        self.passes += self.training
+        if self.passes > 1:
+            raise RuntimeError("no such luck\\nsecond line")
+        return x
 """
 
 

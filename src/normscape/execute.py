@@ -13,15 +13,19 @@ from typing import Any
 import torch
 
 from normscape.build import build, device_of
+from normscape.checkpoint import Checkpoints
 from normscape.config import RunConfig
 from normscape.data.dataset import Dataset, Split
 from normscape.errors import UserError
+from normscape.files import read_json, write_json
+from normscape.identity import identity, settings
 from normscape.loop import EVALUATION_BATCH, Plan, State, train
 from normscape.plots import save_ridge_plots
 from normscape.progress import Reporter, duration
 from normscape.provenance import commit, provenance
 from normscape.records import Records, Row
-from normscape.runs import RunDirectory, identity, read_json, settings, write_json
+from normscape.rehearsal import rehearse
+from normscape.runs import RunDirectory
 from normscape.seeds import kept_streams
 from normscape.trackers import RunInfo, Tracker, metric_name
 
@@ -76,10 +80,12 @@ def _train(
     device = device_of(config)
     components = build(config, device)
     plan, state, tracker = components.plan, components.state, components.tracker
-    directory.load_checkpoint(state, device)
+    checkpoints = Checkpoints(state)
+    directory.load_checkpoint(checkpoints, device)
+    rehearse(plan, state)
     write_json(directory.path / "config.json", {**settings(config), "name": config.name, "scale": config.scale.name})
     _note_origin(directory, plan.dataset, device, state.step, reporter)
-    saver = _Saver(directory, state, plan.steps, config.checkpoint_seconds)
+    saver = _Saver(directory, state, checkpoints, plan.steps, config.checkpoint_seconds)
     tracker.start(_run_info(config))
     with _finished_on_error(tracker):
 
@@ -127,14 +133,17 @@ def _warned(directory: RunDirectory) -> str:
 class _Saver:
     """Writes checkpoint and status of a run, and knows how long it has trained in all."""
 
-    def __init__(self, directory: RunDirectory, state: State, steps: int, every_seconds: float) -> None:
+    def __init__(
+        self, directory: RunDirectory, state: State, checkpoints: Checkpoints, steps: int, every_seconds: float
+    ) -> None:
         self._directory, self._state, self._steps, self._every = directory, state, steps, every_seconds
+        self._checkpoints, self._unkept = checkpoints, True
         self._spent = float(directory.status.get("wall_seconds", 0.0))
         self._began = self._saved = time.monotonic()
 
     def save(self, status: str) -> dict[str, Any]:
         """Save now, and return what the status file says."""
-        self._directory.save_checkpoint(self._state)
+        self._directory.save_checkpoint(self._checkpoints)
         self._saved = time.monotonic()
         seconds = round(self._spent + self._saved - self._began, 2)
         content = {"status": status, "step": self._state.step, "steps": self._steps, "wall_seconds": seconds}
@@ -142,7 +151,10 @@ class _Saver:
         return content
 
     def save_now_and_then(self) -> None:
-        """Save if the last time is long enough ago."""
+        """Save if the last time is long enough ago; after the first step see that all can be saved."""
+        if self._unkept:
+            self._checkpoints.beyond()
+            self._unkept = False
         if time.monotonic() - self._saved >= self._every:
             self.save("training")
 
@@ -228,7 +240,7 @@ def _time_steps(config: RunConfig) -> float:
     device = device_of(config)
     components = build(config, device)
     plan, state, test = components.plan, components.state, components.plan.dataset.test
-    bare = replace(plan, dataset=replace(plan.dataset, test=None), probes=())
+    bare = replace(plan, dataset=replace(plan.dataset, test=None), probes=(), self_check=False)
 
     def seconds(plan: Plan, steps: int) -> float:
         state.step, state.diverged_at = 0, None

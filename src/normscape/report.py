@@ -8,7 +8,7 @@ from typing import Any
 from rich.table import Table
 
 from normscape.claims import BOOTSTRAP_FROM, Verdict
-from normscape.runs import read_json
+from normscape.files import read_json
 
 VERDICTS = ("holds", "holds in part", "does not hold", "undecided")
 README_MARKS = ("<!-- claims: by scripts/update_readme.py -->", "<!-- end of claims -->")

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from normscape.config import RunConfig
 from normscape.errors import UserError
-from normscape.runs import RunDirectory, replacing
+from normscape.files import replacing
+from normscape.runs import RunDirectory
 
 COLUMNS = ["run", "series", "lr", "seed", "step", "quantity", "layer", "step_size", "level", "edge", "value"]
 """``level`` is of a quantile, ``edge`` min or max of a band over step sizes; what a row has no use for is empty."""

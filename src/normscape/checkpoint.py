@@ -1,0 +1,129 @@
+"""What a checkpoint holds, so that a resumed run ends with the bits of an unbroken one.
+
+A ``state_dict`` has the parameters and persistent buffers of a network and the groups of an optimiser. A normalisation
+of the user's may keep its statistics in plain attributes, an optimiser its step count: what has changed of these since
+they were constructed is kept beside it.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from normscape.errors import UserError
+from normscape.fingerprint import digest
+from normscape.loop import State
+from normscape.records import Records
+from normscape.replica import attributes, original
+
+Beyond = dict[str, Any]
+"""Plain attributes and non-persistent buffers, by module path and name."""
+
+OPTIMIZER_OWN = ("defaults", "state", "param_groups", "step", "_warned_capturable_if_run_uncaptured")
+
+
+class Checkpoints:
+    """Turns a run's state into plain content and back.
+
+    Parameters
+    ----------
+    state
+        As it was constructed, before any step and before `load`.
+    """
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._constructed = {place: digest(value) for place, value in _beyond(state)}
+
+    def content(self, identity: str) -> dict[str, Any]:
+        """Return plain lists, dictionaries and tensors.
+
+        Raises
+        ------
+        UserError
+            If something that has changed in training is nothing that can be kept.
+        """
+        state = self._state
+        content = {
+            "identity": identity,
+            "model": state.model.state_dict(),
+            "optimizer": state.optimizer.state_dict(),
+            "records": state.records.state_dict(),
+            "step": state.step,
+            "diverged_at": state.diverged_at,
+            "beyond": self.beyond(),
+        }
+        if state.schedule:
+            content["schedule"] = state.schedule.state_dict()
+        return content
+
+    def beyond(self) -> Beyond:
+        """Return what has changed outside of state dictionaries since construction, or refuse what cannot be kept."""
+        changed = {
+            place: value for place, value in _beyond(self._state) if digest(value) != self._constructed.get(place)
+        }
+        for place, value in changed.items():
+            if not _is_plain(value):
+                raise UserError(
+                    f"{place}: a {type(value).__name__} that changes in training cannot be kept in a checkpoint, so a "
+                    "resumed run would differ; make it a buffer (register_buffer), or numbers in lists or dictionaries"
+                )
+        return {place: _detached(value) for place, value in changed.items()}
+
+    def load(self, content: dict[str, Any]) -> None:
+        """Continue the state from a checkpoint's content, whose tensors are on the state's device."""
+        state = self._state
+        state.model.load_state_dict(content["model"])
+        state.optimizer.load_state_dict(content["optimizer"])
+        if state.schedule:
+            state.schedule.load_state_dict(content["schedule"])
+        owners = _owners(state)
+        for place, value in content.get("beyond", {}).items():
+            path, _, name = place.rpartition(".")
+            owner = owners[path]
+            if isinstance(owner, nn.Module) and name in owner._buffers:
+                owner._buffers[name] = value
+            else:
+                vars(owner)[name] = value
+        state.records = Records.from_state_dict(content["records"])
+        state.records.snapshots = [item._replace(values=item.values.cpu()) for item in state.records.snapshots]
+        state.step, state.diverged_at = content["step"], content["diverged_at"]
+
+
+def _detached(value: Any) -> Any:
+    return value.detach() if isinstance(value, Tensor) else value
+
+
+def _owners(state: State) -> dict[str, Any]:
+    modules = {f"model.{path}" if path else "model": module for path, module in original(state.model).named_modules()}
+    return {**modules, "optimizer": state.optimizer}
+
+
+def _beyond(state: State) -> Iterator[tuple[str, Any]]:
+    for path, owner in _owners(state).items():
+        if isinstance(owner, nn.Module):
+            transient = {name: owner._buffers.get(name) for name in owner._non_persistent_buffers_set}
+            kept = {**attributes(owner), **transient}
+            kept.pop("training")
+        else:
+            kept = {name: v for name, v in vars(owner).items() if name not in OPTIMIZER_OWN and "hooks" not in name}
+        for name, value in kept.items():
+            if not _is_structure(value):
+                yield f"{path}.{name}", value
+
+
+def _is_structure(value: Any) -> bool:
+    """Whether a value refers to parameters or modules, which are kept as such."""
+    if isinstance(value, dict | list | tuple):
+        return any(map(_is_structure, value.values() if isinstance(value, dict) else value))
+    return isinstance(value, nn.Parameter | nn.Module)
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value is one that a checkpoint can hold and a safe loader gives back."""
+    if isinstance(value, dict):
+        return type(value) is dict and all(_is_plain(key) and _is_plain(item) for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return type(value) in (list, tuple, torch.Size) and all(map(_is_plain, value))
+    return type(value) in (int, float, bool, str, bytes, complex, type(None), Tensor, torch.dtype, torch.device)

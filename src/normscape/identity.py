@@ -1,0 +1,141 @@
+"""What makes a run: every setting that can change one of its numbers, and the source of what the user brings.
+
+The same setup under another name, tracker or device is the same run; a changed setting is another one.
+"""
+
+import hashlib
+import inspect
+import json
+import site
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from hydra.utils import get_object
+
+from normscape.config import COMPONENTS, RunConfig
+from normscape.files import worded
+
+NUMERICS = 1
+"""Part of every identity; raised by a change of the code that changes the numbers of a run."""
+
+NOT_IDENTITY = ("name", "scale", "measure", "tracker", "group", "device", "threads", "checkpoint_seconds", "runs_dir")
+"""Settings that say how, where or under which name, not what; ``scale`` and ``measure`` stand resolved elsewhere."""
+
+NOT_CHANGING = ("run", "seed", *(name for name in NOT_IDENTITY if name not in ("scale", "measure")))
+"""Settings of a command line that a run's name and place tell anyway, or that change no number of it."""
+
+
+def settings(config: RunConfig) -> dict[str, Any]:
+    """Return the settings that can change a number of the run."""
+    kept = {key: value for key, value in asdict(config).items() if key not in NOT_IDENTITY}
+    kept["data"] = {key: value for key, value in config.data.items() if key != "root"}
+    if not config.schedule:  # a constant rate, as all runs had before there were schedules
+        del kept["schedule"]
+    return kept
+
+
+def identity(config: RunConfig) -> str:
+    """Return the run's identity, 12 hexadecimal digits.
+
+    Classes of the user's own count by their source: that of the class, of its bases, and of what their files import
+    from the user's own files; edited, they make another run. Classes of this project count by `NUMERICS`.
+    """
+    content = {"numerics": NUMERICS, **_canonical(settings(config)), **_foreign_sources(config)}
+    text = json.dumps(worded(content), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _foreign_sources(config: RunConfig) -> dict[str, str]:
+    """Return a hash of the source of each target, at any depth, that neither this project nor torch brings."""
+    nodes = [getattr(config, name) for name in (*COMPONENTS, "schedule", "probe") if name != "tracker"]
+    return {f"source of {target}": _source_hash(target) for target in _targets(nodes) if not _is_known(target)}
+
+
+def _targets(node: Any) -> Iterator[str]:
+    """Yield every dotted path that a config names as something to call or to get, at any depth."""
+    if isinstance(node, dict):
+        target = node.get("_target_")
+        if isinstance(target, str):
+            yield target
+            if target.startswith("hydra.utils.get_") and isinstance(node.get("path"), str):
+                yield node["path"]
+    for item in node.values() if isinstance(node, dict) else node if isinstance(node, list | tuple) else ():
+        yield from _targets(item)
+
+
+def _is_known(module: str) -> bool:
+    package = module.split(".")[0]
+    return package in ("normscape", "torch", "torchvision", "hydra") or package in sys.stdlib_module_names
+
+
+def _source_hash(target: str) -> str:
+    try:
+        found = get_object(target)
+    except Exception:  # building it will say so
+        return ""
+    kinds = inspect.getmro(found) if inspect.isclass(found) else (found,)
+    modules = {kind.__module__ for kind in kinds if not _is_known(kind.__module__)}
+    sources = {name: file for name in _imported(modules) if (file := _file(sys.modules[name]))}
+    if not sources:  # written in C, or made on the way
+        return ""
+    if len(sources) == 1:
+        return _hash_of(*sources.values())
+    return hashlib.sha256("".join(f"{name} {_hash_of(sources[name])}" for name in sorted(sources)).encode()).hexdigest()
+
+
+def _hash_of(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def _imported(names: set[str]) -> set[str]:
+    """Return the modules and what they use of other modules of the user's own, which no package index has installed."""
+    found, waiting = set[str](), set(names)
+    while waiting:
+        name = waiting.pop()
+        if name not in sys.modules:
+            continue
+        found.add(name)
+        for value in list(vars(sys.modules[name]).values()):
+            used = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
+            if isinstance(used, str) and used not in found and not _is_known(used) and _is_own(used):
+                waiting.add(used)
+    return found
+
+
+def _is_own(name: str) -> bool:
+    file = _file(sys.modules.get(name))
+    installed = [*site.getsitepackages(), site.getusersitepackages(), sys.prefix]
+    return file is not None and not any(file.is_relative_to(folder) for folder in installed)
+
+
+def _file(module: ModuleType | None) -> Path | None:
+    file = getattr(module, "__file__", None)
+    return Path(file) if file and file.endswith(".py") else None
+
+
+def changes(overrides: Sequence[str]) -> list[str]:
+    """Return those of some Hydra overrides that change what a run computes, e.g. ``["optimizer.lr=0.3"]``."""
+    plain = [override.replace("~", "no-").lstrip("+") for override in overrides]
+    return [override for override in plain if not _is_neutral(override.removeprefix("no-").split("=")[0])]
+
+
+def _is_neutral(key: str) -> bool:
+    return key.split(".")[0] in NOT_CHANGING or key in ("scale", "data.root") or key.startswith("hydra")
+
+
+def safe_name(text: str) -> str:
+    """Return a text as part of a file's name: at most 100 characters, none of them awkward in a shell."""
+    return "".join(c if c.isalnum() or c in "_.,=+-[]" else "_" for c in text)[:100]
+
+
+def _canonical(value: Any) -> Any:
+    """Return the value with 1.0 written as 1, as YAML and command lines do not care either."""
+    if isinstance(value, dict):
+        return {str(key): _canonical(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_canonical(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -1,0 +1,98 @@
+"""One step on a copy, before any training: what would fail or go wrong later is said now, in one line."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from normscape.errors import UserError
+from normscape.loop import Batches, Plan, State
+from normscape.observer import Observer
+from normscape.view import Replay, forward_mode
+
+
+def rehearse(plan: Plan, state: State) -> None:
+    """Pass the first and the smallest batch of a run through a copy of its network, in training and in evaluation.
+
+    Raises
+    ------
+    UserError
+        If a batch does not pass: names the module that refuses it. If a batch is a single sample left over, if the
+        output or the loss is not what the suite can record, or if a probe asks for a layer that does not run.
+    """
+    observer = Observer(state.model, state.optimizer, plan.loss_function, plan.probes, plan.seed)
+    batches = Batches(plan.dataset, plan.seed, plan.batch_size, augmented=plan.augmented)
+    for step in {0, _smallest(plan)}:
+        inputs, targets = batches.at(step)
+        replay = observer.open(step, (inputs,), targets).replay
+        replay.replica.place(replay.state.parameters, [n for n, p in state.model.named_parameters() if p.requires_grad])
+        with _named_failure(replay, inputs):
+            _require_outputs(replay, inputs, targets, plan)
+        if step == 0 and plan.probes:
+            observer.describe(replay)
+    if plan.dataset.test is not None:
+        stored = plan.dataset.test.inputs[:2]
+        twin, inputs = replay.replica.twin, plan.dataset.network_inputs(stored)
+        replay.replica.restore(replay.state)
+        with forward_mode(twin, training=False), torch.no_grad(), _named_failure(replay, inputs, "evaluation"):
+            twin(inputs)
+
+
+def _smallest(plan: Plan) -> int:
+    """Return the step of an epoch whose batch is the smallest, if the run comes to it; refuse a single sample there."""
+    images = len(plan.dataset.train)
+    size = min(plan.batch_size or images, images)
+    last, left = (images - 1) // size, images % size
+    if last >= plan.steps:
+        return 0
+    if left == 1 and size > 1:
+        raise UserError(
+            f"batch_size={size}: {images} training samples leave a last batch of one, which has no batch statistics; "
+            "choose another batch_size or number of samples"
+        )
+    return last
+
+
+def _require_outputs(replay: Replay, inputs: Tensor, targets: Tensor, plan: Plan) -> None:
+    with replay.forward_pass() as twin:
+        outputs = twin(inputs)
+        if not isinstance(outputs, Tensor):
+            raise UserError(f"model: expected a tensor as its output, not a {type(outputs).__name__}")
+        if not targets.is_floating_point() and (outputs.dim() != 2 or len(outputs) != len(targets)):
+            raise UserError(
+                f"model: expected an output (N, classes) for {len(targets)} samples, not {tuple(outputs.shape)}"
+            )
+        loss = replay.loss(outputs)
+    if not isinstance(loss, Tensor) or loss.dim():
+        found = f"a tensor of shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else f"a {type(loss).__name__}"
+        raise UserError(f"loss: expected a scalar, not {found}; take its mean or sum")
+    if not loss.requires_grad:
+        raise UserError("loss: it does not depend on any weight that trains")
+    loss.backward()  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def _named_failure(replay: Replay, inputs: Tensor, mode: str = "training") -> Iterator[None]:
+    """Turn what the block raises into a line that names the innermost module that was running."""
+    running: list[str] = []
+    twin = replay.replica.twin
+
+    def begin(module: nn.Module, _: object) -> None:
+        running.append(f"{paths[module]} ({type(module).__name__})" if paths[module] else type(module).__name__)
+
+    paths = {module: path for path, module in twin.named_modules()}
+    handles = [module.register_forward_pre_hook(begin) for module in paths]
+    handles += [module.register_forward_hook(lambda *_: running.pop() and None) for module in paths]
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        where = running[-1] if running else "loss"
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        shape = tuple(inputs.shape)
+        raise UserError(f"{where}: a batch of shape {shape} does not pass in {mode}; {reason}") from error
+    finally:
+        for handle in handles:
+            handle.remove()

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from normscape.norms.accurate import batch_moments, batch_normalise, is_channels_last_on_cpu
 from normscape.norms.options import check_eps, check_features, check_momentum
 
 
@@ -21,6 +22,9 @@ class BatchNorm(nn.Module):
         Added to the variance; above 0.
     momentum
         Weight of the newest batch in the running buffers, from 0 to 1.
+    accurate
+        Whether training mode adds as exactly for images that lie channels last in the memory of a CPU as for others:
+        there torch's own sums are 100 times less exact (see `normscape.norms.accurate`). It changes numbers.
 
     Raises
     ------
@@ -31,13 +35,14 @@ class BatchNorm(nn.Module):
     running_mean: Tensor
     running_var: Tensor
 
-    def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1) -> None:
+    def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1, accurate: bool = False) -> None:
         check_features(num_features)
         check_eps(eps)
         check_momentum(momentum)
         super().__init__()
         self.eps = eps
         self.momentum = momentum
+        self.accurate = accurate
         self.weight = nn.Parameter(torch.ones(num_features))
         self.bias = nn.Parameter(torch.zeros(num_features))
         self.register_buffer("running_mean", torch.zeros(num_features))
@@ -51,6 +56,16 @@ class BatchNorm(nn.Module):
         ValueError
             In training mode with one value per feature: its variance would be zero whatever the value.
         """
+        if self.accurate and self.training and is_channels_last_on_cpu(x):
+            return self._accurately(x)
         return nn.functional.batch_norm(
             x, self.running_mean, self.running_var, self.weight, self.bias, self.training, self.momentum, self.eps
         )
+
+    def _accurately(self, x: Tensor) -> Tensor:
+        mean, var = batch_moments(x)
+        count = x.numel() // len(mean)
+        with torch.no_grad():
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(var * (count / (count - 1)), self.momentum)
+        return batch_normalise(x, self.weight, self.bias, mean, var, self.eps)

@@ -84,7 +84,7 @@ class NoisyBatchNorm(BatchNorm):
 
     Parameters
     ----------
-    num_features, eps, momentum
+    num_features, eps, momentum, accurate
         See `BatchNorm`.
     n_mu, n_sigma, r_mu, r_sigma
         See `draw_noise`; the defaults are the paper's.
@@ -104,8 +104,9 @@ class NoisyBatchNorm(BatchNorm):
         r_sigma: float = 0.1,
         eps: float = 1e-5,
         momentum: float = 0.1,
+        accurate: bool = False,
     ) -> None:
-        super().__init__(num_features, eps, momentum)
+        super().__init__(num_features, eps, momentum, accurate)
         self.noise = NoisyStandard(num_features, n_mu, n_sigma, r_mu, r_sigma)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from normscape.build import dry_build
 from normscape.config import CONFIGS, RunConfig, compose_run, default_scale, jobs, with_scale
 from normscape.errors import UserError
+from refusing import refusal
 
 RUNS = sorted(path.stem for path in (CONFIGS / "run").glob("[!_]*.yaml"))
 SCALES = sorted(path.stem for path in (CONFIGS / "scale").glob("*.yaml"))
@@ -28,17 +29,6 @@ class MyNorm(nn.Module):
     def forward(self, x):
         return self.strength * x
 """
-
-
-def refusal(*overrides, configs=CONFIGS):
-    """Return the one line that a mistake gives."""
-    scale = [] if any(override.startswith("scale=") for override in overrides) else ["scale=smoke"]
-    with pytest.raises(UserError) as caught:
-        dry_build(compose_run([*scale, *overrides], configs))
-    message = str(caught.value)
-    assert message.strip() == message != ""
-    assert len(message.splitlines()) == 1
-    return message
 
 
 @cache
@@ -151,25 +141,25 @@ def test_the_scale_suits_the_machine_unless_it_is_given(monkeypatch):
         ("model.depth=F", "unknown VGG depth 'F'; known here: A, B, C, D, E"),
         ("model.width=0.01", "width 0.01 makes 0.64 of 64 channels; take a multiple of 1/64"),
         ("probe.activations.layers=[99]", "probe layer 99: the VGG has layers 1 to 14"),
-        ("probe.activations.every=0", "probe every=0: expected"),
+        ("probe.activations.every=0", "probe.activations.every=0: expected 1 or more"),
         ("tracker.mode=onlin", "tracker.mode='onlin' is neither offline nor online; did you mean 'online'?"),
         ("seed", "seed: expected key=value"),
         ("=3", "=3: expected key=value"),
         ("steps=[", "steps=[: expected key=value"),
         ("seed=0,1", "seed=0,1: expected one value; several are a sweep"),
         ("norm=l1,l2", "norm=l1,l2: expected one value; several are a sweep"),
-        ("steps=abc", "steps: Value 'abc'"),
-        ("steps=1.5", "steps: Value '1.5'"),
+        ("steps=abc", "steps=abc: expected a whole number"),
+        ("steps=1.5", "steps=1.5: expected a whole number"),
         ("steps=0", "steps=0: expected 1 or more"),
         ("seed=-1", "seed=-1: expected 0 or more"),
         ("batch_size=0", "batch_size=0: expected 1 or more"),
         ("checkpoint_seconds=-1", "checkpoint_seconds=-1.0: expected 0 or more"),
-        ("scale.vgg.width=abc", "scale.vgg.width: Value 'abc'"),
-        ("tf32=maybe", "tf32: Value 'maybe'"),
+        ("scale.vgg.width=abc", "scale.vgg.width=abc: expected a number"),
+        ("tf32=maybe", "tf32=maybe: expected true or false"),
         ("seed=${nope}", "seed: Interpolation key 'nope' not found"),
-        ("~optimizer", "optimizer: "),
+        ("~optimizer", "optimizer is not set: give it as optimizer=..., or in its file"),
         ("device=cpuu", "device=cpuu: not usable here"),
-        ("loss=3", "loss: Cannot assign int"),
+        ("loss=3", "loss=3: expected a dictionary"),
         ("model._target_=normscape.models.VGGG", "model._target_=normscape.models.VGGG: cannot be imported"),
         ("norm._target_=nowhere.Norm", "norm._target_=nowhere.Norm: cannot be imported"),
         ("norm._target_=normscape.norms", "norm._target_=normscape.norms: expected a class or function, not a module"),
@@ -187,12 +177,6 @@ def test_a_norm_that_cannot_be_made_is_what_is_named(tmp_path, monkeypatch):
     (tmp_path / "norm_that_refuses.py").write_text("def norm(num_features):\n    raise ValueError('oops')\n")
     line = refusal("run=vgg_standard", "norm._target_=norm_that_refuses.norm")
     assert line == "norm: norm_that_refuses.norm cannot be built from no settings: oops"
-
-
-@pytest.mark.parametrize("override", ["optimizer.lr=abc", "optimizer.lr=-1", "optimizer.lr=null"])
-def test_a_learning_rate_that_the_optimiser_refuses(override):
-    assert refusal(override).startswith("optimizer: torch.optim.SGD cannot be built from lr=")
-    assert override.split("=")[1] in refusal(override)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="has a GPU")

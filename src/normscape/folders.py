@@ -1,0 +1,57 @@
+"""Folders of YAMLs that a user has beside ``configs/``: found, refused if they cannot serve."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from normscape.errors import UserError
+from normscape.explain import parsed
+
+SEARCH_PATH = "hydra.searchpath"
+
+
+def searched(overrides: Sequence[str]) -> list[str]:
+    """Return where Hydra overrides say that further YAMLs are: ``hydra.searchpath=[file:///home/me/configs]``."""
+    for override in parsed(overrides):
+        if override.get_key_element() == SEARCH_PATH:
+            value = override.value()
+            if not isinstance(value, list) or not all(isinstance(place, str) for place in value):
+                raise UserError(f"{override.input_line}: expected a list of folders, e.g. [/home/me/configs]")
+            return [str(place) for place in value]
+    return []
+
+
+def search_path(places: Sequence[str]) -> str:
+    """Return the Hydra override that makes it look at ``places`` after ``configs/``."""
+    quoted = ["'" + place.replace("'", "\\'") + "'" for place in places]
+    return f"{SEARCH_PATH}=[{','.join(quoted)}]"
+
+
+def further_folders(places: Sequence[str], configs: Path) -> list[Path]:
+    """Return the folders among the places to search, after making sure that what they hold is not passed over.
+
+    Raises
+    ------
+    UserError
+        If there is no such folder, or one has a YAML that differs from the suite's own of that name, which Hydra would
+        silently take instead.
+    """
+    folders = [Path(place.removeprefix("file://")) for place in places if "://" not in place.removeprefix("file://")]
+    for folder in folders:
+        if not folder.is_dir():
+            raise UserError(f"{folder}: no such folder of configs")
+        for file in sorted(folder.rglob("*.yaml")):
+            same = configs / file.relative_to(folder)
+            if same.is_file() and same.read_bytes() != file.read_bytes():
+                raise UserError(f"{file}: the suite's own file of that name would be taken instead; rename yours")
+    return folders
+
+
+def undecodable(folders: Sequence[Path]) -> Path:
+    """Return the first YAML that is no text in UTF-8."""
+    for folder in folders:
+        for file in sorted(folder.rglob("*.yaml")):
+            try:
+                file.read_bytes().decode()
+            except UnicodeDecodeError:
+                return file
+    return folders[0]

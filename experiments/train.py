@@ -2,7 +2,9 @@
 
 import hashlib
 import sys
+from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
 import hydra
 from hydra._internal.utils import get_args_parser
@@ -46,20 +48,34 @@ def job(composed: DictConfig) -> None:
         FAILED.append(failure(config, error) if config else str(error))
 
 
+def folders(parsed: Namespace) -> dict[str, Any]:
+    """Return where Hydra's options say that the YAMLs are, as arguments of `compose_run`."""
+    tree: dict[str, Any] = {}
+    if parsed.config_dir:
+        tree["own"] = Path(parsed.config_dir)
+    if parsed.config_path:
+        tree["configs"] = Path(__file__).parent / parsed.config_path  # so Hydra takes it
+    if parsed.config_name:
+        tree["name"] = parsed.config_name
+    for option, folder in (("--config-dir", tree.get("own")), ("--config-path", tree.get("configs"))):
+        if folder is not None and not folder.is_dir():
+            raise UserError(f"{option} {folder}: no such folder")
+    return tree
+
+
 def prepare(arguments: list[str]) -> list[str]:
     """Return the arguments with the scale decided, after checking every job that they ask for."""
     parsed = get_args_parser().parse_intermixed_args(arguments)
+    tree = folders(parsed)
     if parsed.help or parsed.hydra_help or parsed.info or parsed.cfg:
         return arguments
-    if parsed.config_dir or parsed.config_path or parsed.config_name:
-        return arguments  # a config tree of the user's own: Hydra composes and the job checks it
     overrides = with_scale(parsed.overrides)
     if overrides[-1:] != parsed.overrides[-1:]:
         print(f"{overrides[-1]}, which suits this machine", file=sys.stderr)
     if parsed.multirun and not any(override.startswith("group=") for override in overrides):
         overrides.append(f"group=sweep-{hashlib.sha256(' '.join(sorted(overrides)).encode()).hexdigest()[:8]}")
     for combination in jobs(overrides) if parsed.multirun else [overrides]:
-        dry_build(compose_run(combination))
+        dry_build(compose_run(combination, **tree))
     flags = [argument for argument in arguments if argument not in parsed.overrides]
     return [*flags, *overrides]
 

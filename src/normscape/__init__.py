@@ -1,1 +1,53 @@
-"""How does batch normalization help optimization? Trained, measured, redrawn and judged."""
+"""Internal covariate shift, the loss landscape, gradient predictiveness and effective beta-smoothness of any network.
+
+`observe` measures a network in a training loop of one's own; the probes say what; `norms` and `models` are the suite's.
+"""
+
+import importlib.metadata
+
+from normscape.errors import UserError
+from normscape.models import DLN, MLP, VGG, LayeredModel, torchvision_model
+from normscape.norms import (
+    BatchNorm,
+    GroupNorm,
+    InstanceNorm,
+    LayerNorm,
+    LpNorm,
+    NoisyBatchNorm,
+    NoisyStandard,
+    Standard,
+    TorchBatchNorm,
+)
+from normscape.observe import Observation, observe
+from normscape.probes import Activations, InternalCovariateShift, Landscape, Probe
+from normscape.records import Row, Snapshot
+from normscape.view import StepView
+
+__version__ = importlib.metadata.version("normscape")
+
+__all__ = [
+    "DLN",
+    "MLP",
+    "VGG",
+    "Activations",
+    "BatchNorm",
+    "GroupNorm",
+    "InstanceNorm",
+    "InternalCovariateShift",
+    "Landscape",
+    "LayerNorm",
+    "LayeredModel",
+    "LpNorm",
+    "NoisyBatchNorm",
+    "NoisyStandard",
+    "Observation",
+    "Probe",
+    "Row",
+    "Snapshot",
+    "Standard",
+    "StepView",
+    "TorchBatchNorm",
+    "UserError",
+    "observe",
+    "torchvision_model",
+]

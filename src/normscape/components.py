@@ -30,14 +30,14 @@ def build_component(path: str, node: Mapping[str, Any], **more: Any) -> Any:
         raise _refusal(path, node, error) from error
 
 
-def _refusal(path: str, node: Mapping[str, Any], error: Exception) -> UserError:
+def _refusal(path: str, node: Mapping[str, Any], error: Exception, hint: str = "") -> UserError:
     cause = error.__cause__ or error
     if isinstance(cause, UserError):
         return UserError(f"{path}: {cause}")
     given = {key: "null" if value is None else value for key, value in node.items() if not key.startswith("_")}
     values = ", ".join(f"{key}={value}" for key, value in given.items()) or "no settings"
     reason = next(iter(str(cause).splitlines()), type(cause).__name__)
-    return UserError(f"{path}: {node['_target_']} cannot be built from {values}: {reason}")
+    return UserError(f"{path}: {node['_target_']} cannot be built from {values}: {reason}{hint}")
 
 
 @contextmanager
@@ -54,11 +54,12 @@ def seeded(config: RunConfig, path: str) -> Iterator[None]:
 def _build_norm(node: Mapping[str, Any]) -> NormFactory:
     """Return what makes the normalisation of a layer; make one first, so that it is named if that fails."""
     factory: NormFactory = build_component("norm", node)
+    target = node["_target_"]
     try:
         made = factory(64)
     except Exception as error:
-        raise _refusal("norm", node, error) from error
-    target = node["_target_"]
+        hint = f"; {OWN_NORMS}" if target.startswith("torch.") else ""
+        raise _refusal("norm", node, error, hint) from error
     if not isinstance(made, nn.Module):
         raise UserError(f"norm: {target}(64) is a {type(made).__name__}; expected a torch.nn.Module for 64 features")
     if isinstance(made, LazyModuleMixin) or (
@@ -101,9 +102,7 @@ def build_model(config: RunConfig) -> nn.Module:
     if not isinstance(model, nn.Module):
         raise UserError(f"model._target_={target}: expected a torch.nn.Module, not a {type(model).__name__}")
     if any(map(is_lazy, (*model.parameters(), *model.buffers()))):
-        raise UserError(
-            f"model._target_={target}: it has lazy modules, whose weights have no shape yet; give their sizes"
-        )
+        raise UserError(f"model._target_={target}: its lazy modules have no weights yet; give their sizes")
     if isinstance(model, LayeredModel):
         glorot_(model, config.seed)
     return model

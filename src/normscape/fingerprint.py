@@ -3,6 +3,7 @@
 import hashlib
 import pickle
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +40,26 @@ def require_untouched(before: Fingerprint, now: Fingerprint, what: str) -> None:
         raise UserError(f"{places[0]}{more}: changed by {what}; measuring must not touch what trains")
 
 
+@contextmanager
+def stateless(loss_function: Any) -> Iterator[None]:
+    """Refuse a loss that the block's call of it changes: nothing would keep its state, nor put it back."""
+    before = {name: digest(value) for name, value in _held(loss_function).items()}
+    yield
+    for name, value in _held(loss_function).items():
+        if digest(value) != before.get(name):
+            kind = getattr(loss_function, "__name__", type(loss_function).__name__)
+            raise UserError(
+                f"loss: {kind}.{name} changes when it is called; expected a function of outputs and targets"
+            )
+
+
+def _held(loss_function: Any) -> dict[str, Any]:
+    """Return what an object holds that is called as a loss; its buffers too, if it is a module."""
+    if isinstance(loss_function, nn.Module):
+        return {**attributes(loss_function), **dict(loss_function.named_buffers())}
+    return dict(getattr(loss_function, "__dict__", {}))
+
+
 def _parts(model: nn.Module, optimizer: torch.optim.Optimizer, loss_function: Any) -> Iterator[tuple[str, str]]:
     for path, module in model.named_modules():
         here = f"{path}." if path else ""
@@ -53,7 +74,7 @@ def _parts(model: nn.Module, optimizer: torch.optim.Optimizer, loss_function: An
                     if isinstance(value, Tensor | int | float | list | dict) and not name.startswith("__"):
                         yield f"{kind.__name__}.{name} (of the class)", digest(value)
     yield "the optimiser's state", digest([list(optimizer.state.values()), _settings(optimizer)])
-    for name, value in getattr(loss_function, "__dict__", {}).items():
+    for name, value in _held(loss_function).items():
         yield f"the loss's {name}", digest(value)
 
 

@@ -1,7 +1,7 @@
 """Opens a step before its forward pass, closes it after the update, and asks the probes that are due."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -15,7 +15,7 @@ from normscape.probes.probe import Probe
 from normscape.records import Records, Row, Snapshot, checked
 from normscape.replica import Replica
 from normscape.seeds import Streams, kept_streams
-from normscape.selfcheck import self_check
+from normscape.selfcheck import require_rate_of_the_update, self_check
 from normscape.view import Autocast, LossFunction, Replay, StepView, UpdateRule, dense
 
 
@@ -140,6 +140,12 @@ class OpenStep:
         seed = self.observer.seed
         return StepView(self.step, seed, network, updated, loss.detach(), self.gradient, self.rule, self.replay)
 
+    def repeated(self) -> StepView:
+        """Return the view with loss and gradient from a repetition of the step at W(t), where nobody has noted them."""
+        view = self.close(torch.zeros(()))
+        loss, gradient = view.loss_and_gradient_at(view.parameters)
+        return replace(view, loss=loss, gradient=gradient)
+
     def measure(self, view: StepView, records: Records) -> list[Row]:
         """Let the probes that are due measure the step, take it into the records, and return the rows.
 
@@ -150,9 +156,11 @@ class OpenStep:
         """
         observer, measured, seen = self.observer, list[Row | Snapshot](), set[Any]()
         with kept_streams(self.replay.streams.device):
+            given = self.gradient or {}
+            require_rate_of_the_update(view, observer.optimizer, given)
             before = observer.fingerprint() if observer.unchecked else None
             if before:
-                self_check(view, observer.optimizer)
+                self_check(view, given)
                 require_untouched(before, observer.fingerprint(), "repeating the step on a copy")
             for probe in observer.due(self.step):
                 name = type(probe).__name__

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from normscape.errors import UserError
+from normscape.fingerprint import stateless
 from normscape.loop import Batches, Plan, State
 from normscape.observer import Observer
 from normscape.view import Replay, forward_mode
@@ -27,7 +28,7 @@ def rehearse(plan: Plan, state: State) -> None:
         inputs, targets = batches.at(step)
         replay = observer.open(step, (inputs,), targets).replay
         replay.replica.place(replay.state.parameters, [n for n, p in state.model.named_parameters() if p.requires_grad])
-        with _named_failure(replay, inputs):
+        with stateless(replay.replica.loss_function), _named_failure(replay, inputs):
             _require_outputs(replay, inputs, targets, plan)
         if step == 0 and plan.probes:
             observer.describe(replay)

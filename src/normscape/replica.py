@@ -41,6 +41,11 @@ def original(model: nn.Module) -> nn.Module:
     return inner
 
 
+def is_compiled(model: nn.Module) -> bool:
+    """Whether ``torch.compile`` or ``compile()`` has been at work on the network."""
+    return model is not original(model) or model._compiled_call_impl is not None
+
+
 def attributes(module: nn.Module) -> dict[str, Any]:
     """Return what a module keeps besides parameters, buffers, submodules and hooks; its mode is part of it."""
     return {name: value for name, value in vars(module).items() if name not in MACHINERY}

@@ -18,29 +18,32 @@ import torch
 from torch import Tensor
 
 from normscape.errors import UserError
-from normscape.fingerprint import digest
+from normscape.fingerprint import digest, stateless
 from normscape.probes.ics import gradients_after_update
-from normscape.view import StepView
+from normscape.view import StepView, UpdateRule
 
 
-def self_check(view: StepView, optimizer: torch.optim.Optimizer) -> None:
+def self_check(view: StepView, given: Mapping[str, Tensor]) -> None:
     """Check what the measurements of a step assume.
+
+    ``given`` is the gradient that the optimiser was given: the step's own, unless somebody's loop has clipped it.
 
     Raises
     ------
     UserError
         If an assumption fails: names module, quantity and reason.
     """
-    loss, gradient = view.loss_and_gradient_at(view.parameters)
+    with stateless(view.loss_function):
+        loss, gradient = view.loss_and_gradient_at(view.parameters)
     _require_same_loss(view, loss)
-    _require_same_gradient(view, gradient)
+    require_same_gradient(view, gradient)
     if view.network.chain:
         _require_chain(view)
     else:
         again, gradient = view.loss_and_gradient_at(view.parameters)
         _require_same_loss(view, again)
-        _require_same_gradient(view, gradient)
-    _require_update(view, optimizer)
+        require_same_gradient(view, gradient)
+    _require_update(view, given)
 
 
 def tolerance(*tensors: Tensor) -> float:
@@ -76,7 +79,7 @@ ADVICE = (
 )
 
 
-def _require_same_gradient(view: StepView, gradient: Mapping[str, Tensor]) -> None:
+def require_same_gradient(view: StepView, gradient: Mapping[str, Tensor]) -> None:
     """Compare tensor by tensor; a difference counts relative to the whole gradient, as rounding does."""
     allowed = min(30 * tolerance(_working_precision(view)), 0.3)
     length = _length(view.gradient)
@@ -111,43 +114,41 @@ def _require_chain(view: StepView) -> None:
         )
 
 
-def _require_update(view: StepView, optimizer: torch.optim.Optimizer) -> None:
-    """Require of plain gradient descent that its update is -lr grad J, of any rate that it is not changed."""
-    rule, after = view.rule, _rates(optimizer, view)
-    for name, g in view.gradient.items():
-        p, rate = view.parameters[name], rule.learning_rates[name]
-        direction = g + rule.weight_decays[name] * p
-        step = view.updated[name] - p
-        allowed = 1e-3 * abs(rate) * torch.linalg.vector_norm(direction) + 8 * _spacing(p)
-        if not (torch.isfinite(step).all() and torch.isfinite(direction).all()):
-            continue
-        if rule.plain and torch.linalg.vector_norm(step + rate * direction) > allowed:
+def _require_update(view: StepView, given: Mapping[str, Tensor]) -> None:
+    """Require of plain gradient descent that its update is -lr grad J."""
+    rule = view.rule
+    for name, g in given.items() if rule.plain else ():
+        if not _is_step(view, name, g, rule.learning_rates[name]):
             raise UserError(
-                f"{name}: the update of {rule.name} is not -lr times the gradient of the objective (lr {rate:g}, "
-                f"weight decay {rule.weight_decays[name]:g}), so that s = lr would not be its own step; is the "
-                "gradient or the weight changed between backward and the end of the step?"
+                f"{name}: the update of {rule.name} is not -lr times the gradient of the objective (lr "
+                f"{rule.learning_rates[name]:g}, weight decay {rule.weight_decays[name]:g}), so that s = lr would not be "
+                "its own step; is the gradient or the weight changed between backward and the end of the step?"
             )
-        changed = after.get(name, rate)
-        if changed != rate and torch.linalg.vector_norm(direction) > 0:
-            taken = torch.linalg.vector_norm(step + changed * direction) <= allowed
-            if taken and torch.linalg.vector_norm(step + rate * direction) > allowed:
-                raise UserError(
-                    f"optimizer: {rule.name} sets its learning rate to {changed:g} and then steps with it; step sizes "
-                    f"would be multiples of {rate:g}; let it change the rate after its update, or use a schedule"
-                )
 
 
-def _rates(optimizer: torch.optim.Optimizer, view: StepView) -> dict[str, float]:
-    try:
-        return type(view.rule).of(optimizer, view.replay.replica.model).learning_rates
-    except UserError:
-        return {}
+def require_rate_of_the_update(view: StepView, optimizer: torch.optim.Optimizer, given: Mapping[str, Tensor]) -> None:
+    """Refuse an optimiser that changes its learning rate within a step before it uses it; costs no pass.
+
+    The step sizes of the step would be multiples of another rate than that of its update.
+    """
+    after = UpdateRule.of(optimizer, view.replay.replica.model).learning_rates
+    for name, g in given.items():
+        before, now = view.rule.learning_rates[name], after.get(name, view.rule.learning_rates[name])
+        if now != before and _is_step(view, name, g, now) and not _is_step(view, name, g, before):
+            raise UserError(
+                f"optimizer: {view.rule.name} sets its learning rate to {now:g} and then steps with it; step sizes would "
+                f"be multiples of {before:g}; let it change the rate after its update, or use a schedule"
+            )
 
 
-def _spacing(p: Tensor) -> Tensor:
-    """Return how much rounding may move a tensor, as a norm."""
-    spacing: Tensor = torch.finfo(p.dtype).eps * torch.linalg.vector_norm(p)
-    return spacing
+def _is_step(view: StepView, name: str, g: Tensor, rate: float) -> bool:
+    """Whether a parameter was moved by -rate (g + lambda W); what is not finite is not judged."""
+    p = view.parameters[name]
+    step, direction = view.updated[name] - p, g + view.rule.weight_decays[name] * p
+    spacing = torch.finfo(p.dtype).eps * torch.linalg.vector_norm(p)  # what rounding may move
+    missed = torch.linalg.vector_norm(step + rate * direction)
+    allowed = 1e-3 * abs(rate) * torch.linalg.vector_norm(direction) + 8 * spacing
+    return not bool(torch.isfinite(missed)) or bool(missed <= allowed)
 
 
 def _culprit(view: StepView) -> str:

@@ -1,0 +1,245 @@
+"""What users bring to the suite is measured right or refused in one line: never a silently wrong number."""
+
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+import torch
+
+import zoo
+from normscape.build import build, dry_build
+from normscape.config import compose_run
+from normscape.errors import UserError
+from normscape.execute import execute
+from normscape.identity import identity
+from normscape.loop import train
+from normscape.records import OWN
+
+SMALL = ["run=mlp_standard", "scale=smoke", "tracker=none", "device=cpu", "data.image_size=2", "model.in_features=12"]
+SMALL += ["model.hidden=[8,8]", "steps=6", "log_every=1", "measure.every=1", "data.train_images=40", "batch_size=10"]
+SMALL += ["measure.activation_layers=[1,2]", "measure.ics_layers=[1,2,3]", "probe.landscape_random.every=2"]
+
+
+def own(kind, **settings):
+    return [
+        f"{kind}._target_=zoo.{settings.pop('name')}",
+        *(f"+{kind}.{key}={value}" for key, value in settings.items()),
+    ]
+
+
+def model(name):
+    return ["model=own", f"model._target_=zoo.{name}", "norm=standard"]
+
+
+def config(*overrides):
+    """Compose a small run; what belongs to the MLP is left out where another network is asked for."""
+    given = [override.split("=")[0].lstrip("+~") for override in overrides]
+    other = ("model.", "data.", "measure.", "batch_size") if "run" in given else ("model.",) if "model" in given else ()
+    kept = (
+        [o for o in SMALL if o.split("=")[0] not in given and not o.startswith(other)]
+        if other
+        else [o for o in SMALL if o.split("=")[0] not in given]
+    )
+    return compose_run([*kept, *overrides])
+
+
+def trained(*overrides, measured=True):
+    """Train in memory and return the state, the run's own rows and what the probes measured."""
+    components = build(config(*overrides), torch.device("cpu"))
+    state, plan = components.state, components.plan
+    train(plan if measured else replace(plan, probes=()), state, lambda step, rows: True)
+    own_rows = [row for row in state.records.rows if row.quantity in OWN]
+    return state, own_rows, [row for row in state.records.rows if row not in own_rows]
+
+
+def attempt(run):
+    dry_build(run)
+    execute(run, Silent())
+
+
+def refusal(*overrides):
+    with pytest.raises(UserError) as caught:
+        attempt(config(*overrides))
+    line = str(caught.value)
+    assert len(line.splitlines()) == 1
+    return line
+
+
+class Silent:
+    def update(self, name, step, steps): ...
+
+    def message(self, text): ...
+
+
+class Stopping(Silent):
+    """Breaks off in the middle, as a full disk or a kill would."""
+
+    def update(self, name, step, steps):
+        if step == 3:
+            raise OSError("gone")
+
+
+RIGHT = {
+    "plain attributes": own("norm", name="PlainStatistics"),
+    "reassigned buffers": own("norm", name="ReassignedBuffer"),
+    "data-dependent initialisation": own("norm", name="ActNorm"),
+    "draws when made": own("norm", name="DrawsWhenMade"),
+    "NumPy's and Python's streams": own("norm", name="ForeignNoise"),
+    "numbers when made": own("norm", name="NeedsNumbers"),
+    "shared norm": [*model("SharedNormMLP"), "norm=batch"],
+    "residual": [*model("ResidualMLP"), "norm=noisy_batch"],
+    "frozen": [*model("FrozenMLP"), "norm=batch", "measure.ics_layers=[1,3]"],
+    "in place": [*model("InPlaceMLP"), "norm=l1"],
+    "plain network": [*model("PlainNet"), "norm=batch", "data.image_size=8"],
+    "decays itself": own("optimizer", name="DecaysItself"),
+    "counts itself": ["optimizer._target_=zoo.CountsItself", "~optimizer.weight_decay"],
+    "groups": [
+        *own("optimizer", name="Groups"),
+        *(f"probe.{name}.weight_decay=null" for name in ("landscape", "landscape_random")),
+    ],
+    "random loss": ["loss._target_=zoo.RandomLoss"],
+    "Nesterov": ["+optimizer.momentum=0.9", "+optimizer.nesterov=true", "norm=batch"],
+    "Adam": ["optimizer=adam", "norm=group"],
+    "AdamW": ["optimizer._target_=torch.optim.AdamW", "norm=layer"],
+    "integer buffers": ["norm=torch_batch"],
+    "cumulative averages": ["norm=torch_batch", "norm.momentum=null"],
+    "schedule": ["schedule=cosine", "norm=batch"],
+    "tensor as a number": ["+probe.mine={_target_: zoo.YieldsTensor}"],
+}
+
+
+@pytest.mark.parametrize("case", RIGHT)
+def test_probes_leave_no_trace_in_training(case):
+    measured, rows, values = trained(*RIGHT[case])
+    plain, same_rows, none = trained(*RIGHT[case], measured=False)
+    assert values
+    assert not none
+    assert rows == same_rows
+    for (name, a), (_, b) in zip(measured.model.state_dict().items(), plain.model.state_dict().items(), strict=True):
+        assert torch.equal(a, b), name
+    assert str(measured.optimizer.state_dict()) == str(plain.optimizer.state_dict())
+
+
+@pytest.mark.parametrize("case", RIGHT)
+def test_covariate_shift_of_the_first_layer_is_zero_and_numbers_are_finite(case):
+    _, _, values = trained(*RIGHT[case])
+    rows = pd.DataFrame(values)
+    first = rows[(rows.quantity == "ics_l2") & (rows.layer == 1)]
+    assert (first.value == 0).all()
+    assert len(first) == 6
+    assert rows[~rows.quantity.isin(["ics_cosine"])].value.map(lambda v: v == v and abs(v) < 1e6).all()
+
+
+@pytest.mark.parametrize("case", RIGHT)
+def test_a_resumed_run_ends_where_an_unbroken_one_does(case, tmp_path):
+    run = config(*RIGHT[case], "checkpoint_seconds=0")
+    broken, whole = replace(run, runs_dir=str(tmp_path / "broken")), replace(run, runs_dir=str(tmp_path / "whole"))
+    with pytest.raises(OSError, match="gone"):
+        execute(broken, Stopping())
+    files = [execute(each, Silent()).path / "metrics.csv" for each in (broken, whole)]
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_identical_commands_give_identical_runs_whatever_was_drawn_before():
+    torch.manual_seed(1)
+    _, first, _ = trained(*RIGHT["draws when made"])
+    torch.rand(5)
+    _, second, _ = trained(*RIGHT["draws when made"])
+    assert first == second
+    _, other, _ = trained(*RIGHT["draws when made"], "seed=1")
+    assert first != other
+
+
+REFUSED = {
+    "state in the class": (own("norm", name="ClassCounter"), "layers.1.norm (ClassCounter) keeps state or draws"),
+    "state in a default": (own("norm", name="HiddenNoise"), "layers.1.norm (HiddenNoise) keeps state or draws"),
+    "state no checkpoint holds": (own("norm", name="NumpyStatistics"), "model.layers.1.norm.history: a ndarray"),
+    "a generator of its own": (own("norm", name="OwnGenerator"), "layers.1.norm.generator: a Generator"),
+    "rate before use": (own("optimizer", name="DecaysFirst"), "DecaysFirst sets its learning rate to 0.05 and then"),
+    "rate before use, later": (
+        ["optimizer._target_=zoo.CountsFirst", "~optimizer.weight_decay"],
+        "CountsFirst sets its learning rate to 0.05 and then steps with it",
+    ),
+    "loss that counts": (["loss._target_=zoo.CountingLoss"], "loss: CountingLoss.calls changes when it is called"),
+    "loss with weights": (
+        ["loss._target_=zoo.WeightyLoss"],
+        "loss._target_=zoo.WeightyLoss: it has weights of its own",
+    ),
+    "loss unreduced": (
+        ["loss._target_=zoo.unreduced", "+loss._partial_=true"],
+        "loss: expected a scalar, not a tensor",
+    ),
+    "tuple": (
+        ["+probe.mine={_target_: zoo.YieldsTuple}"],
+        "probe YieldsTuple: it yielded tuple(0, 'mine', None, None)",
+    ),
+    "run's own name": (["+probe.mine={_target_: zoo.YieldsRunsOwn}"], "expected a name of its own for the quantity"),
+    "twice": (["+probe.mine={_target_: zoo.YieldsTwice}"], "a second time in a step"),
+    "two probes alike": (
+        ["+probe.more={_target_: normscape.probes.Landscape, step_sizes: [8.0]}"],
+        "probe Landscape: it yielded Row(0, 'objective', None, None) a second time",
+    ),
+    "no number": (["+probe.mine={_target_: zoo.YieldsText}"], "expected a number as its value, not 'many'"),
+    "nothing": (["+probe.mine={_target_: zoo.YieldsNothing}"], "measure returned None"),
+    "growing": (["+probe.mine={_target_: zoo.YieldsGrowing}"], "expected the shape of the first one, (1,), not (2,)"),
+    "no probe": (["+probe.mine={_target_: zoo.NoProbe}"], "zoo.NoProbe: expected a normscape.probes.Probe"),
+    "no module as model": (model("no_module"), "model._target_=zoo.no_module: expected a torch.nn.Module, not a int"),
+    "tuple as output": (
+        [*model("TupleNet"), "data.image_size=8"],
+        "model: expected a tensor as its output, not a tuple",
+    ),
+    "lazy": (model("LazyNet"), "model._target_=zoo.LazyNet: its lazy modules have no weights yet"),
+    "norm that would do nothing": (["model=own", "model._target_=zoo.LazyNet", "norm=batch"], "it takes no 'norm', so"),
+    "ReLU as norm": (["norm._target_=torch.nn.ReLU"], "norm: torch.nn.ReLU is not made from a number of features"),
+    "lazy norm": (["norm._target_=torch.nn.LazyBatchNorm1d"], "LazyBatchNorm1d is not made from a number of features"),
+    "GroupNorm of torch's": (["norm._target_=torch.nn.GroupNorm"], "norm=group"),
+    "LayerNorm of torch's": (
+        ["run=vgg_standard", "norm._target_=torch.nn.LayerNorm", "batch_size=8"],
+        "layers.1.norm (LayerNorm): a batch of shape (8, 3, 32, 32) does not pass in training; Given normalized_shape",
+    ),
+    "a sample left over": (["data.train_images=41"], "batch_size=10: 41 training samples leave a last batch of one"),
+    "frozen layer asked for": ([*model("FrozenMLP")], "probe layer layers.2.linear: its weight is frozen"),
+    "augmented vectors": (
+        ["run=dln_standard", "augment=true"],
+        "augment=true: expected images (C, H, W), not the gaussian_linear data of shape (10,)",
+    ),
+    "weight decay of some": (own("optimizer", name="Groups"), "probe weight_decay=0.0005: Groups has 0 for"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_be_measured_right_is_refused(case, tmp_path):
+    overrides, expected = REFUSED[case]
+    assert expected in refusal(*overrides)
+    assert not list(tmp_path.glob("runs/*/metrics.csv"))
+
+
+def test_an_edited_class_at_any_depth_of_a_component_makes_another_run(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    inner = tmp_path / "inner_norm_edited.py"
+    inner.write_text("from normscape.norms import Standard\n\n\nclass Inner(Standard):\n    pass\n")
+    nested = ["norm._target_=zoo.Doubled", "+norm.inner={_target_: inner_norm_edited.Inner, _partial_: true}"]
+    before = identity(config(*nested))
+    inner.write_text(inner.read_text() + "\n")
+    assert identity(config(*nested)) != before
+
+
+def test_so_does_an_edited_helper_of_the_class_s_file(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    helper = tmp_path / "helper_being_edited.py"
+    helper.write_text("def scale():\n    return 2.0\n")
+    mine = (
+        "from helper_being_edited import scale\nfrom normscape import Standard\n\n\nclass Mine(Standard):\n    pass\n"
+    )
+    (tmp_path / "norm_with_helper.py").write_text(mine)
+    before = identity(config("norm._target_=norm_with_helper.Mine"))
+    helper.write_text("def scale():\n    return 3.0\n")
+    assert identity(config("norm._target_=norm_with_helper.Mine")) != before
+
+
+def test_step_sizes_are_multiples_of_the_rate_before_the_update():
+    state, _, values = trained(*RIGHT["decays itself"])
+    sizes = {(row.step, row.step_size) for row in values if row.quantity == "loss_landscape"}
+    assert {s for step, s in sizes if step == 0} == {0.05, 0.1, 0.2, 0.4}
+    assert {s for step, s in sizes if step == 1} == {0.025, 0.05, 0.1, 0.2}
+    assert isinstance(state.optimizer, zoo.DecaysItself)

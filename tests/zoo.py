@@ -1,0 +1,383 @@
+"""What users bring: classes that break one assumption each, and odd ones that are right."""
+
+import itertools
+import random
+
+import numpy as np
+import torch
+from torch import nn
+
+from normscape.models import MLP, Layer, LayeredModel
+from normscape.norms import BatchNorm, Standard
+from normscape.probes import Probe
+from normscape.records import Row, Snapshot
+
+
+class PlainStatistics(nn.Module):
+    """Normalises by running statistics that are plain attributes, no buffers."""
+
+    def __init__(self, features):
+        super().__init__()
+        self.mean, self.size, self.seen = torch.zeros(features), torch.ones(features), 0
+
+    def forward(self, x):
+        axes = (0, *range(2, x.dim()))
+        if self.training:
+            self.mean = 0.7 * self.mean + 0.3 * x.detach().mean(axes)
+            self.size.mul_(0.7).add_(0.3 * x.detach().abs().mean(axes))
+            self.seen += 1
+        shape = (1, -1) + (1,) * (x.dim() - 2)
+        return (x - self.mean.view(shape)) / (self.size.view(shape) + 0.1 + 0.01 * self.seen)
+
+
+class ReassignedBuffer(BatchNorm):
+    """Gives its buffers new tensors instead of writing into them, and one of them is not in the state dict."""
+
+    def __init__(self, features):
+        super().__init__(features)
+        self.register_buffer("level", torch.zeros(features), persistent=False)
+
+    def forward(self, x):
+        if self.training:
+            self.level = 0.9 * self.level + 0.1 * x.detach().mean((0, *range(2, x.dim())))
+        return super().forward(x) + 0.1 * self.level.view((1, -1) + (1,) * (x.dim() - 2))
+
+
+class NumpyStatistics(nn.Module):
+    """Keeps what changes in an object that no checkpoint holds."""
+
+    def __init__(self, features):
+        super().__init__()
+        self.history = np.zeros(2)
+
+    def forward(self, x):
+        self.history = self.history + float(x.detach().mean())
+        return x + 0.01 * float(self.history[0])
+
+
+class ActNorm(nn.Module):
+    """Sets its scale and shift from the first batch it sees (Kingma & Dhariwal 2018); the flag is a plain attribute."""
+
+    def __init__(self, features):
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.ones(features)), nn.Parameter(torch.zeros(features))
+        self.initialised = False
+
+    def forward(self, x):
+        shape = (1, -1) + (1,) * (x.dim() - 2)
+        if not self.initialised and self.training:
+            with torch.no_grad():
+                values = x.movedim(1, -1).flatten(0, -2)
+                self.weight.copy_(1 / (values.std(0) + 1e-3))
+                self.bias.copy_(-values.mean(0) * self.weight)
+            self.initialised = True
+        return x * self.weight.view(shape) + self.bias.view(shape)
+
+
+class DrawsWhenMade(nn.Module):
+    """Draws in its constructor, from every global stream."""
+
+    def __init__(self, features):
+        super().__init__()
+        drawn = torch.randn(features) + random.random() + np.random.rand()
+        self.register_buffer("scale", 1 + 0.1 * drawn)
+
+    def forward(self, x):
+        return x * self.scale.view((1, -1) + (1,) * (x.dim() - 2))
+
+
+class ForeignNoise(nn.Module):
+    """Draws in its forward pass from NumPy's and Python's streams."""
+
+    def __init__(self, features):
+        super().__init__()
+
+    def forward(self, x):
+        if not self.training:
+            return x
+        return x * (1 + 0.1 * np.random.rand()) + 0.1 * random.random()
+
+
+class OwnGenerator(nn.Module):
+    """Draws from a generator of its own, which is part of its state."""
+
+    def __init__(self, features):
+        super().__init__()
+        self.generator = torch.Generator().manual_seed(3)
+
+    def forward(self, x):
+        return x + 0.1 * torch.randn(x.shape[1], generator=self.generator, dtype=x.dtype).view(
+            (1, -1) + (1,) * (x.dim() - 2)
+        )
+
+
+class ClassCounter(nn.Module):
+    """Depends on how often any of its kind has run: state that is not in the network at all."""
+
+    passes = 0
+
+    def __init__(self, features):
+        super().__init__()
+
+    def forward(self, x):
+        ClassCounter.passes += 1
+        return x * (1 + 0.1 * (ClassCounter.passes % 7))
+
+
+class HiddenNoise(nn.Module):
+    """Draws from a generator that nobody can see."""
+
+    def __init__(self, features):
+        super().__init__()
+
+    def forward(self, x, counter=itertools.count()):  # noqa: B008
+        return x * (1 + 0.05 * (next(counter) % 11))
+
+
+class InPlace(nn.Module):
+    """A normalisation-free layer end that works in place."""
+
+    def __init__(self, features):
+        super().__init__()
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, x):
+        return x
+
+
+class MyBatchNorm(BatchNorm):
+    """A plain good one."""
+
+
+class NeedsNumbers(Standard):
+    """Calls .item() when it is made, which the meta device cannot."""
+
+    def __init__(self, features):
+        super().__init__(features)
+        self.size = torch.ones(features).sum().item()
+
+
+class Doubled(nn.Module):
+    """A norm inside a norm, named in its config."""
+
+    def __init__(self, features, inner):
+        super().__init__()
+        self.inner = inner(features)
+
+    def forward(self, x):
+        return self.inner(x)
+
+
+class InPlaceMLP(LayeredModel):
+    """A chain whose nonlinearities write into what they are given."""
+
+    def __init__(self, norm=Standard, inputs=12, units=8, outputs=10):
+        sizes = [inputs, units, units]
+        layers = [
+            Layer(nn.Linear(a, b), norm(b), nn.Flatten(), nn.ReLU(inplace=True)) for a, b in itertools.pairwise(sizes)
+        ]
+        super().__init__([*layers, Layer(nn.Linear(units, outputs), nn.Identity())])
+
+
+class SharedNormMLP(LayeredModel):
+    """Two layers with one norm module."""
+
+    def __init__(self, norm=BatchNorm, inputs=12, units=8, outputs=10):
+        shared = norm(units)
+        super().__init__(
+            [
+                Layer(nn.Linear(inputs, units), shared, nn.Flatten(), nn.Tanh()),
+                Layer(nn.Linear(units, units), shared, after=nn.Tanh()),
+                Layer(nn.Linear(units, outputs), nn.Identity()),
+            ]
+        )
+
+
+class ResidualMLP(MLP):
+    """Layers 2 and 3 each add their input: no chain."""
+
+    def __init__(self, norm=BatchNorm, inputs=12, units=8, outputs=10):
+        super().__init__(inputs, [units, units, units], outputs, norm)
+
+    def forward(self, x):
+        first, second, third, last = self.layers.values()
+        x = first(x)
+        x = x + second(x)
+        x = x + third(x)
+        return last(x)
+
+
+class FrozenMLP(MLP):
+    """Its second layer does not train."""
+
+    def __init__(self, norm=BatchNorm, inputs=12, units=8, outputs=10):
+        super().__init__(inputs, [units, units], outputs, norm)
+        self.layers["2"].linear.weight.requires_grad_(False)
+        self.layers["1"].linear.bias.requires_grad_(False)
+
+
+class PlainNet(nn.Module):
+    """No LayeredModel: convolution, norm, nonlinearity in place, dropout, linear map."""
+
+    def __init__(self, norm=None, classes=10):
+        super().__init__()
+        make = norm or nn.BatchNorm2d
+        self.first, self.norm, self.second = nn.Conv2d(3, 6, 3), make(6), nn.Conv2d(6, 5, 3)
+        self.drop, self.head = nn.Dropout(0.4), nn.Linear(5, classes)
+
+    def forward(self, x):
+        x = torch.relu_(self.norm(self.first(x)))
+        x = torch.relu(self.second(x)).mean((2, 3))
+        return self.head(self.drop(x))
+
+
+class TupleNet(PlainNet):
+    """Gives two things."""
+
+    def forward(self, x):
+        return super().forward(x), x
+
+
+class LazyNet(nn.Module):
+    """Its weights have no shape until it has run."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Sequential(nn.Flatten(), nn.LazyLinear(10))
+
+    def forward(self, x):
+        return self.net(x)
+
+
+class DecaysItself(torch.optim.SGD):
+    """Changes its learning rate inside step(), after the update."""
+
+    def step(self, closure=None):
+        super().step(closure)
+        for group in self.param_groups:
+            group["lr"] *= 0.5
+
+
+class DecaysFirst(torch.optim.SGD):
+    """Changes its learning rate inside step(), before it uses it."""
+
+    def step(self, closure=None):
+        for group in self.param_groups:
+            group["lr"] *= 0.5
+        super().step(closure)
+
+
+class CountsItself(torch.optim.SGD):
+    """Keeps its step count where no state dict looks."""
+
+    def __init__(self, params, lr=0.1):
+        super().__init__(params, lr=lr)
+        self.taken = 0
+
+    def step(self, closure=None):
+        super().step(closure)
+        self.taken += 1
+        for group in self.param_groups:
+            group["lr"] = 0.1 / (1 + self.taken)
+
+
+class CountsFirst(CountsItself):
+    """Counts, and changes its learning rate by the count, before it uses it: its first step is like any other's."""
+
+    def step(self, closure=None):
+        self.taken += 1
+        for group in self.param_groups:
+            group["lr"] = 0.1 / self.taken
+        torch.optim.SGD.step(self, closure)
+
+
+class Groups(torch.optim.SGD):
+    """Makes its own groups: biases and scales without weight decay."""
+
+    def __init__(self, params, lr=0.1, weight_decay=0.0):
+        params = list(params)
+        plain, decayed = [p for p in params if p.dim() < 2], [p for p in params if p.dim() > 1]
+        super().__init__(
+            [{"params": decayed}, {"params": plain, "weight_decay": 0.0}], lr=lr, weight_decay=weight_decay
+        )
+
+
+class RandomLoss(nn.Module):
+    """Smooths its labels by a random amount."""
+
+    def forward(self, outputs, targets):
+        return nn.functional.cross_entropy(outputs, targets, label_smoothing=0.5 * float(torch.rand(())))
+
+
+class CountingLoss(nn.Module):
+    """Weighs the loss by how often it was called."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = 0
+
+    def forward(self, outputs, targets):
+        self.calls += 1
+        return nn.functional.cross_entropy(outputs, targets) * (1 + 0.1 * self.calls)
+
+
+class WeightyLoss(nn.Module):
+    """Has a weight of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.temperature = nn.Parameter(torch.ones(()))
+
+    def forward(self, outputs, targets):
+        return nn.functional.cross_entropy(outputs / self.temperature, targets)
+
+
+def no_module():
+    return 3
+
+
+def unreduced(outputs, targets):
+    return nn.functional.cross_entropy(outputs, targets, reduction="none")
+
+
+class YieldsTuple(Probe):
+    def measure(self, view):
+        yield (view.step, "mine", None, None, 1.0)
+
+
+class YieldsRunsOwn(Probe):
+    def measure(self, view):
+        yield Row(view.step, "train_loss", None, None, 1.0)
+
+
+class YieldsTwice(Probe):
+    def measure(self, view):
+        yield Row(view.step, "mine", 1, None, 1.0)
+        yield Row(view.step, "mine", 1, None, 2.0)
+
+
+class YieldsText(Probe):
+    def measure(self, view):
+        yield Row(view.step, "mine", None, None, "many")
+
+
+class YieldsNothing(Probe):
+    def measure(self, view):
+        return None
+
+
+class YieldsGrowing(Probe):
+    def measure(self, view):
+        yield Snapshot(view.step, "mine", None, torch.zeros(view.step + 1))
+
+
+class YieldsTensor(Probe):
+    """Right: a number is a number."""
+
+    def measure(self, view):
+        yield Row(view.step, "mine", None, None, view.loss)
+
+
+class NoProbe:
+    def __init__(self, every=1):
+        self.every = every

@@ -1,4 +1,9 @@
-"""What tests share: every test's runs, data and W&B files lie in a folder of its own."""
+"""What tests share: every test's runs, data and W&B files lie in a folder of its own, no process outlives its test."""
+
+import os
+import signal
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -17,3 +22,20 @@ def _one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def start():
+    """Start processes that find what this one imports; what a failed test leaves of them and theirs is killed."""
+    started = []
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+
+    def call(command, **options):
+        started.append(subprocess.Popen(command, start_new_session=True, env=environment, **options))
+        return started[-1]
+
+    yield call
+    for process in started:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()

@@ -14,11 +14,13 @@ import pandas as pd
 import pytest
 import torch
 
+import holding_tracker
 from normscape.config import CONFIGS, compose_run
 from normscape.execute import execute
 from normscape.files import read_json, replacing
 from normscape.identity import changes, identity, safe_name
 from normscape.runs import RunDirectory
+from patience import PATIENCE_SECONDS, wait_until
 
 SMOKE = ["scale=smoke", "tracker=none", "run=vgg_noisy_batch", "steps=24", "log_every=1", "checkpoint_seconds=0"]
 
@@ -198,18 +200,15 @@ def test_replacing_leaves_the_old_file_when_writing_fails(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def command(runs):
+def command(runs, *changed):
     script = CONFIGS.parent / "experiments" / "train.py"
-    return [sys.executable, str(script), *SMOKE, f"runs_dir={runs}"]
+    return [sys.executable, str(script), *SMOKE, f"runs_dir={runs}", *changed]
 
 
-def wait_for(condition, process, seconds=180):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end and process.poll() is None:
-        if condition():
-            return
-        time.sleep(0.005)
-    assert condition(), process.communicate()
+def wait_for(condition, *processes):
+    """Wait for what processes are to do; the first that ends without it says why."""
+    wait_until(lambda: condition() or any(process.poll() is not None for process in processes))
+    assert condition(), [process.communicate() for process in processes if process.poll() is not None]
 
 
 def checkpointed_step(runs):
@@ -224,42 +223,57 @@ def unbroken(tmp_path_factory):
     return result(execute(compose_run([*SMOKE, f"runs_dir={runs}"]), Silent()))
 
 
-def test_killed_at_random_moments_it_ends_with_the_same_bits(tmp_path, unbroken):
+def test_killed_at_random_moments_it_ends_with_the_same_bits(tmp_path, unbroken, start):
     """Really kills a process, twice, each time somewhere in its training, then lets it end."""
     runs = tmp_path / "killed"
     chance = random.Random(os.getpid())
-    for _ in range(2):
-        begin = checkpointed_step(runs)
-        process = subprocess.Popen(command(runs), stderr=subprocess.PIPE, stdout=subprocess.PIPE)
-        wait_for(lambda begin=begin: checkpointed_step(runs) >= begin + chance.randint(2, 6), process)
+    for last in (8, 16):  # where it is held, in case it trains faster than this process looks
+        wanted = checkpointed_step(runs) + chance.randint(2, 6)
+        line = command(runs, *holding_tracker.overrides(last, tmp_path))
+        process = start(line, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+        wait_for(lambda wanted=wanted: checkpointed_step(runs) >= wanted, process)
         time.sleep(chance.random() * 0.05)
         process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL
         process.communicate()
-    assert 0 < checkpointed_step(runs) < 24
+        assert process.returncode == -signal.SIGKILL
+        assert wanted <= checkpointed_step(runs) <= last
     directory = execute(compose_run([*SMOKE, f"runs_dir={runs}"]), Silent())
     assert same(result(directory), unbroken)
 
 
-def test_asked_to_stop_it_saves_and_says_so(tmp_path, unbroken):
+def test_asked_to_stop_it_saves_and_says_so(tmp_path, unbroken, start):
     runs = tmp_path / "stopped"
-    process = subprocess.Popen([*command(runs), "checkpoint_seconds=9999"], stderr=subprocess.PIPE, text=True)
-    wait_for(lambda: list(Path(runs).glob("*/provenance.json")), process)
+    line = command(runs, "checkpoint_seconds=9999", *holding_tracker.overrides(5, tmp_path))
+    process = start(line, stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: holding_tracker.held(tmp_path), process)
     process.send_signal(signal.SIGTERM)
-    _, said = process.communicate(timeout=180)
+    (tmp_path / "released").touch()
+    _, said = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 130
+    assert "start it again to go on" in said
+    assert "Traceback" not in said
     directory = RunDirectory.of(compose_run([*SMOKE, f"runs_dir={runs}"]))
-    if directory.summary is None:  # it was quicker than the signal otherwise
-        assert process.returncode == 130
-        assert "start it again to go on" in said
-        assert "Traceback" not in said
-        assert directory.status["status"] == "interrupted"
+    assert directory.summary is None
+    assert (directory.status["status"], directory.status["step"]) == ("interrupted", 6)
     assert same(result(execute(compose_run([*SMOKE, f"runs_dir={runs}"]), Silent())), unbroken)
 
 
-def test_two_processes_that_want_the_same_run_do_not_both_train_it(tmp_path):
-    runs = tmp_path / "shared"
-    processes = [subprocess.Popen(command(runs), stderr=subprocess.PIPE, text=True) for _ in range(2)]
-    said = [process.communicate(timeout=300)[1] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0]
+def test_two_processes_that_want_the_same_run_do_not_both_train_it(tmp_path, start):
+    """The one that trains is held until the other has said that it waits, or trains too."""
+    runs, waiting = tmp_path / "shared", "another process trains this run; waiting"
+    files = [tmp_path / "said-0", tmp_path / "said-1"]
+    processes = []
+    for path in files:
+        with path.open("w") as file:
+            line = command(runs, *holding_tracker.overrides(5, tmp_path))
+            processes.append(start(line, stderr=file))
+    wait_for(
+        lambda: any(waiting in file.read_text() for file in files) or holding_tracker.held(tmp_path) == 2, *processes
+    )
+    (tmp_path / "released").touch()
+    assert [process.wait(PATIENCE_SECONDS) for process in processes] == [0, 0]
+    assert holding_tracker.held(tmp_path) == 1
+    said = [file.read_text() for file in files]
+    assert sum(waiting in text for text in said) == 1
     assert sum("finished after 24 steps" in text for text in said) == 1
     assert len(list(runs.glob("vgg_noisy_batch*"))) == 1

@@ -1,0 +1,32 @@
+"""A tracker that stops its run at a step: what a test does to a run in its middle, it does before the run is over."""
+
+import os
+import time
+from pathlib import Path
+
+from normscape.trackers import NoTracker
+
+TRACKER = f"tracker._target_={__name__}.Holding"
+
+
+class Holding(NoTracker):
+    """Holds the run after a step, before its checkpoint, until the test makes ``folder/released`` or is gone."""
+
+    def __init__(self, step, folder):
+        self.step, self.folder, self.test = step, Path(folder), os.getppid()
+
+    def log(self, step, values):
+        if step == self.step:
+            (self.folder / f"held-{os.getpid()}").touch()
+            while not (self.folder / "released").exists() and os.getppid() == self.test:
+                time.sleep(0.005)
+
+
+def held(folder):
+    """Return how many processes have come to where they are held."""
+    return len(list(folder.glob("held-*")))
+
+
+def overrides(step, folder):
+    """Return what makes a run hold; no part of its identity."""
+    return [TRACKER, f"+tracker.step={step}", f"+tracker.folder={folder}"]

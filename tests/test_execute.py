@@ -1,18 +1,41 @@
-"""The time that a plan promises counts what its runs do besides training."""
+"""The time that a plan promises counts what its runs do besides training, by a clock that only they move."""
 
-import time
+from types import SimpleNamespace
 
+import pytest
+
+from normscape import execute, loop
 from normscape.config import compose_run
 from normscape.execute import estimate_seconds
 from normscape.probes import Probe
 
+STEP, PROBE, EVALUATION = 0.5, 0.2, 3.0
+"""Seconds of one training step, one measurement and one evaluation on the whole test set, which is one batch."""
 
-class Sleeps(Probe):
+NOW = [0.0]
+
+
+class Costs(Probe):
     """A probe whose cost is known."""
 
     def measure(self, view):
-        time.sleep(0.2)
+        NOW[0] += PROBE
         yield from ()
+
+
+def costing(seconds, function):
+    def call(*arguments):
+        NOW[0] += seconds
+        return function(*arguments)
+
+    return call
+
+
+@pytest.fixture(autouse=True)
+def _clock(monkeypatch):
+    monkeypatch.setattr(execute, "time", SimpleNamespace(monotonic=lambda: NOW[0]))
+    monkeypatch.setattr(loop.Batches, "at", costing(STEP, loop.Batches.at))
+    monkeypatch.setattr(loop, "split_accuracy", costing(EVALUATION, loop.split_accuracy))
 
 
 def estimate(*settings):
@@ -21,11 +44,15 @@ def estimate(*settings):
 
 
 def test_the_estimate_counts_every_measurement_that_is_due():
-    slow = f"{{_target_: {__name__}.Sleeps, every: 5}}"
-    assert estimate("probe=[]", f"+probe.slow={slow}") > 0.9 * 200 * 0.2
+    costs = f"{{_target_: {__name__}.Costs, every: 5}}"
+    bare = 1000 * STEP + EVALUATION
+    assert estimate("probe=[]") == pytest.approx(bare)
+    assert estimate("probe=[]", f"+probe.costs={costs}") == pytest.approx(bare + 200 * PROBE)
+    assert estimate("probe=[]", "eval_every=100") == pytest.approx(1000 * STEP + 10 * EVALUATION)
 
 
 def test_runs_add_up():
     one = compose_run(["run=dln_standard", "scale=smoke", "tracker=none"])
-    assert estimate_seconds([one] * 1000) > 100 * estimate_seconds([one])
+    assert estimate_seconds([one]) == pytest.approx(20 * STEP)
+    assert estimate_seconds([one] * 1000) == pytest.approx(1000 * 20 * STEP)
     assert estimate_seconds([]) == 0

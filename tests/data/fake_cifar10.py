@@ -5,7 +5,6 @@ import io
 import json
 import tarfile
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from normscape.data.cifar10_archive import BATCHES, RECORD_BYTES, Fingerprint, Records
+from patience import PATIENCE_SECONDS
 
 BATCH_IMAGES = 20
 
@@ -88,10 +88,13 @@ def _python2_pickle(batch: Records) -> bytes:
 
 
 @contextmanager
-def web_server(archive: Path) -> Iterator[tuple[str, list[str]]]:
-    """Serve ``archive`` at ``/good.tar.gz`` and worse things elsewhere; gives the URL and the paths asked for."""
+def web_server(archive: Path) -> Iterator[tuple[str, list[str], threading.Event]]:
+    """Serve ``archive`` at ``/good.tar.gz`` and worse things elsewhere.
+
+    Gives the URL, the paths asked for, and the event that ``/held.tar.gz`` waits for.
+    """
     asked: list[str] = []
-    over = threading.Event()
+    over, released = threading.Event(), threading.Event()
     body = archive.read_bytes()
 
     class Handler(BaseHTTPRequestHandler):
@@ -105,10 +108,10 @@ def web_server(archive: Path) -> Iterator[tuple[str, list[str]]]:
                 self.send_error(404)
                 return
             if self.path == "/silent.tar.gz":
-                over.wait(20)
+                over.wait(PATIENCE_SECONDS)
                 return
-            if self.path == "/slow.tar.gz":
-                time.sleep(1)
+            if self.path == "/held.tar.gz":
+                released.wait(PATIENCE_SECONDS)
             self.send_response(200)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
@@ -121,8 +124,9 @@ def web_server(archive: Path) -> Iterator[tuple[str, list[str]]]:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_address[1]}", asked
+            yield f"http://127.0.0.1:{server.server_address[1]}", asked, released
         finally:
             over.set()
+            released.set()
             server.shutdown()
             thread.join()

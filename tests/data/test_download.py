@@ -1,5 +1,4 @@
 import os
-import time
 from pathlib import Path
 
 import pytest
@@ -43,7 +42,7 @@ def test_npm_pack_leaves_one_archive(tmp_path, monkeypatch):
         ("echo 'npm error code ENOTFOUND\nnpm error network a\nnpm error network b' >&2; exit 1", "ENOTFOUND$"),
         ("echo 'npm error bad flag' >&2; exit 1", "npm view package@1.0: npm error bad flag$"),
         ("exit 3", "npm view package@1.0: exit status 3$"),
-        ("exec sleep 5", "npm view package@1.0: no end after 0 s$"),
+        ("exec sleep 600", "npm view package@1.0: no end after 0 s$"),
         ("exit 0", "npm pack package@1.0 left 0 archives"),
     ],
 )
@@ -51,11 +50,9 @@ def test_what_npm_could_not_do_is_said_in_one_line(tmp_path, monkeypatch, script
     if "sleep" in script:
         monkeypatch.setattr(download, "NPM_ANSWER_SECONDS", 0.2)
     fake_npm(tmp_path / "bin", monkeypatch, script)
-    start = time.perf_counter()
     with pytest.raises(SourceError, match=message) as caught:
         fetch("npm:package@1.0", tmp_path)
     assert "\n" not in str(caught.value)
-    assert time.perf_counter() - start < 3
 
 
 def test_without_npm_it_is_named(tmp_path, monkeypatch):

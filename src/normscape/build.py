@@ -13,7 +13,7 @@ from normscape.components import (
     build_probes,
     build_schedule,
 )
-from normscape.config import RunConfig
+from normscape.config import RunConfig, check_threads
 from normscape.errors import UserError
 from normscape.loop import Plan, State
 from normscape.trackers import Tracker
@@ -62,6 +62,7 @@ def dry_build(config: RunConfig) -> None:
 
 def build(config: RunConfig, device: torch.device) -> Components:
     """Build data, network, optimiser, probes and tracker, and set the process's numerical switches."""
+    check_threads(config.threads)
     torch.set_num_threads(config.threads)
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True

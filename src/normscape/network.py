@@ -12,6 +12,7 @@ Earlier than layer i are the blocks 1 to i - 1; in a residual network that inclu
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from torch import Tensor, nn
@@ -43,12 +44,15 @@ class WeightLayer:
         Names of the parameters that make its weight: one, or those of its parametrisation (weight_norm has two).
     unit_axis
         The axis of its output that counts units: 1 of ``(N, C, H, W)``, the last of ``(N, ..., F)``.
+    runs
+        How often it runs in a forward pass: a layer that runs twice has no one pre-activation.
     """
 
     number: int
     path: str
     weights: tuple[str, ...]
     unit_axis: int
+    runs: int
 
 
 @dataclass(frozen=True)
@@ -121,13 +125,13 @@ def network_of(model: nn.Module, forward: Callable[[], object], *, numbered: boo
     chain = is_chain(model)
     kind, names = type(model).__name__, {id(p): name for name, p in model.named_parameters()}
     weighty = _weight_modules(model)
-    runs = list(weighty) if chain else _order(model, forward)
+    runs = dict.fromkeys(weighty, 1) if chain else _runs(model, forward)
     layers: list[WeightLayer] = []
     began: dict[str, int] = {}
-    for path in runs:
+    for path, times in runs.items():
         weights = _weights(weighty[path], names) if path in weighty else ()
         if weights:
-            layers.append(WeightLayer(len(layers) + 1, path, weights, _unit_axis(weighty[path])))
+            layers.append(WeightLayer(len(layers) + 1, path, weights, _unit_axis(weighty[path]), times))
         began[path] = max(len(layers), 1)
     if not layers:
         raise UserError(f"{kind}: expected a convolution or linear map that runs as a module of the network")
@@ -161,19 +165,20 @@ def _weight_modules(model: nn.Module) -> dict[str, nn.Module]:
     return {path: module for path, module in model.named_modules() if isinstance(module, kinds)}
 
 
-def _order(model: nn.Module, forward: Callable[[], object]) -> list[str]:
-    """Return the paths of the modules in the order in which they first begin to run."""
-    began: dict[str, None] = {}
-    handles = [
-        module.register_forward_pre_hook(lambda *_, path=path: began.setdefault(path))
-        for path, module in model.named_modules()
-    ]
+def _runs(model: nn.Module, forward: Callable[[], object]) -> dict[str, int]:
+    """Return how often each module runs, by path, in the order in which they first begin to."""
+    runs: dict[str, int] = {}
+
+    def begin(path: str, *_: object) -> None:
+        runs[path] = runs.get(path, 0) + 1
+
+    handles = [module.register_forward_pre_hook(partial(begin, path)) for path, module in model.named_modules()]
     try:
         forward()
     finally:
         for handle in handles:
             handle.remove()
-    return list(began)
+    return runs
 
 
 def _weights(module: nn.Module, names: dict[int, str]) -> tuple[str, ...]:
@@ -213,14 +218,12 @@ def recorded_preactivations(model: nn.Module, layers: Iterable[WeightLayer]) -> 
     Raises
     ------
     UserError
-        If a layer runs twice in the block's pass, or not at all.
+        If a layer does not run in the block's pass.
     """
     recorded: dict[WeightLayer, Tensor] = {}
     latest: dict[WeightLayer, Tensor] = {}
 
-    def after_layer(layer: WeightLayer, output: Tensor) -> None:
-        if layer in recorded:
-            raise UserError(f"probe layer {layer.path}: it runs twice in a forward pass and has no one pre-activation")
+    def after_layer(layer: WeightLayer, _: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         latest[layer], recorded[layer] = output, output.detach().clone()
 
     def after_norm(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
@@ -228,12 +231,7 @@ def recorded_preactivations(model: nn.Module, layers: Iterable[WeightLayer]) -> 
             if inputs and inputs[0] is value:
                 latest[layer], recorded[layer] = output, output.detach().clone()
 
-    handles = [
-        model.get_submodule(layer.path).register_forward_hook(
-            lambda m, i, output, layer=layer: after_layer(layer, output)
-        )
-        for layer in layers
-    ]
+    handles = [model.get_submodule(layer.path).register_forward_hook(partial(after_layer, layer)) for layer in layers]
     handles += [module.register_forward_hook(after_norm) for module in _norm_modules(model)]
     try:
         yield recorded

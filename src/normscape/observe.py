@@ -141,7 +141,7 @@ class _Watch:
         self._observer, self._step, self._targets = observer, step, targets
         self._opened: OpenStep | None = None
         self._error: UserError | None = None
-        self._forwards = self._updates = 0
+        self._forwards = self._updates = self._nested = 0
         self._accumulated: dict[str, int] = {}
         self._gradient: dict[str, Tensor] = {}
         self._hooks = ExitStack()
@@ -154,6 +154,7 @@ class _Watch:
         handles: list[Any] = [
             observer.model.register_forward_pre_hook(before_forward, with_kwargs=True, prepend=True),
             observer.optimizer.register_step_pre_hook(self._before_update),
+            observer.optimizer.register_step_post_hook(self._after_update),
         ]
         for name, p in original(observer.model).named_parameters():
             if p.requires_grad:
@@ -183,12 +184,18 @@ class _Watch:
         self._gradient[name] = dense(p.grad.detach()).clone()
 
     def _before_update(self, *_: object) -> None:
+        self._nested += 1
+        if self._nested > 1:  # a step that calls that of its base class
+            return
         self._updates += 1
         if self._updates == 1 and self._opened:
             try:
                 self._opened.before_update()
             except UserError as error:
                 self._error = error
+
+    def _after_update(self, *_: object) -> None:
+        self._nested -= 1
 
     def measure(self, records: Records) -> None:
         """Repeat the step at W(t), compare, and let the probes measure it."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from normscape.errors import UserError
-from normscape.fingerprint import Fingerprint, require_untouched
+from normscape.fingerprint import Fingerprint, require_untouched, stateless
 from normscape.network import Network, network_of
 from normscape.probes.probe import Probe
 from normscape.records import Records, Row, Snapshot, checked
@@ -143,7 +143,8 @@ class OpenStep:
     def repeated(self) -> StepView:
         """Return the view with loss and gradient from a repetition of the step at W(t), where nobody has noted them."""
         view = self.close(torch.zeros(()))
-        loss, gradient = view.loss_and_gradient_at(view.parameters)
+        with stateless(view.loss_function):
+            loss, gradient = view.loss_and_gradient_at(view.parameters)
         return replace(view, loss=loss, gradient=gradient)
 
     def measure(self, view: StepView, records: Records) -> list[Row]:

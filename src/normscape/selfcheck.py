@@ -69,8 +69,7 @@ def _require_same_loss(view: StepView, loss: Tensor) -> None:
     allowed = tolerance(loss, _working_precision(view))
     if not torch.isclose(loss.float(), view.loss.float(), rtol=allowed, atol=allowed, equal_nan=True):
         raise UserError(
-            f"{_culprit(view)}: repeated at W(t), the step {view.step} has the loss {loss.item():g}, and had "
-            f"{view.loss.item():g}; {ADVICE}"
+            f"{_culprit(view)}: repeated at W(t), the step's loss is {loss.item():g}, not {view.loss.item():g}; {ADVICE}"
         )
 
 
@@ -86,11 +85,10 @@ def require_same_gradient(view: StepView, gradient: Mapping[str, Tensor]) -> Non
     for name, value in gradient.items():
         difference = float(torch.linalg.vector_norm((value - view.gradient[name]).double()))
         if difference > allowed * length:
-            module = name.rpartition(".")[0] or "the network"
             raise UserError(
-                f"{module}: repeated at W(t), the gradient w.r.t. {name} differs from the step's by {difference:.3g}, "
-                f"where the whole gradient has the norm {length:.3g}; the loss that is trained on must be loss_fn of "
-                "the observed batch, its gradient neither accumulated, scaled nor hooked; and " + ADVICE
+                f"{_culprit(view)}: repeated at W(t), the gradient w.r.t. {name} differs from the step's by "
+                f"{difference:.3g}, where the whole gradient has the norm {length:.3g}; what is trained on must be "
+                f"the loss of the batch, its gradient neither accumulated, scaled nor hooked; and {ADVICE}"
             )
 
 
@@ -121,8 +119,8 @@ def _require_update(view: StepView, given: Mapping[str, Tensor]) -> None:
         if not _is_step(view, name, g, rule.learning_rates[name]):
             raise UserError(
                 f"{name}: the update of {rule.name} is not -lr times the gradient of the objective (lr "
-                f"{rule.learning_rates[name]:g}, weight decay {rule.weight_decays[name]:g}), so that s = lr would not be "
-                "its own step; is the gradient or the weight changed between backward and the end of the step?"
+                f"{rule.learning_rates[name]:g}, weight decay {rule.weight_decays[name]:g}), so s = lr is not its own "
+                "step; is the gradient or the weight changed between backward and the end of the step?"
             )
 
 
@@ -136,8 +134,8 @@ def require_rate_of_the_update(view: StepView, optimizer: torch.optim.Optimizer,
         before, now = view.rule.learning_rates[name], after.get(name, view.rule.learning_rates[name])
         if now != before and _is_step(view, name, g, now) and not _is_step(view, name, g, before):
             raise UserError(
-                f"optimizer: {view.rule.name} sets its learning rate to {now:g} and then steps with it; step sizes would "
-                f"be multiples of {before:g}; let it change the rate after its update, or use a schedule"
+                f"optimizer: {view.rule.name} sets its learning rate to {now:g} and then steps with it; step sizes "
+                f"would be multiples of {before:g}; let it change the rate after its update, or use a schedule"
             )
 
 
@@ -152,16 +150,16 @@ def _is_step(view: StepView, name: str, g: Tensor, rate: float) -> bool:
 
 
 def _culprit(view: StepView) -> str:
-    """Return the first module that gives two values in two equal passes, or the step's own description."""
+    """Return the first module that gives two values in two equal passes, or else the step."""
     first, second = _outputs(view), _outputs(view)
     for (path, value), (_, other) in zip(first, second, strict=False):
         if value != other:
             kind = type(view.replay.replica.twin.get_submodule(path)).__name__
             return f"{path or 'the network'} ({kind}) keeps state or draws numbers out of reach"
-    loss = view.replay.replica.loss_function
-    if len({str(digest(view.loss_at(view.parameters))) for _ in range(3)}) > 1:
+    if len({digest(view.loss_at(view.parameters)) for _ in range(3)}) > 1:
+        loss = view.loss_function
         return f"loss ({getattr(loss, '__name__', type(loss).__name__)}) keeps state or draws numbers out of reach"
-    return "the step"
+    return f"step {view.step}"
 
 
 @torch.no_grad()

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from normscape.errors import UserError
 from normscape.network import Layers, Network
 from normscape.probes.probe import Probe
 from normscape.records import Row, Snapshot
@@ -35,7 +36,7 @@ class Activations(Probe):
     Parameters
     ----------
     layers
-        Weight layers by number, from 1, or by module path; ``all`` for every layer.
+        Weight layers by number, from 1, or by module path; ``all`` for every layer that runs once.
     every
         Measure every so many steps.
 
@@ -55,12 +56,14 @@ class Activations(Probe):
         self.layers: Layers = layers if isinstance(layers, str) else tuple(layers)
 
     def check(self, network: Network) -> None:
-        """Raise `UserError` if a layer does not exist."""
-        network.find(self.layers)
+        """Raise `UserError` if a layer does not exist, or has no one pre-activation."""
+        for layer in network.find(self.layers):
+            if layer.runs > 1 and self.layers != "all":
+                raise UserError(f"probe layer {layer.path}: it runs {layer.runs} times in a pass; ask for others")
 
     def measure(self, view: StepView) -> Iterator[Row | Snapshot]:
         """Yield moments and quantiles of each layer's unit at W(t)."""
-        asked = view.network.find(self.layers)
+        asked = [layer for layer in view.network.find(self.layers) if layer.runs == 1]
         recorded = view.preactivations_at(view.parameters, asked)
         for layer in asked:
             label, preactivation = view.network.label(layer), recorded[layer]

@@ -93,6 +93,8 @@ def gradients_after_update(view: StepView, layers: Sequence[WeightLayer]) -> dic
 
 def _with_earlier_blocks_updated(view: StepView, layer: WeightLayer) -> Tensor:
     earlier = {name: view.updated[name] for name, number in view.network.block.items() if number < layer.number}
+    if not earlier:  # the same point
+        return _joined([view.gradient[name] for name in layer.weights])
     _, gradient = view.loss_and_gradient_at({**view.parameters, **earlier}, layer.weights)
     return _joined([gradient[name] for name in layer.weights])
 

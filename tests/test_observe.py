@@ -1,0 +1,587 @@
+"""The probes in a loop of one's own: equal to brute-force twins on any network, traceless, or refused in a line."""
+
+import copy
+import math
+import subprocess
+import sys
+
+import pytest
+import torch
+import torchvision
+from torch import nn
+from torch.nn.utils import parametrizations
+
+import normscape
+import zoo
+from normscape.errors import UserError
+
+PROBES = [
+    normscape.InternalCovariateShift("all", every=2),
+    normscape.Landscape([0.5, 4.0], every=1),
+    normscape.Landscape([1.0], every=2, direction="random"),
+    normscape.Activations("all", every=2),
+]
+
+
+def sgd(parameters):
+    return torch.optim.SGD(parameters, lr=0.05, weight_decay=0.01)
+
+
+def duplicate(net):
+    """Copy a network, also one that holds a weight computed from others (weight_norm of old), which copy refuses."""
+    computed = [
+        (m, n, v) for m in net.modules() for n, v in vars(m).items() if isinstance(v, torch.Tensor) and v.grad_fn
+    ]
+    for module, name, tensor in computed:
+        vars(module)[name] = tensor.detach()
+    made = copy.deepcopy(net)
+    for module, name, tensor in computed:
+        vars(module)[name] = tensor
+    return made
+
+
+class Loop:
+    """A plain loop of somebody's, on its own random batches; notes copies of everything before and after each step."""
+
+    def __init__(self, make, optimizer=sgd, loss=None, size=8, samples=6, dtype=torch.float64, compiled=False):
+        torch.manual_seed(0)
+        self.net = make().to(dtype)
+        self.model = torch.compile(self.net) if compiled else self.net
+        self.optimizer = optimizer([p for p in self.net.parameters()])
+        self.loss = loss or nn.CrossEntropyLoss()
+        self.size, self.samples, self.dtype = size, samples, dtype
+        self.before, self.after, self.streams, self.batches = [], [], [], []
+        self.lr = self.optimizer.param_groups[0]["lr"]
+
+    def update(self, x, y):
+        self.optimizer.zero_grad()
+        self.loss(self.model(x), y).backward()
+        self.optimizer.step()
+
+    def run(self, probes, steps=3):
+        data = torch.Generator().manual_seed(1)
+        torch.manual_seed(2)
+        with normscape.observe(self.model, self.optimizer, self.loss, probes) as seen:
+            for _ in range(steps):
+                x = torch.randn(self.samples, 3, self.size, self.size, generator=data, dtype=self.dtype)
+                y = torch.randint(10, (self.samples,), generator=data)
+                self.before.append(duplicate(self.net))
+                self.streams.append(torch.get_rng_state())
+                self.batches.append((x, y))
+                with seen.step(y):
+                    self.update(x, y)
+                self.after.append({name: p.detach().clone() for name, p in self.net.named_parameters()})
+        return seen.table()
+
+    def gradient(self, step, moved):
+        """Differentiate a copy of the network before the step, some of whose parameters are moved."""
+        net = duplicate(self.before[step])
+        with torch.no_grad():
+            for name, p in net.named_parameters():
+                p.copy_(moved.get(name, p))
+        kept = torch.get_rng_state()
+        torch.set_rng_state(self.streams[step])
+        loss = self.loss(net(self.batches[step][0]), self.batches[step][1])
+        torch.set_rng_state(kept)
+        loss.backward()
+        return loss.item(), {n: torch.zeros_like(p) if p.grad is None else p.grad for n, p in net.named_parameters()}
+
+
+def bits(net):
+    return [t.clone() for t in (*net.state_dict().values(), *(p.grad for p in net.parameters() if p.grad is not None))]
+
+
+def resnet():
+    return torchvision.models.ResNet(torchvision.models.resnet.BasicBlock, [1, 1, 1, 1], num_classes=10)
+
+
+def small_vgg():
+    stages = [8, "M", 16, "M", 16, 16]
+    features = torchvision.models.vgg.make_layers(stages, batch_norm=True)  # its ReLUs work in place
+    return nn.Sequential(features, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.5), nn.Linear(16, 10))
+
+
+def weight_normed():
+    first, second = parametrizations.weight_norm(nn.Conv2d(3, 5, 3)), parametrizations.weight_norm(nn.Linear(5, 10))
+    return nn.Sequential(first, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), second)
+
+
+def old_weight_normed():
+    with pytest.warns(FutureWarning):
+        second = nn.utils.weight_norm(nn.Conv2d(5, 5, 3))
+    return nn.Sequential(nn.Conv2d(3, 5, 3), nn.ReLU(), second, nn.Flatten(), nn.LazyLinear(10))
+
+
+def spectral():
+    return nn.Sequential(
+        nn.Conv2d(3, 5, 3), nn.Flatten(), parametrizations.spectral_norm(nn.Linear(180, 8)), nn.Tanh(), nn.Linear(8, 10)
+    )
+
+
+def tied():
+    shared = nn.Linear(12, 12)
+    return nn.Sequential(
+        nn.Conv2d(3, 3, 7), nn.Flatten(), shared, nn.ReLU(), nn.Linear(12, 12), shared, nn.Linear(12, 10)
+    )
+
+
+def tied_weights():
+    net = nn.Sequential(
+        nn.Conv2d(3, 3, 7), nn.Flatten(), nn.Linear(12, 12), nn.ReLU(), nn.Linear(12, 12), nn.Linear(12, 10)
+    )
+    net[4].weight = net[2].weight
+    return net
+
+
+def attention():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.patch = nn.Conv2d(3, 8, 4, 4)
+            self.position = nn.Parameter(torch.randn(4, 8) * 0.1)
+            self.block = nn.TransformerEncoderLayer(8, 2, 12, dropout=0.2, batch_first=True)
+            self.head = nn.Linear(8, 10)
+
+        def forward(self, x):
+            tokens = self.patch(x).flatten(2).mT + self.position
+            return self.head(self.block(tokens).mean(1))
+
+    return Net()
+
+
+def recurrent():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.read, self.head = nn.LSTM(24, 7, batch_first=True), nn.Linear(7, 10)
+
+        def forward(self, x):
+            return self.head(self.read(x.flatten(1, 2).mT.reshape(len(x), 8, 24))[0][:, -1])
+
+    return Net()
+
+
+def chain():
+    return normscape.VGG(normscape.NoisyBatchNorm, depth="A", width=1 / 32)
+
+
+NETWORKS = {
+    "ResNet": resnet,
+    "VGG of torchvision's": small_vgg,
+    "plain, with dropout": zoo.PlainNet,
+    "weight_norm": weight_normed,
+    "weight_norm, old": old_weight_normed,
+    "spectral_norm": spectral,
+    "a layer twice": tied,
+    "tied weights": tied_weights,
+    "attention": attention,
+    "recurrent": recurrent,
+    "our own chain": chain,
+    "ActNorm": lambda: zoo.PlainNet(zoo.ActNorm),
+    "plain statistics": lambda: zoo.PlainNet(zoo.PlainStatistics).double(),
+    "own generator": lambda: zoo.PlainNet(zoo.OwnGenerator),
+    "channels last": lambda: zoo.PlainNet().to(memory_format=torch.channels_last),
+}
+SIZES = {"our own chain": 32, "ResNet": 32}
+EXPLICIT = {"plain statistics"}  # float32 attributes in a float64 network
+
+
+def loop_on(network, **options):
+    make = NETWORKS[network]
+    if network == "weight_norm, old":
+        make = lambda: _materialised(NETWORKS[network]())  # noqa: E731
+    return Loop(make, size=SIZES.get(network, 8), **options)
+
+
+def _materialised(net):
+    net(torch.zeros(2, 3, 8, 8))
+    return net
+
+
+OPTIMIZERS = {
+    "SGD": sgd,
+    "Nesterov": lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9, nesterov=True, foreach=True),
+    "Adam": lambda p: torch.optim.Adam(p, lr=0.01, weight_decay=0.1),
+    "AdamW": lambda p: torch.optim.AdamW(p, lr=0.01, weight_decay=0.1),
+    "RMSprop": lambda p: torch.optim.RMSprop(p, lr=0.01),
+}
+
+
+def value(table, step, quantity, step_size=None, layer=None):
+    rows = table[(table.step == step) & (table.quantity == quantity)]
+    if step_size is not None:
+        rows = rows[(rows.step_size - step_size).abs() < 1e-12]
+    if layer is not None:
+        rows = rows[rows.layer == layer]
+    (found,) = rows.value
+    return found
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_it_leaves_no_trace(network):
+    observed, plain = loop_on(network), loop_on(network)
+    table = observed.run(PROBES)
+    plain.run([])
+    assert len(table)
+    for a, b in zip(bits(observed.net), bits(plain.net), strict=True):
+        assert torch.equal(a, b)
+    assert str(observed.optimizer.state_dict()) == str(plain.optimizer.state_dict())
+    hooks = [len(m._forward_pre_hooks) + len(m._forward_hooks) for m in observed.net.modules()]
+    assert hooks == [len(m._forward_pre_hooks) + len(m._forward_hooks) for m in plain.net.modules()]
+    assert not any(p._post_accumulate_grad_hooks for p in observed.net.parameters())
+
+
+@pytest.mark.parametrize("network", [name for name in NETWORKS if name != "ActNorm"])
+def test_landscape_and_beta_equal_a_brute_force_twin(network):
+    loop = loop_on(network)
+    table = loop.run(PROBES)
+    for step in (0, 2):
+        point = dict(loop.before[step].named_parameters())
+        loss, gradient = loop.gradient(step, {})
+        g = {name: gradient[name] + 0.01 * p.detach() for name, p in point.items()}
+        length, betas = math.hypot(*(float(t.norm()) for t in g.values())), []
+        assert value(table, step, "gradient_norm") == pytest.approx(length, rel=1e-9)
+        for s in (0.025, 0.2):
+            moved = {name: p.detach() - s * g[name] for name, p in point.items()}
+            loss, there = loop.gradient(step, moved)
+            penalty = 0.005 * sum(float(p.square().sum()) for p in moved.values())
+            distance = math.hypot(*(float((there[n] + 0.01 * moved[n] - g[n]).norm()) for n in g))
+            assert value(table, step, "loss_landscape", s) == pytest.approx(loss + penalty, rel=1e-9)
+            assert value(table, step, "gradient_difference", s) == pytest.approx(distance, rel=1e-8)
+            betas.append(distance / (s * length))
+        assert value(table, step, "effective_beta") == pytest.approx(max(betas), rel=1e-8)
+
+
+EARLIER = {
+    "ResNet": (
+        "layer2.0.downsample.0",
+        ["conv1", "bn1", "layer1", "layer2.0.conv1", "layer2.0.bn1", "layer2.0.conv2", "layer2.0.bn2"],
+    ),
+    "VGG of torchvision's": ("0.8", ["0.0", "0.1", "0.4", "0.5"]),
+    "plain, with dropout": ("second", ["first", "norm"]),
+    "weight_norm": ("4", ["0"]),
+    "weight_norm, old": ("2", ["0"]),
+    "spectral_norm": ("4", ["0", "2"]),
+    "a layer twice": ("4", ["0", "2"]),
+    "tied weights": ("5", ["0", "2", "4"]),
+    "attention": ("head", ["patch", "position", "block"]),
+    "recurrent": ("head", []),
+    "our own chain": ("layers.5.linear", [f"layers.{n}" for n in range(1, 5)]),
+}
+
+
+@pytest.mark.parametrize("network", EARLIER)
+def test_covariate_shift_equals_a_brute_force_twin(network):
+    """Which parameters are earlier is written out by hand here."""
+    path, earlier = EARLIER[network]
+    loop = loop_on(network)
+    table = loop.run(PROBES)
+    _, before = loop.gradient(0, {})
+    moved = {n: p for n, p in loop.after[0].items() if any(n == e or n.startswith(f"{e}.") for e in earlier)}
+    _, after = loop.gradient(0, moved)
+    weights = [name for name in before if name.startswith(f"{path}.") and "bias" not in name]
+    assert weights
+    if network not in ("ResNet", "our own chain"):
+        assert len(weights) == (2 if network == "weight_norm" else 2 if network == "weight_norm, old" else 1)
+    weights = weights[:1] if network == "our own chain" else weights
+    a, b = (torch.cat([g[name].flatten() for name in weights]) for g in (before, after))
+    assert value(table, 0, "ics_l2", layer=path) == pytest.approx(float((a - b).norm()), rel=1e-8, abs=1e-13)
+    assert value(table, 0, "ics_gradient_norm", layer=path) == pytest.approx(float(a.norm()), rel=1e-9)
+    first = table[(table.step == 0) & (table.quantity == "ics_l2")].iloc[0]
+    assert first.value == 0.0
+    if earlier:
+        assert float((a - b).norm()) > 1e-12
+
+
+def test_preactivations_are_what_enters_the_nonlinearity_though_it_works_in_place():
+    loop = loop_on("VGG of torchvision's")
+    table = loop.run([normscape.Activations(["0.4", "4"])], steps=1)
+    net, (x, _) = copy.deepcopy(loop.before[0]), loop.batches[0]
+    normed = nn.Sequential(*net[0][:6])(x).detach()  # conv, norm, ReLU, pool; conv, norm
+    quantile = value(table, 0, "activation_quantile_05", layer="0.4")
+    units = [float(torch.quantile(normed[:, unit].flatten(), 0.045)) for unit in range(16)]
+    assert any(quantile == pytest.approx(unit, abs=1e-9) for unit in units)
+    assert value(table, 0, "activation_quantile_05", layer="0.4") < -0.1  # no ReLU has been there
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_every_optimiser_s_own_update_is_what_is_looked_at(optimizer):
+    loop = Loop(zoo.PlainNet, OPTIMIZERS[optimizer])
+    table = loop.run(PROBES)
+    _, before = loop.gradient(2, {})
+    earlier = {n: p for n, p in loop.after[2].items() if n.startswith(("first", "norm"))}
+    _, after = loop.gradient(2, earlier)
+    distance = float((before["second.weight"] - after["second.weight"]).norm())
+    assert value(table, 2, "ics_l2", layer="second") == pytest.approx(distance, rel=1e-8)
+    plain = Loop(zoo.PlainNet, OPTIMIZERS[optimizer])
+    plain.run([])
+    assert all(torch.equal(a, b) for a, b in zip(bits(loop.net), bits(plain.net), strict=True))
+
+
+def test_frozen_parameters_stay_where_they_are():
+    def frozen():
+        net = zoo.PlainNet()
+        net.second.weight.requires_grad_(False)
+        net.norm.bias.requires_grad_(False)
+        return net
+
+    loop = Loop(frozen)
+    table = loop.run([normscape.Landscape([1e-9, 1.0]), normscape.InternalCovariateShift("all")], steps=1)
+    assert value(table, 0, "gradient_difference", 5e-11) < 1e-6
+    assert set(table[table.quantity == "ics_l2"].layer) == {"first", "head"}
+    trains = {n: p.detach() for n, p in loop.before[0].named_parameters() if p.requires_grad}
+    _, gradient = loop.gradient(0, {})
+    g = {name: gradient[name] + 0.01 * p for name, p in trains.items()}
+    moved = {name: p - 0.05 * g[name] for name, p in trains.items()}
+    loss, _ = loop.gradient(0, moved)
+    penalty = 0.005 * sum(float(p.square().sum()) for p in moved.values())
+    assert value(table, 0, "loss_landscape", 0.05) == pytest.approx(loss + penalty, rel=1e-10)
+    with pytest.raises(UserError, match="probe layer second: its weight is frozen"):
+        Loop(frozen).run([normscape.InternalCovariateShift(["second"])])
+
+
+def test_a_part_of_the_network_that_the_optimiser_does_not_train_stays_too():
+    loop = Loop(zoo.PlainNet, lambda p: torch.optim.SGD(p[-2:], lr=0.05))
+    table = loop.run([normscape.Landscape([1.0]), normscape.InternalCovariateShift("all")], steps=1)
+    assert set(table[table.quantity == "ics_l2"].layer) == {"head"}
+    _, gradient = loop.gradient(0, {})
+    length = math.hypot(*(float(gradient[name].norm()) for name in ("head.weight", "head.bias")))
+    assert value(table, 0, "gradient_norm") == pytest.approx(length, rel=1e-10)
+
+
+def test_groups_with_their_own_weight_decay_are_respected():
+    def groups(parameters):
+        decayed, plain = [p for p in parameters if p.dim() > 1], [p for p in parameters if p.dim() < 2]
+        return torch.optim.SGD([{"params": decayed, "weight_decay": 0.1}, {"params": plain}], lr=0.05)
+
+    loop = Loop(zoo.PlainNet, groups)
+    table = loop.run([normscape.Landscape([1.0])], steps=1)
+    penalty = 0.05 * sum(float(p.detach().square().sum()) for p in loop.before[0].parameters() if p.dim() > 1)
+    loss, _ = loop.gradient(0, {})
+    assert value(table, 0, "objective") == pytest.approx(loss + penalty, rel=1e-12)
+    after, _ = loop.gradient(0, loop.after[0])  # s = lr is plain gradient descent's own step
+    penalty = 0.05 * sum(float(p.square().sum()) for p in loop.after[0].values() if p.dim() > 1)
+    assert value(table, 0, "loss_landscape", 0.05) == pytest.approx(after + penalty, rel=1e-12)
+
+
+def rates(parameters):
+    return torch.optim.SGD([{"params": parameters[:2], "lr": 0.1}, {"params": parameters[2:]}], lr=0.05)
+
+
+def test_groups_with_different_rates_need_absolute_step_sizes():
+    with pytest.raises(UserError, match=r"the optimiser's are 0.05, 0.1; give a Landscape absolute=True"):
+        Loop(zoo.PlainNet, rates).run([normscape.Landscape()])
+    table = Loop(zoo.PlainNet, rates).run([normscape.Landscape([0.3], absolute=True)], steps=1)
+    assert value(table, 0, "loss_landscape", 0.3) > 0
+
+
+def test_a_scheduler_s_rate_is_the_step_s_own():
+    loop = Loop(zoo.PlainNet)
+    scheduler = torch.optim.lr_scheduler.ExponentialLR(loop.optimizer, 0.5)
+    update = loop.update
+    loop.update = lambda x, y: (update(x, y), scheduler.step())
+    table = loop.run([normscape.Landscape([1.0])])
+    assert table[table.quantity == "loss_landscape"].step_size.tolist() == [0.05, 0.025, 0.0125]
+
+
+def test_clipping_is_part_of_the_update():
+    class Clipped(Loop):
+        def update(self, x, y):
+            self.optimizer.zero_grad()
+            self.loss(self.model(x), y).backward()
+            nn.utils.clip_grad_norm_(self.net.parameters(), 0.01)
+            self.optimizer.step()
+
+    loop = Clipped(zoo.PlainNet)
+    table = loop.run(PROBES)
+    _, gradient = loop.gradient(2, {})
+    length = math.hypot(
+        *(
+            float((g + 0.01 * p.detach()).norm())
+            for g, p in zip(gradient.values(), loop.before[2].parameters(), strict=True)
+        )
+    )
+    assert value(table, 2, "gradient_norm") == pytest.approx(length, rel=1e-9)
+    assert length > 0.1
+
+
+def test_mixed_precision_is_repeated_in_mixed_precision():
+    class Mixed(Loop):
+        def update(self, x, y):
+            self.optimizer.zero_grad()
+            with torch.autocast("cpu", torch.bfloat16):
+                loss = self.loss(self.model(x), y)
+            loss.backward()
+            self.optimizer.step()
+
+    observed, plain = Mixed(zoo.PlainNet, dtype=torch.float32), Mixed(zoo.PlainNet, dtype=torch.float32)
+    table = observed.run([normscape.Landscape([1e-9, 1.0]), normscape.InternalCovariateShift("all")])
+    plain.run([])
+    assert all(torch.equal(a, b) for a, b in zip(bits(observed.net), bits(plain.net), strict=True))
+    small = table[(table.quantity == "gradient_difference") & (table.step_size < 1e-9)]
+    assert (small.value == 0).all()
+    assert (table[(table.quantity == "ics_l2") & (table.layer == "first")].value == 0).all()
+    assert not torch.is_autocast_enabled("cpu")
+
+
+@pytest.mark.parametrize("how", ["wrapped", "in place"])
+def test_a_compiled_network_is_measured_uncompiled(how):
+    def net():
+        torch.manual_seed(3)
+        made = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(144, 10))
+        if how == "in place":
+            made.compile(backend="eager")
+        return made
+
+    loop = Loop(net, dtype=torch.float32)
+    if how == "wrapped":
+        loop.model = torch.compile(loop.net, backend="eager")
+    table = loop.run([normscape.InternalCovariateShift("all"), normscape.Landscape([1.0])])
+    assert set(table.layer.dropna()) == {"0", "4"}
+    plain = Loop(net, dtype=torch.float32)
+    plain.net = plain.model = net()
+    twin = table[(table.quantity == "ics_l2") & (table.layer == "0")]
+    assert (twin.value == 0).all()
+
+
+class Refusing(Loop):
+    """Makes one mistake."""
+
+    how = ""
+
+    def update(self, x, y):
+        model, optimizer = self.model, self.optimizer
+        if self.how != "leftover":
+            optimizer.zero_grad()
+        if self.how == "evaluation":
+            model.eval()
+        loss = self.loss(model(x), y)
+        if self.how == "scaled":
+            loss = 1024 * loss
+        if self.how == "other loss":
+            loss = nn.functional.cross_entropy(model(x), y, label_smoothing=0.5) + 0 * loss
+        if self.how == "regularised":
+            loss = loss + 0.1 * sum(p.square().sum() for p in model.parameters())
+        loss.backward()
+        if self.how == "accumulated":
+            self.loss(model(x), y).backward()
+        if self.how == "another batch":
+            with torch.no_grad():
+                x.normal_()
+        if self.how != "no update":
+            optimizer.step()
+        if self.how == "two updates":
+            optimizer.step()
+
+
+MISTAKES = {
+    "evaluation": "the network was in evaluation mode; call model.train",
+    "scaled": "the gradient w.r.t. .* differs from the step's",
+    "other loss": "2 forward passes",
+    "regularised": "the gradient w.r.t. .* differs from the step's",
+    "accumulated": "2 forward passes, 2 backward passes",
+    "leftover": "the gradient w.r.t. .* differs from the step's",
+    "another batch": "the gradient w.r.t. .* differs from the step's",
+    "no update": "the optimiser made no update",
+    "two updates": "2 updates",
+}
+
+
+@pytest.mark.parametrize("how", MISTAKES)
+def test_a_step_that_cannot_be_measured_right_is_refused(how):
+    loop = Refusing(zoo.PlainNet)
+    loop.how = how
+    with pytest.raises(UserError, match=MISTAKES[how]) as caught:
+        loop.run(PROBES)
+    assert len(str(caught.value).splitlines()) == 1
+    assert not any(m._forward_pre_hooks for m in loop.net.modules())
+
+
+BROKEN = {
+    "class state": (lambda: zoo.PlainNet(zoo.ClassCounter), {}, r"norm \(ClassCounter\) keeps state or draws numbers"),
+    "hidden noise": (lambda: zoo.PlainNet(zoo.HiddenNoise), {}, r"norm \(HiddenNoise\) keeps state or draws numbers"),
+    "counting loss": (zoo.PlainNet, {"loss": zoo.CountingLoss()}, "loss: CountingLoss.calls changes when it is called"),
+    "weighty loss": (zoo.PlainNet, {"loss": zoo.WeightyLoss()}, "loss_fn: it has weights of its own"),
+    "unreduced loss": (zoo.PlainNet, {"loss": zoo.unreduced}, "grad can be implicitly created"),
+    "foreign weights": (
+        zoo.PlainNet,
+        {"optimizer": lambda p: torch.optim.SGD([*p, nn.Parameter(torch.ones(3))], lr=0.1)},
+        "it trains a parameter of shape (3,) that is not the network's",
+    ),
+    "rate before use": (zoo.PlainNet, {"optimizer": lambda p: zoo.DecaysFirst(p, lr=0.1)}, "sets its learning rate to"),
+    "no layers": (lambda: nn.Sequential(nn.Flatten(), nn.BatchNorm1d(192)), {}, "expected a convolution or linear map"),
+    "lazy": (zoo.LazyNet, {}, "run one forward pass first"),
+    "parallel": (lambda: nn.DataParallel(zoo.PlainNet()), {}, "give the plain module"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_what_breaks_an_assumption_is_refused_and_named(case):
+    make, options, line = BROKEN[case]
+    with pytest.raises((UserError, RuntimeError)) as caught:
+        Loop(make, **options).run(PROBES)
+    assert line.replace("\\", "") in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("probe", "line"),
+    [
+        (lambda: normscape.Activations(["second", "secnd"]), "probe layer secnd: .*did you mean 'second'"),
+        (lambda: normscape.InternalCovariateShift([4]), "probe layer 4: the PlainNet has layers 1 to 3"),
+        (lambda: normscape.InternalCovariateShift([]), "expected at least one layer"),
+        (lambda: normscape.InternalCovariateShift([1, "first"]), "expected each layer once; first is there twice"),
+        (lambda: normscape.InternalCovariateShift("first"), "layers=first: expected a list of layers, or all"),
+        (lambda: normscape.Landscape([0.1, 0.1]), "expected different finite numbers above 0"),
+        (lambda: normscape.Landscape([float("inf")]), "expected different finite numbers above 0"),
+        (lambda: normscape.Landscape(weight_decay=0.3), "probe weight_decay=0.3: SGD has 0.01 for first.weight"),
+        (lambda: normscape.Landscape(every=0), "probe every=0: expected a number of steps"),
+    ],
+)
+def test_what_a_probe_cannot_have_is_named(probe, line):
+    with pytest.raises(UserError, match=line):
+        Loop(zoo.PlainNet).run([probe()])
+
+
+def test_tied_layers_have_no_shift_of_their_own():
+    with pytest.raises(UserError, match="probe layer 4: an earlier layer has the same weight"):
+        loop_on("tied weights").run([normscape.InternalCovariateShift(["4"])])
+    with pytest.raises(UserError, match="probe layer 2: it runs 2 times in a pass"):
+        loop_on("a layer twice").run([normscape.Activations(["2"])])
+
+
+def test_steps_that_are_not_due_are_left_alone_and_numbers_may_be_given():
+    loop = Loop(zoo.PlainNet)
+    x, y = torch.randn(4, 3, 8, 8, dtype=torch.float64), torch.arange(4)
+    with normscape.observe(loop.model, loop.optimizer, loop.loss, [normscape.Landscape(every=10)]) as seen:
+        with seen.step(y, step=7):
+            assert not loop.net._forward_pre_hooks
+            loop.update(x, y)
+        with seen.step(y, step=10):
+            assert loop.net._forward_pre_hooks
+            loop.update(x, y)
+    assert seen.table().step.unique().tolist() == [10]
+
+
+def test_an_error_of_the_loop_s_own_passes_and_leaves_no_hook():
+    loop = Loop(zoo.PlainNet)
+    with normscape.observe(loop.model, loop.optimizer, loop.loss, PROBES) as seen:
+        with pytest.raises(ZeroDivisionError), seen.step(torch.arange(4)):
+            raise ZeroDivisionError
+        assert not loop.net._forward_pre_hooks
+        assert seen.table().empty
+
+
+IMPORT = """
+import logging, random, sys, torch
+def state(): return logging.getLogger().level, logging.root.handlers, torch.get_num_threads(), random.getstate()
+before = state()
+import normscape
+assert before == state()
+print([name for name in ("matplotlib", "hydra", "wandb", "torchvision") if name in sys.modules], normscape.__version__)
+"""
+
+
+def test_importing_changes_nothing_of_the_process():
+    done = subprocess.run([sys.executable, "-c", IMPORT], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("[] ")
+    assert set(normscape.__all__) <= set(dir(normscape))

@@ -224,7 +224,7 @@ def test_one_seed_is_the_default(copy, capsys):
 
 
 def test_a_diverged_run_is_drawn_and_judged(tmp_path):
-    reproduce(tmp_path, "--workers=1", *QUICK, "log_every=1", "+optimizer.momentum=1e9")
+    reproduce(tmp_path, "--workers=1", *QUICK, "log_every=1", "optimizer.weight_decay=1e9")
     summaries = [summary["status"] for _, summary in read_all(tmp_path / "runs", "summary.json")]
     assert "diverged" in summaries
     text = (tmp_path / "results" / "smoke" / "fig01.json").read_text()

@@ -13,5 +13,5 @@ def test_it_takes_its_own_settings_and_none_of_another_network():
 
 
 def test_without_target_it_is_refused_in_one_line():
-    with pytest.raises(UserError, match=r"^model._target_: .+$"):
+    with pytest.raises(UserError, match=r"^model._target_ is not set: .+$"):
         compose_run(["scale=smoke", "model=own"])

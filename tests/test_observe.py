@@ -47,7 +47,7 @@ class Loop:
         torch.manual_seed(0)
         self.net = make().to(dtype)
         self.model = torch.compile(self.net) if compiled else self.net
-        self.optimizer = optimizer([p for p in self.net.parameters()])
+        self.optimizer = optimizer(list(self.net.parameters()))
         self.loss = loss or nn.CrossEntropyLoss()
         self.size, self.samples, self.dtype = size, samples, dtype
         self.before, self.after, self.streams, self.batches = [], [], [], []

@@ -34,6 +34,8 @@ def _refusal(path: str, node: Mapping[str, Any], error: Exception, hint: str = "
     cause = error.__cause__ or error
     if isinstance(cause, UserError):
         return UserError(f"{path}: {cause}")
+    if path == "model" and "unexpected keyword argument" in str(cause):
+        hint = f"; model=own model._target_={node['_target_']} leaves the settings of other networks out"
     given = {key: "null" if value is None else value for key, value in node.items() if not key.startswith("_")}
     values = ", ".join(f"{key}={value}" for key, value in given.items()) or "no settings"
     reason = next(iter(str(cause).splitlines()), type(cause).__name__)

@@ -69,7 +69,7 @@ def _require_same_loss(view: StepView, loss: Tensor) -> None:
     allowed = tolerance(loss, _working_precision(view))
     if not torch.isclose(loss.float(), view.loss.float(), rtol=allowed, atol=allowed, equal_nan=True):
         raise UserError(
-            f"{_culprit(view)}: repeated at W(t), the step's loss is {loss.item():g}, not {view.loss.item():g}; {ADVICE}"
+            f"{_culprit(view)}: repeated at W(t), its loss is {loss.item():g}, not {view.loss.item():g}; {ADVICE}"
         )
 
 

@@ -1,4 +1,6 @@
-"""Bring your own normalisation, without touching this repository. From the examples folder:
+"""Bring your own normalisation, without touching this repository.
+
+From the examples folder:
 
 python ../experiments/train.py run=vgg_standard norm._target_=my_norm.MedianNorm +norm.eps=1e-4 scale=laptop
 

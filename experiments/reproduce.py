@@ -21,7 +21,7 @@ from normscape.components import build_component
 from normscape.config import CONFIGS, RunConfig, compose_run, default_scale
 from normscape.entry import entry_point
 from normscape.errors import UserError, suggest
-from normscape.execute import estimate_seconds
+from normscape.estimate import estimate_seconds
 from normscape.files import read_json, write_json
 from normscape.identity import changes, safe_name
 from normscape.plots import save_figure

@@ -182,6 +182,14 @@ REFUSED = {
     "no number": (["+probe.mine={_target_: zoo.YieldsText}"], "expected a number as its value, not 'many'"),
     "nothing": (["+probe.mine={_target_: zoo.YieldsNothing}"], "measure returned None"),
     "growing": (["+probe.mine={_target_: zoo.YieldsGrowing}"], "expected the shape of the first one, (1,), not (2,)"),
+    "writes into the view": (
+        ["+probe.mine={_target_: zoo.WritesIntoView}"],
+        "probe WritesIntoView: it changed a tensor of the view",
+    ),
+    "part of a point": (
+        ["+probe.mine={_target_: zoo.AsksForPart}"],
+        "probe point: expected every parameter of the network",
+    ),
     "no probe": (["+probe.mine={_target_: zoo.NoProbe}"], "zoo.NoProbe: expected a normscape.probes.Probe"),
     "no module as model": (model("no_module"), "model._target_=zoo.no_module: expected a torch.nn.Module, not a int"),
     "tuple as output": (

@@ -378,6 +378,19 @@ class YieldsTensor(Probe):
         yield Row(view.step, "mine", None, None, view.loss)
 
 
+class WritesIntoView(Probe):
+    def measure(self, view):
+        for p in view.updated.values():
+            p.mul_(2.0)
+        yield from ()
+
+
+class AsksForPart(Probe):
+    def measure(self, view):
+        name = next(iter(view.parameters))
+        yield Row(view.step, "mine", None, None, view.loss_at({name: view.parameters[name]}).item())
+
+
 class NoProbe:
     def __init__(self, every=1):
         self.every = every

@@ -3,9 +3,8 @@
 import signal
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,18 +14,17 @@ import torch
 from normscape.build import build, device_of
 from normscape.checkpoint import Checkpoints
 from normscape.config import RunConfig
-from normscape.data.dataset import Dataset, Split
+from normscape.data.dataset import Dataset
 from normscape.errors import UserError
 from normscape.files import read_json, write_json
 from normscape.identity import identity, settings
-from normscape.loop import EVALUATION_BATCH, Plan, State, train
+from normscape.loop import State, train
 from normscape.plots import save_ridge_plots
 from normscape.progress import Reporter, duration
 from normscape.provenance import commit, provenance
 from normscape.records import Records, Row
 from normscape.rehearsal import rehearse
 from normscape.runs import RunDirectory
-from normscape.seeds import kept_streams
 from normscape.trackers import RunInfo, Tracker, metric_name
 
 
@@ -215,48 +213,3 @@ def stop_signals() -> Iterator[Callable[[], bool]]:
     finally:
         for asked, handler in before.items():
             signal.signal(asked, handler)
-
-
-def estimate_seconds(configs: Sequence[RunConfig]) -> float | None:
-    """Return about how long the runs will take one after the other, from timing a few steps of each kind of run.
-
-    None if one of them fails: the run will too, and say so, beside the others.
-    """
-    step_seconds: dict[str, float] = {}
-    total = 0.0
-    for config in configs:
-        kind = str((config.model, config.norm, config.batch_size, config.probe))
-        if kind not in step_seconds:
-            try:
-                step_seconds[kind] = _time_steps(config)
-            except Exception:
-                return None
-        total += step_seconds[kind] * (config.steps - RunDirectory.of(config).status["step"])
-    return total
-
-
-def _time_steps(config: RunConfig) -> float:
-    """Return the seconds of one training step, with its share of the probes and of the evaluations."""
-    device = device_of(config)
-    components = build(config, device)
-    plan, state, test = components.plan, components.state, components.plan.dataset.test
-    bare = replace(plan, dataset=replace(plan.dataset, test=None), probes=(), self_check=False)
-
-    def seconds(plan: Plan, steps: int) -> float:
-        state.step, state.diverged_at = 0, None
-        began = time.monotonic()
-        train(replace(plan, steps=steps), state, lambda step, rows: True)
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        return time.monotonic() - began
-
-    with kept_streams(device):
-        seconds(bare, 2)  # the first steps are slower
-        step = seconds(bare, 4) / 4
-        probes = sum((seconds(replace(bare, probes=(probe,)), 1) - step) / probe.every for probe in plan.probes)
-        evaluation = 0.0
-        if test is not None:
-            part = Split(test.inputs[:EVALUATION_BATCH], test.targets[:EVALUATION_BATCH])
-            once = (seconds(replace(bare, dataset=replace(plan.dataset, test=part)), 1) - step) / 2  # before and after
-            evaluation = once * len(test) / len(part)
-    return max(step, step + probes + evaluation / plan.eval_every)

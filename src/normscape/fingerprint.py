@@ -2,7 +2,7 @@
 
 import hashlib
 import pickle
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +31,11 @@ class Fingerprint:
         return sorted(
             place for place in self.parts.keys() | other.parts.keys() if self.parts.get(place) != other.parts.get(place)
         )
+
+
+def of_view(tensors: Iterable[Mapping[str, Tensor]]) -> str:
+    """Return a digest of the points and gradients that all probes of a step share."""
+    return digest(list(tensors))
 
 
 def require_untouched(before: Fingerprint, now: Fingerprint, what: str) -> None:

@@ -9,14 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from normscape.errors import UserError
-from normscape.fingerprint import Fingerprint, require_untouched, stateless
+from normscape.fingerprint import Fingerprint, of_view, require_untouched, stateless
 from normscape.network import Network, network_of
 from normscape.probes.probe import Probe
 from normscape.records import Records, Row, Snapshot, checked
 from normscape.replica import Replica
 from normscape.seeds import Streams, kept_streams
 from normscape.selfcheck import require_rate_of_the_update, self_check
-from normscape.view import Autocast, LossFunction, Replay, StepView, UpdateRule, dense
+from normscape.update_rule import UpdateRule
+from normscape.view import Autocast, LossFunction, Replay, StepView, dense
 
 
 class Observer:
@@ -157,17 +158,20 @@ class OpenStep:
         """
         observer, measured, seen = self.observer, list[Row | Snapshot](), set[Any]()
         with kept_streams(self.replay.streams.device):
-            given = self.gradient or {}
+            given, shared = self.gradient or {}, (view.parameters, view.gradient, view.updated)
             require_rate_of_the_update(view, observer.optimizer, given)
             before = observer.fingerprint() if observer.unchecked else None
             if before:
                 self_check(view, given)
                 require_untouched(before, observer.fingerprint(), "repeating the step on a copy")
+            kept = of_view(shared) if before else ""
             for probe in observer.due(self.step):
                 name = type(probe).__name__
                 measured += checked(_yielded(probe, view), self.step, name, records, seen)
                 if before:
                     require_untouched(before, observer.fingerprint(), f"probe {name}")
+                    if of_view(shared) != kept:
+                        raise UserError(f"probe {name}: it changed a tensor of the view, which all probes look at")
         observer.unchecked = False
         return records.add(measured)
 

@@ -20,7 +20,8 @@ from torch import Tensor
 from normscape.errors import UserError
 from normscape.fingerprint import digest, stateless
 from normscape.probes.ics import gradients_after_update
-from normscape.view import StepView, UpdateRule
+from normscape.update_rule import UpdateRule
+from normscape.view import StepView
 
 
 def self_check(view: StepView, given: Mapping[str, Tensor]) -> None:

@@ -17,6 +17,7 @@ from normscape.errors import UserError
 from normscape.network import Network, WeightLayer, recorded_preactivations
 from normscape.replica import NetworkState, Parameters, Replica
 from normscape.seeds import Streams, generator, kept_streams
+from normscape.update_rule import UpdateRule
 
 LossFunction = Callable[[Any, Any], Tensor]
 
@@ -91,53 +92,6 @@ class Replay:
         """Return the loss of some outputs; within `forward_pass`, since a loss may draw from the streams too."""
         loss: Tensor = self.replica.loss_function(outputs, self.targets)
         return loss
-
-
-@dataclass(frozen=True)
-class UpdateRule:
-    """What the optimiser says of its update, read before it.
-
-    Attributes
-    ----------
-    name
-        Its class.
-    plain
-        Whether it is gradient descent: ``torch.optim.SGD`` without momentum.
-    learning_rates, weight_decays
-        Of each parameter that trains, by name.
-    """
-
-    name: str
-    plain: bool
-    learning_rates: dict[str, float]
-    weight_decays: dict[str, float]
-
-    @classmethod
-    def of(cls, optimizer: torch.optim.Optimizer, model: nn.Module) -> "UpdateRule":
-        """Read an optimiser's groups.
-
-        Raises
-        ------
-        UserError
-            If it trains a parameter that is not the network's.
-        """
-        names = {id(p): name for name, p in model.named_parameters()}
-        rates, decays = {}, {}
-        for group in optimizer.param_groups:
-            for p in group["params"]:
-                if id(p) not in names and p.requires_grad:
-                    raise UserError(
-                        f"optimizer: it trains a parameter of shape {tuple(p.shape)} that is not the network's; "
-                        "give the module that holds all that is trained"
-                    )
-                if p.requires_grad:
-                    rates[names[id(p)]] = float(group["lr"]) if "lr" in group else float("nan")
-                    decays[names[id(p)]] = float(group.get("weight_decay", 0.0))
-        plain = type(optimizer) is torch.optim.SGD and not any(
-            group["momentum"] or group["maximize"] for group in optimizer.param_groups
-        )
-        order = [name for name in names.values() if name in rates]
-        return cls(type(optimizer).__name__, plain, {n: rates[n] for n in order}, {n: decays[n] for n in order})
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,10 +169,17 @@ class StepView:
             "give a Landscape absolute=True, with absolute step sizes"
         )
 
+    def _place(self, point: Parameters, differentiated: Sequence[str] = ()) -> list[Tensor]:
+        """Put the twin at a whole point: a parameter that is left out would stay wherever it was last."""
+        if point.keys() != self.parameters.keys():
+            wrong = sorted(point.keys() ^ self.parameters.keys())
+            raise UserError(f"probe point: expected every parameter of the network; check {', '.join(wrong)}")
+        return self.replay.replica.place(point, differentiated)
+
     @torch.no_grad()
     def loss_at(self, parameters: Parameters) -> Tensor:
         """Return L at a point, a scalar. One forward pass."""
-        self.replay.replica.place(parameters)
+        self._place(parameters)
         return self.replay.run()
 
     def loss_and_gradient_at(
@@ -226,7 +187,7 @@ class StepView:
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Return L and its gradient at a point, w.r.t. all that trains or some of it. One forward-backward pass."""
         names = list(self.gradient) if names is None else list(names)
-        leaves = self.replay.replica.place(parameters, names)
+        leaves = self._place(parameters, names)
         with torch.enable_grad():
             loss = self.replay.run()
         gradients = torch.autograd.grad(loss, leaves, allow_unused=True, materialize_grads=True)
@@ -235,7 +196,7 @@ class StepView:
     @torch.no_grad()
     def preactivations_at(self, parameters: Parameters, layers: Iterable[WeightLayer]) -> dict[WeightLayer, Tensor]:
         """Return what enters the nonlinearity of each layer, ``(N, C, H, W)`` or ``(N, F)``. One forward pass."""
-        self.replay.replica.place(parameters)
+        self._place(parameters)
         with recorded_preactivations(self.replay.replica.twin, list(layers)) as recorded:
             self.replay.run()
         return recorded

@@ -4,9 +4,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from normscape import execute, loop
+from normscape import estimate as estimates
+from normscape import loop
 from normscape.config import compose_run
-from normscape.execute import estimate_seconds
+from normscape.estimate import estimate_seconds
 from normscape.probes import Probe
 
 STEP, PROBE, EVALUATION = 0.5, 0.2, 3.0
@@ -33,7 +34,7 @@ def costing(seconds, function):
 
 @pytest.fixture(autouse=True)
 def _clock(monkeypatch):
-    monkeypatch.setattr(execute, "time", SimpleNamespace(monotonic=lambda: NOW[0]))
+    monkeypatch.setattr(estimates, "time", SimpleNamespace(monotonic=lambda: NOW[0]))
     monkeypatch.setattr(loop.Batches, "at", costing(STEP, loop.Batches.at))
     monkeypatch.setattr(loop, "split_accuracy", costing(EVALUATION, loop.split_accuracy))
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import zoo
+from normscape import components
 from normscape.build import build, dry_build
 from normscape.config import compose_run
 from normscape.errors import UserError
@@ -104,6 +105,13 @@ RIGHT = {
     "integer buffers": ["norm=torch_batch"],
     "cumulative averages": ["norm=torch_batch", "norm.momentum=null"],
     "schedule": ["schedule=cosine", "norm=batch"],
+    "more than a mode": own("norm", name="ScalesInTraining"),
+    "a lambda over itself": own("norm", name="LambdaNorm"),
+    "a list with its own buffer": own("norm", name="AliasList"),
+    "a method of its own": own("norm", name="BoundMethod"),
+    "float64 state": own("optimizer", name="FineAverage"),
+    "noise in evaluation": own("norm", name="AlwaysNoisy"),
+    "a weight without gradient": [*model("UnusedHead"), "data.image_size=8", "measure.ics_layers=[1,2]"],
     "tensor as a number": ["+probe.mine={_target_: zoo.YieldsTensor}"],
 }
 
@@ -151,7 +159,10 @@ def test_identical_commands_give_identical_runs_whatever_was_drawn_before():
 
 
 REFUSED = {
-    "state in the class": (own("norm", name="ClassCounter"), "layers.1.norm (ClassCounter) keeps state or draws"),
+    "state in the class": (
+        own("norm", name="ClassCounter"),
+        "ClassCounter.passes (of the class): changed by a rehearsal on a copy",
+    ),
     "state in a default": (own("norm", name="HiddenNoise"), "layers.1.norm (HiddenNoise) keeps state or draws"),
     "state no checkpoint holds": (own("norm", name="NumpyStatistics"), "model.layers.1.norm.history: a ndarray"),
     "a generator of its own": (own("norm", name="OwnGenerator"), "layers.1.norm.generator: a Generator"),
@@ -243,6 +254,41 @@ def test_so_does_an_edited_helper_of_the_class_s_file(tmp_path, monkeypatch):
     before = identity(config("norm._target_=norm_with_helper.Mine"))
     helper.write_text("def scale():\n    return 3.0\n")
     assert identity(config("norm._target_=norm_with_helper.Mine")) != before
+
+
+def test_so_does_an_edited_file_whose_class_is_made_on_the_way(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    mine = tmp_path / "partial_loss_edited.py"
+    code = "from functools import partial\nfrom torch.nn.functional import cross_entropy\n\n"
+    code += "mine = partial(cross_entropy, label_smoothing={})\n"
+    mine.write_text(code.format(0.1))
+    before = identity(config("loss._target_=partial_loss_edited.mine", "+loss._partial_=true"))
+    mine.write_text(code.format(0.9))
+    assert identity(config("loss._target_=partial_loss_edited.mine", "+loss._partial_=true")) != before
+
+
+def test_so_does_a_constant_that_is_imported_in_a_function(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "own_package_edited").mkdir()
+    (tmp_path / "own_package_edited" / "__init__.py").write_text("")
+    constants = tmp_path / "own_package_edited" / "constants.py"
+    constants.write_text("GAIN = 1.0\n")
+    norm = "from normscape import Standard\n\n\nclass Mine(Standard):\n    def forward(self, x):\n"
+    norm += "        from .constants import GAIN\n\n        return GAIN * x\n"
+    (tmp_path / "own_package_edited" / "norm.py").write_text(norm)
+    before = identity(config("norm._target_=own_package_edited.norm.Mine"))
+    constants.write_text("GAIN = 9.0\n")
+    assert identity(config("norm._target_=own_package_edited.norm.Mine")) != before
+
+
+def test_a_run_does_not_go_on_with_other_data(tmp_path, monkeypatch):
+    run = replace(config("norm=batch", "checkpoint_seconds=0"), runs_dir=str(tmp_path))
+    with pytest.raises(OSError, match="gone"):
+        execute(run, Stopping())
+    build_data = components.build_data
+    monkeypatch.setattr("normscape.build.build_data", lambda config: replace(build_data(config), checksum="another"))
+    with pytest.raises(UserError, match=r"data: the run began with .* and would go on with synthetic another"):
+        execute(run, Silent())
 
 
 def test_step_sizes_are_multiples_of_the_rate_before_the_update():

@@ -465,11 +465,7 @@ class Refusing(Loop):
         loss.backward()
         if self.how == "accumulated":
             self.loss(model(x), y).backward()
-        if self.how == "another batch":
-            with torch.no_grad():
-                x.normal_()
-        if self.how != "no update":
-            optimizer.step()
+        optimizer.step()
         if self.how == "two updates":
             optimizer.step()
 
@@ -481,8 +477,6 @@ MISTAKES = {
     "regularised": "the gradient w.r.t. .* differs from the step's",
     "accumulated": "2 forward passes, 2 backward passes",
     "leftover": "the gradient w.r.t. .* differs from the step's",
-    "another batch": "the gradient w.r.t. .* differs from the step's",
-    "no update": "the optimiser made no update",
     "two updates": "2 updates",
 }
 
@@ -500,7 +494,6 @@ def test_a_step_that_cannot_be_measured_right_is_refused(how):
 BROKEN = {
     "class state": (lambda: zoo.PlainNet(zoo.ClassCounter), {}, r"norm \(ClassCounter\) keeps state or draws numbers"),
     "hidden noise": (lambda: zoo.PlainNet(zoo.HiddenNoise), {}, r"norm \(HiddenNoise\) keeps state or draws numbers"),
-    "counting loss": (zoo.PlainNet, {"loss": zoo.CountingLoss()}, "loss: CountingLoss.calls changes when it is called"),
     "weighty loss": (zoo.PlainNet, {"loss": zoo.WeightyLoss()}, "loss_fn: it has weights of its own"),
     "unreduced loss": (zoo.PlainNet, {"loss": zoo.unreduced}, "grad can be implicitly created"),
     "foreign weights": (
@@ -521,6 +514,221 @@ def test_what_breaks_an_assumption_is_refused_and_named(case):
     with pytest.raises((UserError, RuntimeError)) as caught:
         Loop(make, **options).run(PROBES)
     assert line.replace("\\", "") in str(caught.value)
+
+
+def watched(model, probes=PROBES, steps=3, loss=None, update=None, size=8, lr=0.05):
+    """Train a given network in float64 and return the table."""
+    optimizer, loss, data = torch.optim.SGD(model.parameters(), lr=lr), loss or nn.CrossEntropyLoss(), torch.Generator()
+    data.manual_seed(1)
+    torch.manual_seed(2)
+    with normscape.observe(model, optimizer, loss, probes) as seen:
+        for _ in range(steps):
+            x = torch.randn(6, 3, size, size, generator=data, dtype=torch.float64)
+            y = torch.randint(10, (6,), generator=data)
+            with seen.step(y):
+                optimizer.zero_grad()
+                loss(model(x), y).backward()
+                optimizer.step()
+                if update:
+                    update()
+    return seen.table()
+
+
+def same_bits(make, **options):
+    """Whether a network trains to the same bits observed and not."""
+    torch.manual_seed(0)
+    observed = make().double()
+    torch.manual_seed(0)
+    plain = make().double()
+    watched(observed, **options)
+    watched(plain, probes=[], **options)
+    return all(torch.equal(a, b) for a, b in zip(bits(observed), bits(plain), strict=True))
+
+
+def test_a_loss_may_have_state_in_a_loop_of_one_s_own():
+    losses = [zoo.CountingLoss(), zoo.CountingLoss()]
+    tables = []
+    for loss, probes in zip(losses, (PROBES, []), strict=True):
+        torch.manual_seed(0)
+        tables.append(watched(zoo.PlainNet().double(), probes, loss=loss))
+    assert losses[0].calls == losses[1].calls == 3
+    assert (tables[0][(tables[0].quantity == "ics_l2") & (tables[0].layer == "first")].value == 0).all()
+
+
+def test_a_block_that_is_named_after_its_norm_is_no_norm():
+    block = torchvision.ops.Conv2dNormActivation(3, 4, activation_layer=nn.ReLU)
+    model = nn.Sequential(block, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 10)).double()
+    before = copy.deepcopy(model)
+    table = watched(model, [normscape.Activations(["0.0"])], steps=1)
+    x = torch.randn(6, 3, 8, 8, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    normed = before[0][1](before[0][0](x)).detach()
+    mean, variance = (value(table, 0, f"activation_{name}") for name in ("mean", "variance"))
+    assert any(
+        mean == pytest.approx(float(unit.mean()), abs=1e-9) and variance == pytest.approx(float(unit.var(correction=0)))
+        for unit in normed.movedim(1, 0)
+    )
+
+
+class Sometimes(nn.Module):
+    """Skips a layer at its first step."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.c, self.d = nn.Linear(192, 6), nn.Linear(6, 6), nn.Linear(6, 6), nn.Linear(6, 10)
+        self.steps = 0
+
+    def forward(self, x):
+        self.steps += 1
+        x = self.a(x.flatten(1)).tanh()
+        if self.steps > 1:
+            x = self.b(x).tanh()
+        return self.d(self.c(x).tanh())
+
+
+def test_a_network_that_takes_other_ways_is_traced_at_each_step():
+    torch.manual_seed(0)
+    table = watched(Sometimes().double(), [normscape.InternalCovariateShift(), normscape.Activations()], steps=2)
+    for quantity in ("ics_l2", "activation_mean"):
+        layers = [set(table[(table.step == step) & (table.quantity == quantity)].layer) for step in (0, 1)]
+        assert layers == [{"a", "c", "d"}, {"a", "b", "c", "d"}]
+
+
+def test_a_loss_that_would_train_another_network_is_refused_and_leaves_it():
+    critic = nn.Sequential(nn.BatchNorm1d(10), nn.Linear(10, 1)).double()
+    with pytest.raises(UserError, match=r"loss: <lambda>.critic changes when it is called"):
+        watched(zoo.PlainNet().double(), loss=lambda fake, _: critic(fake).square().mean())
+    assert critic[0].num_batches_tracked == 1
+
+
+def test_a_loss_that_reads_the_network_is_refused():
+    model = zoo.PlainNet().double()
+    penalised = lambda z, y: nn.functional.cross_entropy(z, y) + model.head.weight.square().sum()  # noqa: E731
+    with pytest.raises(UserError, match="it reads the network itself, through 'model'"):
+        watched(model, loss=penalised)
+
+
+class NoisyBackward(torch.autograd.Function):
+    @staticmethod
+    def forward(context, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(context, gradient):
+        return gradient * (1 + 0.1 * torch.rand(()))
+
+
+class BackwardNoise(zoo.PlainNet):
+    def forward(self, x):
+        return super().forward(NoisyBackward.apply(x * self.first.weight.mean()))
+
+
+class WritesInput(zoo.PlainNet):
+    def forward(self, x):
+        return super().forward(x.mul_(0.5))
+
+
+class CachesGraph(zoo.PlainNet):
+    def forward(self, x):
+        out = super().forward(x)
+        self.cache = {"out": [out]}
+        return out
+
+
+class Differentiates(zoo.PlainNet):
+    def forward(self, x):
+        x = x.detach().requires_grad_()
+        with torch.enable_grad():
+            (slope,) = torch.autograd.grad(self.first(x).square().sum(), x, create_graph=True)
+        return super().forward(slope)
+
+
+class PatchedForward(zoo.PlainNet):
+    def __init__(self):
+        super().__init__()
+        plain = self.forward
+        self.forward = lambda x: plain(2 * x)
+
+
+class Reads(zoo.PlainNet):
+    def __init__(self):
+        super().__init__()
+        self.kept = {}
+        self.first.register_forward_hook(lambda module, given, out: self.kept.__setitem__("first", out))
+
+    def forward(self, x):
+        return super().forward(x) + self.kept["first"].mean()
+
+
+@pytest.mark.parametrize("make", [BackwardNoise, WritesInput, CachesGraph, Differentiates, PatchedForward, Reads])
+def test_odd_networks_are_measured_and_left_alone(make):
+    assert same_bits(make)
+    torch.manual_seed(0)
+    table = watched(make().double())
+    assert (table[(table.quantity == "ics_l2") & (table.layer == "first")].value == 0).all()
+
+
+def test_what_moves_weights_after_the_update_is_no_part_of_it():
+    def shift(model):
+        def update():
+            with torch.no_grad():
+                model.first.weight.mul_(0.9)
+
+        return update
+
+    torch.manual_seed(0)
+    model = zoo.PlainNet().double()
+    assert len(watched(model, update=shift(model), steps=1))  # plain SGD's update is not mistaken for another
+    still = copy.deepcopy(model)
+    table = watched(model, [normscape.InternalCovariateShift()], update=shift(model), steps=1, lr=1e-12)
+    assert value(table, 0, "ics_l2", layer="second") < 1e-6
+    assert not torch.equal(still.first.weight, model.first.weight)
+
+
+def test_hooks_of_one_s_own_keep_what_they_collected():
+    model, seen, last = zoo.PlainNet().double(), [], {}
+    model.first.register_forward_hook(lambda module, given, out: seen.append(out.detach().clone()))
+    model.second.register_forward_hook(lambda module, given, out: last.update(out=out.detach().clone()))
+    noted = []
+    watched(model, update=lambda: noted.append(last["out"]), steps=2)
+    assert len(seen) == 2
+    assert last["out"] is noted[-1]
+
+
+@pytest.mark.filterwarnings("ignore")  # dynamo's own, of which every other test makes errors
+def test_a_compiled_part_is_measured_uncompiled():
+    def make():
+        net = zoo.PlainNet()
+        net.second = torch.compile(net.second, backend="eager")
+        return net
+
+    assert same_bits(make)
+    table = watched(make().double(), [normscape.InternalCovariateShift()])
+    assert set(table.layer) == {"first", "second", "head"}
+
+
+def test_a_scaled_loss_that_the_scaler_takes_back_is_right():
+    torch.manual_seed(0)
+    model, loss_fn = zoo.PlainNet(), nn.CrossEntropyLoss()
+    optimizer, scaler = torch.optim.SGD(model.parameters(), lr=0.05), torch.amp.GradScaler("cpu", init_scale=1024.0)
+    x, y = torch.randn(6, 3, 8, 8), torch.arange(6)
+    with normscape.observe(model, optimizer, loss_fn, [normscape.Landscape([1.0])]) as seen, seen.step(y):
+        optimizer.zero_grad()
+        scaler.scale(loss_fn(model(x), y)).backward()
+        scaler.step(optimizer)
+        scaler.update()
+    assert value(seen.table(), 0, "gradient_norm") < 100
+
+
+_LABELS = torch.arange(4)
+
+
+def test_a_step_without_an_update_is_skipped_with_a_warning():
+    model = zoo.PlainNet()
+    optimizer, loss_fn = sgd(model.parameters()), nn.CrossEntropyLoss()
+    warned = pytest.warns(UserWarning, match="step 0: the optimiser made no update in the block")
+    with normscape.observe(model, optimizer, loss_fn, [normscape.Landscape([1.0])]) as seen, warned, seen.step(_LABELS):
+        loss_fn(model(torch.randn(4, 3, 8, 8)), _LABELS).backward()
+    assert seen.table().empty
 
 
 @pytest.mark.parametrize(

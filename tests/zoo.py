@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -132,6 +133,140 @@ class HiddenNoise(nn.Module):
 
     def forward(self, x, counter=itertools.count()):  # noqa: B008
         return x * (1 + 0.05 * (next(counter) % 11))
+
+
+def per_feature(values, x):
+    return values.view((1, -1) + (1,) * (x.dim() - 2))
+
+
+class ScalesInTraining(Standard):
+    """Does more than set the mode when the mode is set."""
+
+    def __init__(self, features):
+        super().__init__(features)
+        self.scale = 1.0
+
+    def train(self, mode=True):
+        super().train(mode)
+        self.scale = 1.0 if mode else 0.25
+        return self
+
+    def forward(self, x):
+        return self.scale * x
+
+
+class LambdaNorm(nn.Module):
+    """Calls a part of itself through a lambda."""
+
+    def __init__(self, features):
+        super().__init__()
+        self.inner = BatchNorm(features)
+        self.call = lambda x: self.inner(x)
+
+    def forward(self, x):
+        return self.call(x)
+
+
+class AliasList(nn.Module):
+    """Reaches its buffer through a list."""
+
+    def __init__(self, features):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(features))
+        self.statistics = [self.mean]
+
+    def forward(self, x):
+        if self.training:
+            self.statistics[0].lerp_(x.detach().mean((0, *range(2, x.dim()))), 0.5)
+        return x - per_feature(self.mean, x)
+
+
+class BoundMethod(Standard):
+    """Keeps a method of its own in an attribute."""
+
+    def __init__(self, features):
+        super().__init__(features)
+        self.call = self.twice
+
+    def twice(self, x):
+        return 2 * x
+
+    def forward(self, x):
+        return self.call(x)
+
+
+class AlwaysNoisy(Standard):
+    """Draws in evaluation too."""
+
+    def forward(self, x):
+        return x + 0.5 * np.random.rand() + 0.5 * float(torch.rand(()))
+
+
+FILE_STATISTICS = {}
+
+
+class FileStatistics(Standard):
+    """Keeps its statistics in its file."""
+
+    def forward(self, x):
+        if self.training:
+            FILE_STATISTICS["mean"] = 0.5 * FILE_STATISTICS.get("mean", 0.0) + 0.5 * float(x.detach().mean())
+            return x - x.mean()
+        return x - FILE_STATISTICS.get("mean", 0.0)
+
+
+class LateBuffer(Standard):
+    """Has a buffer only once it has run."""
+
+    def forward(self, x):
+        if self.training and not hasattr(self, "mean"):
+            self.register_buffer("mean", x.detach().mean(0))
+        return x
+
+
+class LambdaState(Standard):
+    """Keeps its state in an object that nothing can pickle."""
+
+    def __init__(self, features):
+        super().__init__(features)
+        self.state = SimpleNamespace(shift=lambda x: x, seen=0.0)
+
+    def forward(self, x):
+        self.state.seen += float(x.detach().mean())
+        return self.state.shift(x) + 0.1 * self.state.seen
+
+
+class UnusedHead(nn.Module):
+    """Has a linear map that does not take part."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.unused, self.head = nn.Conv2d(3, 4, 3), nn.Linear(4, 4), nn.Linear(4, 10)
+
+    def forward(self, x):
+        return self.head(torch.relu(self.first(x)).mean((2, 3)))
+
+
+class GrowsLater(MLP):
+    """Runs one layer more from its third pass on."""
+
+    def __init__(self):
+        super().__init__(12, [8, 8, 8], 10, Standard)
+        self.passes = 0
+
+    def forward(self, x):
+        self.passes += 1
+        first, second, third, last = self.layers.values()
+        x = second(first(x))
+        return last(third(x) if self.passes > 2 else x)
+
+
+class ClampsGradient(MLP):
+    """Changes a gradient on its way."""
+
+    def __init__(self):
+        super().__init__(12, [8, 8], 10, Standard)
+        self.layers["1"].linear.weight.register_hook(lambda gradient: gradient.clamp(-0.05, 0.05))
 
 
 class InPlace(nn.Module):
@@ -302,6 +437,46 @@ class Groups(torch.optim.SGD):
         )
 
 
+class Accumulates(torch.optim.SGD):
+    """Clears its gradients at every second step only."""
+
+    cleared = False
+
+    def zero_grad(self, set_to_none=True):
+        self.cleared = not self.cleared
+        if self.cleared:
+            super().zero_grad(set_to_none)
+
+
+class ByAddress(torch.optim.SGD):
+    """Keeps its state by the addresses of parameters."""
+
+    def __init__(self, params, lr=0.1, weight_decay=0.0):
+        super().__init__(params, lr=lr, weight_decay=weight_decay)
+        self.memory = {}
+
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in group["params"]:
+                self.memory[id(p)] = 0.5 * self.memory.get(id(p), 0.0) + float(p.grad.sum())
+        super().step(closure)
+
+
+class FineAverage(torch.optim.Optimizer):
+    """Averages gradients in double precision."""
+
+    def __init__(self, params, lr=0.1, weight_decay=0.0):
+        super().__init__(params, {"lr": lr, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in group["params"]:
+                state = self.state[p]
+                state["average"] = 0.9 * state.get("average", torch.zeros_like(p.double())) + p.grad.double() / 3
+                p.sub_(group["lr"] * (state["average"] + group["weight_decay"] * p))
+
+
 class RandomLoss(nn.Module):
     """Smooths its labels by a random amount."""
 
@@ -369,6 +544,12 @@ class YieldsNothing(Probe):
 class YieldsGrowing(Probe):
     def measure(self, view):
         yield Snapshot(view.step, "mine", None, torch.zeros(view.step + 1))
+
+
+class Remembers(Probe):
+    def measure(self, view):
+        self.total = getattr(self, "total", 0.0) + view.loss.item()
+        yield Row(view.step, "mine", None, None, self.total)
 
 
 class YieldsTensor(Probe):

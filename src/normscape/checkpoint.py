@@ -5,17 +5,21 @@ of the user's may keep its statistics in plain attributes, an optimiser its step
 they were constructed is kept beside it.
 """
 
+import io
+import pickle
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from normscape.copies import attributes
 from normscape.errors import UserError
 from normscape.fingerprint import digest
 from normscape.loop import State
 from normscape.records import Records
-from normscape.replica import attributes, original
+from normscape.replica import original
 
 Beyond = dict[str, Any]
 """Plain attributes and non-persistent buffers, by module path and name."""
@@ -34,7 +38,8 @@ class Checkpoints:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._constructed = {place: digest(value) for place, value in _beyond(state)}
+        self._constructed = {place: digest(_without_structure(value, state)) for place, value in _beyond(state)}
+        self._buffers = {name: _shape(tensor) for name, tensor in state.model.state_dict().items()}
 
     def content(self, identity: str) -> dict[str, Any]:
         """Return plain lists, dictionaries and tensors.
@@ -56,15 +61,38 @@ class Checkpoints:
         }
         if state.schedule:
             content["schedule"] = state.schedule.state_dict()
-        return content
+        return {key: _plain_numbers(value) for key, value in content.items()}
+
+    def require_whole(self) -> None:
+        """Refuse a state that could be saved and not be loaded again; call after the first step, not hours later."""
+        now = {name: _shape(tensor) for name, tensor in self._state.model.state_dict().items()}
+        for name in sorted(now.keys() ^ self._buffers.keys() | {n for n in now if now[n] != self._buffers.get(n)}):
+            raise UserError(
+                f"model.{name}: a buffer that appears, or changes its shape, in training cannot be loaded from a "
+                "checkpoint; register it with its final shape"
+            )
+        file = io.BytesIO()
+        try:
+            torch.save(self.content(""), file)
+            file.seek(0)
+            torch.load(file, weights_only=True)
+        except pickle.UnpicklingError as error:
+            reason = next((line for line in str(error).splitlines() if "GLOBAL" in line), str(error).splitlines()[0])
+            raise UserError(
+                f"the run's state cannot be loaded from a checkpoint again ({reason.strip()[:99]}); network, optimiser "
+                "and schedule may keep tensors, numbers and text, in lists and dictionaries"
+            ) from error
 
     def beyond(self) -> Beyond:
         """Return what has changed outside of state dictionaries since construction, or refuse what cannot be kept."""
+        state = self._state
         changed = {
-            place: value for place, value in _beyond(self._state) if digest(value) != self._constructed.get(place)
+            place: value
+            for place, value in _beyond(state)
+            if digest(_without_structure(value, state)) != self._constructed.get(place)
         }
         for place, value in changed.items():
-            if not _is_plain(value):
+            if not _is_plain(value) or _has_addresses(value, state):
                 raise UserError(
                     f"{place}: a {type(value).__name__} that changes in training cannot be kept in a checkpoint, so a "
                     "resumed run would differ; make it a buffer (register_buffer), or numbers in lists or dictionaries"
@@ -76,6 +104,7 @@ class Checkpoints:
         state = self._state
         state.model.load_state_dict(content["model"])
         state.optimizer.load_state_dict(content["optimizer"])
+        _keep_types(state.optimizer, content["optimizer"])
         if state.schedule:
             state.schedule.load_state_dict(content["schedule"])
         owners = _owners(state)
@@ -109,15 +138,46 @@ def _beyond(state: State) -> Iterator[tuple[str, Any]]:
         else:
             kept = {name: v for name, v in vars(owner).items() if name not in OPTIMIZER_OWN and "hooks" not in name}
         for name, value in kept.items():
-            if not _is_structure(value):
-                yield f"{path}.{name}", value
+            yield f"{path}.{name}", value
 
 
-def _is_structure(value: Any) -> bool:
-    """Whether a value refers to parameters or modules, which are kept as such."""
-    if isinstance(value, dict | list | tuple):
-        return any(map(_is_structure, value.values() if isinstance(value, dict) else value))
-    return isinstance(value, nn.Parameter | nn.Module)
+def _without_structure(value: Any, state: State) -> Any:
+    """Return a value with parameters, modules and buffers, which are kept as such, replaced by what they are."""
+    if isinstance(value, dict):
+        return {key: _without_structure(item, state) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_structure(item, state) for item in value]
+    is_buffer = isinstance(value, Tensor) and any(
+        value is kept for kept in state.model.state_dict(keep_vars=True).values()
+    )
+    return str(type(value)) if is_buffer or isinstance(value, nn.Parameter | nn.Module) else value
+
+
+def _shape(tensor: Any) -> tuple[int, ...] | None:
+    return tuple(tensor.shape) if isinstance(tensor, Tensor) else None
+
+
+def _has_addresses(value: Any, state: State) -> bool:
+    """Whether a dictionary is keyed by addresses of parameters, which mean nothing to the next process."""
+    return isinstance(value, dict) and bool(value.keys() & {id(p) for p in state.model.parameters()})
+
+
+def _keep_types(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
+    """Give an optimiser its tensors in the types that they had: loading casts them to those of the parameters."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    for index, kept in saved["state"].items():
+        for name, value in kept.items():
+            if isinstance(value, Tensor) and optimizer.state[parameters[index]][name].dtype != value.dtype:
+                optimizer.state[parameters[index]][name] = value.clone()
+
+
+def _plain_numbers(value: Any) -> Any:
+    """Return nested content with NumPy's numbers as Python's, which a safe loader reads."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if type(value) in (list, tuple):
+        return type(value)(map(_plain_numbers, value))
+    return {key: _plain_numbers(item) for key, item in value.items()} if type(value) is dict else value
 
 
 def _is_plain(value: Any) -> bool:

@@ -1,5 +1,6 @@
 """The components that a config names, built one by one; what cannot be built or is of the wrong kind is named."""
 
+import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -9,7 +10,7 @@ from hydra.utils import get_object, instantiate
 from torch import nn
 from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.parameter import is_lazy
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from normscape.config import RunConfig, accepts
 from normscape.data.dataset import Dataset
@@ -120,6 +121,10 @@ def build_optimizer(config: RunConfig, model: nn.Module) -> torch.optim.Optimize
     if not isinstance(made, torch.optim.Optimizer):
         target = config.optimizer["_target_"]
         raise UserError(f"optimizer._target_={target}: expected a torch.optim.Optimizer, not a {type(made).__name__}")
+    closure = inspect.signature(type(made).step).parameters.get("closure")
+    if closure is not None and closure.default is inspect.Parameter.empty:
+        target = config.optimizer["_target_"]
+        raise UserError(f"optimizer._target_={target}: its step needs a closure; a step of the suite is one pass")
     return made
 
 
@@ -128,9 +133,9 @@ def build_schedule(config: RunConfig, optimizer: torch.optim.Optimizer) -> LRSch
     if not config.schedule:
         return None
     made = build_component("schedule", config.schedule, optimizer=optimizer, _partial_=False)
-    if not isinstance(made, LRScheduler):
+    if not isinstance(made, LRScheduler) or isinstance(made, ReduceLROnPlateau):
         target = config.schedule["_target_"]
-        raise UserError(f"schedule._target_={target}: expected a torch.optim.lr_scheduler, not a {type(made).__name__}")
+        raise UserError(f"schedule._target_={target}: expected a scheduler of steps alone, not a {type(made).__name__}")
     return made
 
 

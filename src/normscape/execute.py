@@ -114,6 +114,12 @@ def _note_origin(
     if begun is None:
         write_json(file, here)
         return
+    if begun["data"] != here["data"]:
+        was, now = begun["data"], here["data"]
+        raise UserError(
+            f"data: the run began with {was['name']} {was['checksum']} and would go on with {now['name']} "
+            f"{now['checksum']}; bring the data back, or remove {directory.path}"
+        )
     write_json(file, {**begun, "resumed": [*begun.get("resumed", []), {"from_step": step, **here}]})
     if begun["hardware"] != here["hardware"] or begun["commit"] != here["commit"]:
         where = f"{directory.path.name}: goes on from step {step}"
@@ -151,7 +157,7 @@ class _Saver:
     def save_now_and_then(self) -> None:
         """Save if the last time is long enough ago; after the first step see that all can be saved."""
         if self._unkept:
-            self._checkpoints.beyond()
+            self._checkpoints.require_whole()
             self._unkept = False
         if time.monotonic() - self._saved >= self._every:
             self.save("training")

@@ -1,18 +1,24 @@
 """Digests of all that training depends on, to tell whether anything has changed, and what."""
 
 import hashlib
+import math
 import pickle
+import sys
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from types import FunctionType, MethodType
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from normscape.copies import attributes, reached
 from normscape.errors import UserError
-from normscape.replica import attributes, original
+from normscape.replica import original
 
 
 @dataclass(frozen=True)
@@ -47,22 +53,38 @@ def require_untouched(before: Fingerprint, now: Fingerprint, what: str) -> None:
 
 @contextmanager
 def stateless(loss_function: Any) -> Iterator[None]:
-    """Refuse a loss that the block's call of it changes: nothing would keep its state, nor put it back."""
+    """Refuse a loss that the block's call of it changes: nothing would keep its state, nor put it back.
+
+    What it can reach counts too: another network that it runs, say, whose BatchNorm follows what it is given. Of that
+    the buffers are put back before it is refused.
+    """
     before = {name: digest(value) for name, value in _held(loss_function).items()}
+    modules = [value for value in reached(loss_function).values() if isinstance(value, nn.Module)]
+    buffers = [(buffer, buffer.clone()) for module in modules for buffer in module.buffers()]
     yield
     for name, value in _held(loss_function).items():
         if digest(value) != before.get(name):
+            for buffer, kept in buffers:
+                buffer.copy_(kept)
             kind = getattr(loss_function, "__name__", type(loss_function).__name__)
-            raise UserError(
-                f"loss: {kind}.{name} changes when it is called; expected a function of outputs and targets"
-            )
+            raise UserError(f"loss: {kind}.{name} changes when it is called; a loss must be a function")
 
 
 def _held(loss_function: Any) -> dict[str, Any]:
-    """Return what an object holds that is called as a loss; its buffers too, if it is a module."""
+    """Return what a loss may change: numbers, containers and modules that it holds or can reach."""
     if isinstance(loss_function, nn.Module):
         return {**attributes(loss_function), **dict(loss_function.named_buffers())}
-    return dict(getattr(loss_function, "__dict__", {}))
+    held: dict[str, Any] = {}
+    for name, value in reached(loss_function).items():
+        if isinstance(value, nn.Module):
+            held[name] = [[attributes(part), list(part._buffers.values())] for part in value.modules()]
+        elif isinstance(value, int | float | Tensor) or (isinstance(value, list | dict) and len(value) < MANY):
+            held[name] = value
+    return held
+
+
+MANY = 1000
+"""Longer containers that a loss can reach are taken for data."""
 
 
 def _parts(model: nn.Module, optimizer: torch.optim.Optimizer, loss_function: Any) -> Iterator[tuple[str, str]]:
@@ -73,21 +95,45 @@ def _parts(model: nn.Module, optimizer: torch.optim.Optimizer, loss_function: An
         for name, p in module._parameters.items():
             yield f"gradient of {here}{name}", digest(None if p is None else p.grad)
         yield f"hooks of {here or 'the network'}", str(len(module._forward_hooks) + len(module._forward_pre_hooks))
-        for kind in type(module).__mro__:
-            if kind.__module__.split(".")[0] not in ("torch", "normscape", "builtins"):
-                for name, value in vars(kind).items():
-                    if isinstance(value, Tensor | int | float | list | dict) and not name.startswith("__"):
-                        yield f"{kind.__name__}.{name} (of the class)", digest(value)
+    yield from _shared(model)
     yield "the optimiser's state", digest([list(optimizer.state.values()), _settings(optimizer)])
     for name, value in _held(loss_function).items():
         yield f"the loss's {name}", digest(value)
+
+
+HOLDS = (Tensor, np.ndarray, int, float, list, dict, set, deque, torch.Generator)
+
+
+KNOWN = ("torch", "torchvision", "normscape", "builtins")
+
+
+def _shared(model: nn.Module) -> Iterator[tuple[str, str]]:
+    """Yield what foreign classes, and the files that they are from, hold for all of their kind."""
+    kinds = {kind for module in model.modules() for kind in type(module).__mro__}
+    foreign = [
+        kind for kind in kinds if kind.__module__.split(".")[0] not in ("torch", "torchvision", "normscape", "builtins")
+    ]
+    for kind in foreign:
+        for name, value in vars(kind).items():
+            if isinstance(value, HOLDS) and not name.startswith("__"):
+                yield f"{kind.__name__}.{name} (of the class)", digest(value)
+    for file in {kind.__module__ for kind in foreign}:
+        for name, value in vars(sys.modules.get(file)).items() if file in sys.modules else ():
+            if isinstance(value, HOLDS) and not name.startswith("__") and not _is_long(value):
+                yield f"{file}.{name} (of the module)", digest(value)
+
+
+def _is_long(value: Any) -> bool:
+    if isinstance(value, Tensor | np.ndarray):
+        return math.prod(value.shape) >= MANY * MANY
+    return isinstance(value, list | dict | set | deque) and len(value) >= MANY
 
 
 def _settings(optimizer: torch.optim.Optimizer) -> list[Any]:
     return [{name: value for name, value in group.items() if name != "params"} for group in optimizer.param_groups]
 
 
-def digest(value: Any) -> str:
+def digest(value: Any, depth: int = 6) -> str:
     """Return a text that is another one when the value is another one."""
     if isinstance(value, Tensor):
         return f"{value.dtype}{tuple(value.shape)}{_hash(_bytes(value))}"
@@ -95,25 +141,27 @@ def digest(value: Any) -> str:
         return f"{value.dtype}{value.shape}{_hash(value.tobytes())}"
     if isinstance(value, torch.Generator):
         return digest(value.get_state())
-    if isinstance(value, nn.Module):
-        return "module"
     if isinstance(value, Mapping):
         return str([(str(key), digest(item)) for key, item in value.items()])
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple | deque):
         return str([digest(item) for item in value])
+    if isinstance(value, nn.Module | MethodType | FunctionType | partial):
+        return str(type(value))
     if isinstance(value, int | float | str | bytes | bool | type(None)):
         return repr(value)
     try:
         return _hash(pickle.dumps(value))
-    except Exception:  # what cannot be pickled is taken for itself
-        return f"{type(value)}{id(value)}"
+    except Exception:  # what cannot be pickled is what it holds
+        return f"{type(value)}{digest(dict(vars(value))) if hasattr(value, '__dict__') and depth else id(value)}"
 
 
-def _bytes(tensor: Tensor) -> bytes:
+def _bytes(tensor: Tensor) -> Any:
+    """Return a tensor's content as a buffer, without a copy where it lies in the memory of the CPU in order."""
     plain = tensor.detach().cpu()
     plain = plain.to_dense() if plain.layout is not torch.strided else plain
-    return bytes(plain.contiguous().view(-1).view(torch.uint8).numpy().tobytes()) if plain.numel() else b""
+    content: Any = plain.contiguous().view(-1).view(torch.uint8).numpy()
+    return memoryview(content) if plain.numel() else b""
 
 
-def _hash(content: bytes) -> str:
+def _hash(content: Any) -> str:
     return hashlib.blake2b(content, digest_size=16).hexdigest()

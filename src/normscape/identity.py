@@ -3,7 +3,9 @@
 The same setup under another name, tracker or device is the same run; a changed setting is another one.
 """
 
+import ast
 import hashlib
+import importlib.util
 import inspect
 import json
 import site
@@ -11,7 +13,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from hydra.utils import get_object
@@ -73,17 +74,19 @@ def _is_known(module: str) -> bool:
 
 
 def _source_hash(target: str) -> str:
+    """Return a hash of the file that a dotted path names, of those of a class's bases, and of what these import."""
     try:
         found = get_object(target)
     except Exception:  # building it will say so
         return ""
-    kinds = inspect.getmro(found) if inspect.isclass(found) else (found,)
-    modules = {kind.__module__ for kind in kinds if not _is_known(kind.__module__)}
-    sources = {name: file for name in _imported(modules) if (file := _file(sys.modules[name]))}
-    if not sources:  # written in C, or made on the way
-        return ""
-    if len(sources) == 1:
-        return _hash_of(*sources.values())
+    kinds = inspect.getmro(found) if inspect.isclass(found) else (found, type(found))
+    modules = {kind.__module__ for kind in kinds if hasattr(kind, "__module__") and not _is_known(kind.__module__)}
+    parts = target.split(".")
+    paths = (".".join(parts[:length]) for length in range(len(parts), 0, -1))
+    modules.add(next((path for path in paths if path in sys.modules), target))
+    sources = _imported(modules)
+    if len(sources) < 2:  # none: written in C, or made on the way
+        return "".join(map(_hash_of, sources.values()))
     return hashlib.sha256("".join(f"{name} {_hash_of(sources[name])}" for name in sorted(sources)).encode()).hexdigest()
 
 
@@ -91,29 +94,52 @@ def _hash_of(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def _imported(names: set[str]) -> set[str]:
-    """Return the modules and what they use of other modules of the user's own, which no package index has installed."""
-    found, waiting = set[str](), set(names)
+def _imported(names: set[str]) -> dict[str, Path]:
+    """Return the files of modules, and of what they import, anywhere in them, of the user's own."""
+    found: dict[str, Path] = {}
+    waiting = {name: _file(name) for name in names}
     while waiting:
-        name = waiting.pop()
-        if name not in sys.modules:
+        name, file = waiting.popitem()
+        if file is None:
             continue
-        found.add(name)
-        for value in list(vars(sys.modules[name]).values()):
-            used = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
-            if isinstance(used, str) and used not in found and not _is_known(used) and _is_own(used):
-                waiting.add(used)
+        found[name] = file
+        for node in ast.walk(ast.parse(file.read_text())):
+            for used in _named(node, name):
+                if used not in found and not _is_known(used) and _is_own(used):
+                    waiting[used] = _file(used)
     return found
 
 
+def _named(node: ast.AST, where: str) -> Iterator[str]:
+    """Yield the modules that an import statement may mean, in the module ``where``."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    if isinstance(node, ast.ImportFrom):
+        package = getattr(sys.modules.get(where), "__package__", None) or ""
+        above = package.rsplit(".", node.level - 1)[0] if node.level > 1 else package
+        base = ".".join(filter(None, [above if node.level else "", node.module or ""]))
+        yield base
+        yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
 def _is_own(name: str) -> bool:
-    file = _file(sys.modules.get(name))
+    """Whether a module is a file of the user's, which no package index has installed."""
     installed = [*site.getsitepackages(), site.getusersitepackages(), sys.prefix]
+    top, file = _file(name.partition(".")[0]), None
+    if top is None or not any(top.is_relative_to(folder) for folder in installed):
+        file = _file(name)
     return file is not None and not any(file.is_relative_to(folder) for folder in installed)
 
 
-def _file(module: ModuleType | None) -> Path | None:
-    file = getattr(module, "__file__", None)
+def _file(name: str) -> Path | None:
+    """Return the source file of a module, imported or not; None if it has none, or is none."""
+    file = getattr(sys.modules.get(name), "__file__", None)
+    if file is None:
+        try:
+            spec = importlib.util.find_spec(name)
+        except (ImportError, AttributeError, ValueError):
+            return None
+        file = spec.origin if spec else None
     return Path(file) if file and file.endswith(".py") else None
 
 

@@ -11,7 +11,7 @@ from normscape.data.dataset import Dataset, Split
 from normscape.observer import Observer
 from normscape.probes.probe import Probe
 from normscape.records import Records, Row
-from normscape.seeds import generator, seed_layer_noise
+from normscape.seeds import generator, kept_streams, seed_layer_noise, seed_streams
 from normscape.view import LossFunction, forward_mode
 
 EVALUATION_BATCH = 1000
@@ -61,7 +61,7 @@ class Batches:
     def at(self, step: int) -> tuple[Tensor, Tensor]:
         """Return network inputs and targets of the step's mini-batch."""
         if self._per_epoch == 1 and not self._augmented:
-            return self._dataset.network_inputs(self._split.inputs), self._split.targets
+            return self._dataset.network_inputs(self._split.inputs.clone()), self._split.targets.clone()
         epoch, position = divmod(step, self._per_epoch)
         if epoch != self._epoch:
             order = torch.randperm(len(self._split), generator=generator(self._seed, "order", epoch))
@@ -115,14 +115,16 @@ def train(plan: Plan, state: State, on_step: Callable[[int, list[Row]], bool]) -
     model.train()
     while state.step < plan.steps and state.diverged_at is None:
         step = state.step
-        inputs, targets = batches.at(step)
         rows = _test_rows(plan, state) if step % plan.eval_every == 0 else []
-
         seed_layer_noise(plan.seed, step)
+        inputs, targets = batches.at(step)
+
         opened = observer.open(step, (inputs,), targets) if observer.due(step) else None
         outputs = model(inputs)
         loss = plan.loss_function(outputs, targets)
         optimizer.zero_grad(set_to_none=True)
+        if opened:
+            opened.before_backward()
         loss.backward()  # type: ignore[no-untyped-call]
         if opened:
             opened.before_update()
@@ -153,7 +155,9 @@ def _training_rows(step: int, loss: Tensor, outputs: Tensor, targets: Tensor, st
 
 
 def _test_rows(plan: Plan, state: State) -> list[Row]:
-    if plan.dataset.test is None:
+    if plan.dataset.test is None or plan.dataset.test.targets.is_floating_point():
         return []
-    value = split_accuracy(state.model, plan.dataset, plan.dataset.test)
+    with kept_streams(plan.dataset.test.inputs.device):
+        seed_streams(plan.seed, "evaluation", state.step)
+        value = split_accuracy(state.model, plan.dataset, plan.dataset.test)
     return state.records.add([Row(state.step, "test_accuracy", None, None, value)])

@@ -23,6 +23,9 @@ from normscape.models.layered import Layer, LayeredModel
 Layers = Sequence[int | str] | Literal["all"]
 """Weight layers by their numbers or module paths, or all of them."""
 
+WEIGHTY = (nn.Linear, nn.modules.conv._ConvNd)
+"""What a weight layer is."""
+
 _NORMALISATIONS = (
     nn.modules.batchnorm._NormBase,
     nn.GroupNorm,
@@ -161,8 +164,7 @@ def _weight_modules(model: nn.Module) -> dict[str, nn.Module]:
     """Return the modules that may be weight layers, by path; of a `LayeredModel` its numbered layers alone."""
     if isinstance(model, LayeredModel):
         return {f"layers.{number}.linear": layer.get_submodule("linear") for number, layer in model.layers.items()}
-    kinds = (nn.Linear, nn.modules.conv._ConvNd)
-    return {path: module for path, module in model.named_modules() if isinstance(module, kinds)}
+    return {path: module for path, module in model.named_modules() if isinstance(module, WEIGHTY)}
 
 
 def _runs(model: nn.Module, forward: Callable[[], object]) -> dict[str, int]:
@@ -221,15 +223,16 @@ def recorded_preactivations(model: nn.Module, layers: Iterable[WeightLayer]) -> 
         If a layer does not run in the block's pass.
     """
     recorded: dict[WeightLayer, Tensor] = {}
-    latest: dict[WeightLayer, Tensor] = {}
+    waiting: dict[WeightLayer, Tensor] = {}
 
     def after_layer(layer: WeightLayer, _: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        latest[layer], recorded[layer] = output, output.detach().clone()
+        waiting[layer], recorded[layer] = output, output.detach().clone()
 
     def after_norm(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        for layer, value in latest.items():
+        for layer, value in list(waiting.items()):
             if inputs and inputs[0] is value:
-                latest[layer], recorded[layer] = output, output.detach().clone()
+                recorded[layer] = output.detach().clone()
+                del waiting[layer]
 
     handles = [model.get_submodule(layer.path).register_forward_hook(partial(after_layer, layer)) for layer in layers]
     handles += [module.register_forward_hook(after_norm) for module in _norm_modules(model)]
@@ -244,7 +247,17 @@ def recorded_preactivations(model: nn.Module, layers: Iterable[WeightLayer]) -> 
 
 
 def _norm_modules(model: nn.Module) -> list[nn.Module]:
-    """Return the normalisations: of a `LayeredModel` its layers' own, elsewhere torch's and what is called a norm."""
+    """Return the normalisations: of a `LayeredModel` its layers' own, elsewhere torch's and what is called a norm.
+
+    What holds a weight layer is no normalisation, whatever its name; of a norm within a norm the outer one counts.
+    """
     if isinstance(model, LayeredModel):
         return list(dict.fromkeys(layer.get_submodule("norm") for layer in model.layers.values()))
-    return [m for m in model.modules() if isinstance(m, _NORMALISATIONS) or "norm" in type(m).__name__.lower()]
+    found: list[nn.Module] = []
+    inner: set[nn.Module] = set()
+    for module in model.modules():
+        named = isinstance(module, _NORMALISATIONS) or "norm" in type(module).__name__.lower()
+        if named and module not in inner and not any(isinstance(part, WEIGHTY) for part in module.modules()):
+            found.append(module)
+            inner.update(module.modules())
+    return found

@@ -1,23 +1,23 @@
 """The suite's measurements in a training loop of one's own."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from functools import partial
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
+from normscape.copies import reached
 from normscape.errors import UserError
-from normscape.observer import Observer, OpenStep
+from normscape.observer import Observer
 from normscape.probes.probe import Probe
 from normscape.records import Records
-from normscape.replica import is_compiled, original
-from normscape.selfcheck import require_same_gradient
-from normscape.view import LossFunction, dense
+from normscape.replica import parameters_of
+from normscape.view import LossFunction
+from normscape.watch import Watch
 
 
 class Observation:
@@ -51,7 +51,7 @@ class Observation:
         if not self._observer.due(number):
             yield
             return
-        with _Watch(self._observer, number, targets) as watch:
+        with Watch(self._observer, number, targets) as watch:
             yield
         watch.measure(self._records)
 
@@ -127,98 +127,14 @@ def _require_trainable(model: Any, optimizer: Any, loss_fn: Any, probes: Any) ->
         )
     if isinstance(loss_fn, nn.Module) and any(p.requires_grad for p in loss_fn.parameters()):
         raise UserError("loss_fn: it has weights of its own; make it part of the network, so that W holds them")
-    for name, p in original(model).named_parameters():
+    for name, value in reached(loss_fn).items() if not hasattr(loss_fn, "__self__") else ():
+        if any(value is part for part in (*model.modules(), *model.parameters())):
+            line = "whose own weights it would read, not those of the probed points; use the optimiser's weight_decay"
+            raise UserError(f"loss_fn: it reads the network itself, through '{name}', {line}, or loss_fn=model.loss")
+    if not hasattr(optimizer, "_optimizer_step_pre_hooks"):
+        raise UserError(f"optimizer: {type(optimizer).__name__} is no complete torch optimiser; give the one inside it")
+    for name, p in parameters_of(model).items():
         if torch.nn.parameter.is_lazy(p):
             raise UserError(f"model: {name} has no shape yet; run one forward pass first")
         if p.is_complex():
             raise UserError(f"model: {name} is complex; the probes measure real weights")
-
-
-class _Watch:
-    """One due step: what of it is noted through temporary hooks, and is measured when the block is over."""
-
-    def __init__(self, observer: Observer, step: int, targets: Any) -> None:
-        self._observer, self._step, self._targets = observer, step, targets
-        self._opened: OpenStep | None = None
-        self._error: UserError | None = None
-        self._forwards = self._updates = self._nested = 0
-        self._accumulated: dict[str, int] = {}
-        self._gradient: dict[str, Tensor] = {}
-        self._hooks = ExitStack()
-
-    def __enter__(self) -> "_Watch":
-        observer = self._observer
-        before_forward = self._before_forward
-        if is_compiled(observer.model):
-            before_forward = torch.compiler.disable(before_forward)  # type: ignore[no-untyped-call]
-        handles: list[Any] = [
-            observer.model.register_forward_pre_hook(before_forward, with_kwargs=True, prepend=True),
-            observer.optimizer.register_step_pre_hook(self._before_update),
-            observer.optimizer.register_step_post_hook(self._after_update),
-        ]
-        for name, p in original(observer.model).named_parameters():
-            if p.requires_grad:
-                noted = partial(self._accumulate, name)
-                handles.append(p.register_post_accumulate_grad_hook(noted))  # type: ignore[no-untyped-call]
-        for handle in handles:
-            self._hooks.callback(handle.remove)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._hooks.close()
-
-    def _before_forward(self, model: nn.Module, arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
-        if not torch.is_grad_enabled():
-            return
-        self._forwards += 1
-        if self._forwards == 1:
-            self._training = model.training
-            try:
-                self._opened = self._observer.open(self._step, arguments, self._targets, options)
-            except UserError as error:  # the loop's own step goes on
-                self._error = error
-
-    def _accumulate(self, name: str, p: Tensor) -> None:
-        self._accumulated[name] = self._accumulated.get(name, 0) + 1
-        assert p.grad is not None
-        self._gradient[name] = dense(p.grad.detach()).clone()
-
-    def _before_update(self, *_: object) -> None:
-        self._nested += 1
-        if self._nested > 1:  # a step that calls that of its base class
-            return
-        self._updates += 1
-        if self._updates == 1 and self._opened:
-            try:
-                self._opened.before_update()
-            except UserError as error:
-                self._error = error
-
-    def _after_update(self, *_: object) -> None:
-        self._nested -= 1
-
-    def measure(self, records: Records) -> None:
-        """Repeat the step at W(t), compare, and let the probes measure it."""
-        opened, what = self._opened, f"step {self._step}"
-        if self._error:
-            raise self._error
-        if opened is None:
-            raise UserError(
-                f"{what}: the network did not run in it with gradients; call it inside the block of seen.step"
-            )
-        if not self._training:
-            raise UserError(f"{what}: the network was in evaluation mode; call model.train() before it is trained")
-        backwards = max(self._accumulated.values(), default=0)
-        if max(self._forwards, backwards, self._updates) > 1:
-            raise UserError(
-                f"{what}: {self._forwards} forward passes, {backwards} backward passes, {self._updates} updates; a "
-                "step is one of each: accumulated gradients, closures and several losses are not measured"
-            )
-        if opened.rule is None:
-            raise UserError(
-                f"{what}: the optimiser made no update; call optimizer.step() inside the block of seen.step"
-            )
-        view = opened.repeated()
-        own = {name: self._gradient.get(name, torch.zeros_like(g)) for name, g in view.gradient.items()}
-        require_same_gradient(view, own if self._gradient else opened.gradient or {})
-        opened.measure(view, records)

@@ -1,23 +1,24 @@
 """Opens a step before its forward pass, closes it after the update, and asks the probes that are due."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from normscape.copies import kept_contents
 from normscape.errors import UserError
-from normscape.fingerprint import Fingerprint, of_view, require_untouched, stateless
+from normscape.fingerprint import Fingerprint, digest, of_view, require_untouched, stateless
 from normscape.network import Network, network_of
 from normscape.probes.probe import Probe
 from normscape.records import Records, Row, Snapshot, checked
-from normscape.replica import Replica
+from normscape.replica import Replica, hooks_of, parameters_of
 from normscape.seeds import Streams, kept_streams
 from normscape.selfcheck import require_rate_of_the_update, self_check
 from normscape.update_rule import UpdateRule
-from normscape.view import Autocast, LossFunction, Replay, StepView, dense
+from normscape.view import Autocast, LossFunction, Replay, StepView, dense, fresh
 
 
 class Observer:
@@ -88,9 +89,9 @@ class Observer:
                 self.replica.capture(),
                 Streams.now(device),
                 Autocast.now(device),
-                arguments,
-                options or {},
-                targets,
+                fresh(arguments),
+                fresh(dict(options or {})),
+                fresh(targets),
             ),
         )
 
@@ -99,15 +100,27 @@ class Observer:
         return Fingerprint.of(self.model, self.optimizer, self.loss_function)
 
     def describe(self, replay: Replay) -> Network:
-        """Return the network's layers, from the first step on which it can be seen running, and check the probes."""
+        """Return the network's layers as they run in a step; at first, check the probes against them.
+
+        A network may take other ways at other steps, so it is traced at each of them, unless it is a chain.
+
+        Raises
+        ------
+        UserError
+            If a probe asks for what is not there, or if rows name layers by numbers and these have changed.
+        """
+        replay.replica.place(replay.state.parameters)
+        network = network_of(replay.replica.twin, replay.without_graph, numbered=self.numbered)
         if self.network is None:
-            replay.replica.place(replay.state.parameters)
-            with torch.no_grad():
-                network = network_of(self.replica.twin, replay.run, numbered=self.numbered)
             for probe in self.probes:
                 probe.check(network)
             self.network = network
-        return self.network
+        elif self.numbered and network.layers != self.network.layers:
+            raise UserError(
+                f"{network.kind}: its layers run in another order than at first, so that their numbers name others; "
+                "switch the probes off, or measure it by module paths with normscape.observe"
+            )
+        return network
 
 
 @dataclass
@@ -119,32 +132,54 @@ class OpenStep:
     replay: Replay
     gradient: dict[str, Tensor] | None = None
     rule: UpdateRule | None = None
+    updated: dict[str, Tensor] | None = None
+    idle: set[str] = field(default_factory=set)
+
+    def before_backward(self) -> None:
+        """Require that the gradient of the step begins at zero, and that no hook will change it."""
+        for name, p in parameters_of(self.observer.model).items():
+            if p.grad is not None and bool(p.grad.any()):
+                kind = type(self.observer.optimizer).__name__
+                raise UserError(f"optimizer: zero_grad of {kind} keeps the gradient of {name}; a step is one batch")
+            if p.requires_grad and (p._backward_hooks or p._post_accumulate_grad_hooks):
+                raise UserError(
+                    f"{name}: a hook changes its gradient, which is then not that of the loss; remove the hook"
+                )
 
     def before_update(self) -> None:
         """Copy the gradient and read the optimiser; call after the backward pass, before the update.
 
         The update may write into the gradient and change the optimiser's rates.
         """
-        self.rule = UpdateRule.of(self.observer.optimizer, self.observer.replica.model)
-        named = dict(self.observer.replica.model.named_parameters())
+        model, replica = self.observer.model, self.observer.replica
+        self.rule = UpdateRule.of(self.observer.optimizer, model)
+        named = parameters_of(model)
         self.gradient = {name: _gradient(named[name]) for name in self.rule.learning_rates}
-        if self.observer.replica.moved(self.replay.state):  # the pass itself set weights: W(t) is what it left
-            state = self.observer.replica.capture()
-            self.replay = Replay(**{**vars(self.replay), "state": state})
+        self.idle = {name for name in self.gradient if named[name].grad is None}  # SGD leaves these alone
+        if replica.moved(self.replay.state):  # the pass itself set weights: W(t) is what it left
+            self.replay = replace(self.replay, state=replica.capture())
+
+    def after_update(self) -> None:
+        """Copy W(t+1); call when the optimiser has made its update, before anybody else moves weights."""
+        self.updated = {name: p.detach().clone() for name, p in parameters_of(self.observer.model).items()}
 
     def close(self, loss: Tensor) -> StepView:
-        """Return the view of the whole step; call when the optimiser has made its update."""
+        """Return the view of the whole step."""
         if self.gradient is None or self.rule is None:
             raise UserError(f"step {self.step}: the optimiser has made no update to look at")
-        updated = {name: p.detach().clone() for name, p in self.observer.replica.model.named_parameters()}
-        network = self.observer.describe(self.replay)
+        if self.updated is None:
+            self.after_update()
+        assert self.updated is not None
+        with kept_contents(hooks_of(self.observer.model)):
+            network = self.observer.describe(self.replay)
         seed = self.observer.seed
-        return StepView(self.step, seed, network, updated, loss.detach(), self.gradient, self.rule, self.replay)
+        return StepView(self.step, seed, network, self.updated, loss.detach(), self.gradient, self.rule, self.replay)
 
     def repeated(self) -> StepView:
         """Return the view with loss and gradient from a repetition of the step at W(t), where nobody has noted them."""
-        view = self.close(torch.zeros(()))
-        with stateless(view.loss_function):
+        observer = self.observer
+        with stateless(observer.replica.loss_function), kept_contents(hooks_of(observer.model)):
+            view = self.close(torch.zeros(()))
             loss, gradient = view.loss_and_gradient_at(view.parameters)
         return replace(view, loss=loss, gradient=gradient)
 
@@ -156,24 +191,44 @@ class OpenStep:
         UserError
             If the step cannot be measured right, or a probe yields what would be lost; nothing is recorded then.
         """
-        observer, measured, seen = self.observer, list[Row | Snapshot](), set[Any]()
-        with kept_streams(self.replay.streams.device):
-            given, shared = self.gradient or {}, (view.parameters, view.gradient, view.updated)
+        observer = self.observer
+        given = {name: g for name, g in (self.gradient or {}).items() if name not in self.idle}
+        shared = (view.parameters, view.gradient, view.updated)
+        measured, seen, due = list[Row | Snapshot](), set[Any](), observer.due(self.step)
+        with kept_streams(self.replay.streams.device), kept_contents(hooks_of(observer.model)):
             require_rate_of_the_update(view, observer.optimizer, given)
-            before = observer.fingerprint() if observer.unchecked else None
+            before = (observer.fingerprint(), of_view(shared)) if observer.unchecked else None
             if before:
                 self_check(view, given)
-                require_untouched(before, observer.fingerprint(), "repeating the step on a copy")
-            kept = of_view(shared) if before else ""
-            for probe in observer.due(self.step):
-                name = type(probe).__name__
+            for probe in due:
+                name, versions, held = type(probe).__name__, _versions(view), digest(vars(probe)) if before else ""
                 measured += checked(_yielded(probe, view), self.step, name, records, seen)
-                if before:
-                    require_untouched(before, observer.fingerprint(), f"probe {name}")
-                    if of_view(shared) != kept:
-                        raise UserError(f"probe {name}: it changed a tensor of the view, which all probes look at")
+                if _versions(view) != versions:
+                    raise UserError(f"probe {name}: it changed a tensor of the view, which all probes look at")
+                if before and digest(vars(probe)) != held:
+                    raise UserError(
+                        f"probe {name}: it keeps something between steps, which a resumed run would not have"
+                    )
+            if before:
+                what = _foreign(due) or "repeating the step on a copy"
+                require_untouched(before[0], observer.fingerprint(), what)
+                if of_view(shared) != before[1]:
+                    raise UserError(f"{what}: it changed a tensor of the view, which all probes look at")
         observer.unchecked = False
         return records.add(measured)
+
+
+def _versions(view: StepView) -> list[int]:
+    """Return how often the tensors of a view were written into."""
+    points = (*view.parameters.values(), *view.gradient.values(), *view.updated.values())
+    batch = (*view.replay.arguments, view.targets, view.loss)
+    return [tensor._version for tensor in (*points, *batch) if isinstance(tensor, Tensor)]
+
+
+def _foreign(probes: Sequence[Probe]) -> str:
+    """Return which probes are not the suite's own, in words."""
+    names = sorted({type(probe).__name__ for probe in probes if not type(probe).__module__.startswith("normscape.")})
+    return f"probe {' or '.join(names)}" if names else ""
 
 
 def _yielded(probe: Probe, view: StepView) -> Iterable[Any]:

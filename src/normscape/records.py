@@ -114,6 +114,8 @@ def checked(
             raise UserError(f"{what}; expected a name of its own for the quantity, not one of {', '.join(OWN)}")
         if item.step != step:
             raise UserError(f"{what}; expected the step that was measured, {step}")
+        if isinstance(item.layer, bool) or not isinstance(item.layer, int | str | np.integer | None):
+            raise UserError(f"{what}; expected the layer's number or path, or None")
         key = (type(item), *item[1:-1])
         if key in seen:
             raise UserError(f"{what} a second time in a step; expected each quantity, layer and step size once")
@@ -123,15 +125,23 @@ def checked(
 
 def _number(row: Row, what: str) -> Row:
     try:
-        return row._replace(value=float(row.value))
+        size = None if row.step_size is None else float(row.step_size)
+        return Row(int(row.step), row.quantity, _layer(row.layer), size, float(row.value))
     except (TypeError, ValueError, RuntimeError) as error:
         raise UserError(f"{what}; expected a number as its value, not {row.value!r}") from error
+
+
+def _layer(layer: Any) -> int | str | None:
+    return int(layer) if isinstance(layer, np.integer) else layer
 
 
 def _array(snapshot: Snapshot, what: str, records: Records) -> Snapshot:
     if not isinstance(snapshot.values, Tensor):
         raise UserError(f"{what}; expected a tensor as its values")
-    shape, values = records.shape_of(snapshot.quantity, snapshot.layer), snapshot.values.detach().cpu()
+    layer, values = _layer(snapshot.layer), snapshot.values.detach().cpu()
+    values = values.to_dense() if values.layout is not torch.strided else values
+    values = values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
+    shape = records.shape_of(snapshot.quantity, layer)
     if shape not in (None, values.shape):
         raise UserError(f"{what}; expected the shape of the first one, {tuple(shape or ())}, not {tuple(values.shape)}")
-    return snapshot._replace(values=values)
+    return Snapshot(int(snapshot.step), snapshot.quantity, layer, values)

@@ -1,15 +1,19 @@
 """One step on a copy, before any training: what would fail or go wrong later is said now, in one line."""
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
+from normscape.copies import kept_contents
 from normscape.errors import UserError
-from normscape.fingerprint import stateless
+from normscape.fingerprint import require_untouched, stateless
 from normscape.loop import Batches, Plan, State
 from normscape.observer import Observer
+from normscape.replica import hooks_of, parameters_of
+from normscape.seeds import kept_streams, seed_layer_noise
 from normscape.view import Replay, forward_mode
 
 
@@ -23,11 +27,21 @@ def rehearse(plan: Plan, state: State) -> None:
         output or the loss is not what the suite can record, or if a probe asks for a layer that does not run.
     """
     observer = Observer(state.model, state.optimizer, plan.loss_function, plan.probes, plan.seed)
+    before = observer.fingerprint()
+    with kept_streams(plan.dataset.train.inputs.device), kept_contents(hooks_of(state.model)):
+        _pass_batches(observer, plan)
+    require_untouched(before, observer.fingerprint(), "a rehearsal on a copy")
+
+
+def _pass_batches(observer: Observer, plan: Plan) -> None:
     batches = Batches(plan.dataset, plan.seed, plan.batch_size, augmented=plan.augmented)
     for step in {0, _smallest(plan)}:
+        seed_layer_noise(plan.seed, step)
         inputs, targets = batches.at(step)
         replay = observer.open(step, (inputs,), targets).replay
-        replay.replica.place(replay.state.parameters, [n for n, p in state.model.named_parameters() if p.requires_grad])
+        replay.replica.place(
+            replay.state.parameters, [n for n, p in parameters_of(observer.model).items() if p.requires_grad]
+        )
         with stateless(replay.replica.loss_function), _named_failure(replay, inputs):
             _require_outputs(replay, inputs, targets, plan)
         if step == 0 and plan.probes:
@@ -64,7 +78,13 @@ def _require_outputs(replay: Replay, inputs: Tensor, targets: Tensor, plan: Plan
             raise UserError(
                 f"model: expected an output (N, classes) for {len(targets)} samples, not {tuple(outputs.shape)}"
             )
-        loss = replay.loss(outputs)
+        with warnings.catch_warnings(record=True) as said:
+            loss = replay.loss(outputs)
+    if any("target size" in str(warning.message) for warning in said):
+        shapes = f"{tuple(outputs.shape)} and {tuple(targets.shape)}"
+        raise UserError(
+            f"loss: outputs and targets of shapes {shapes} do not belong together; choose another loss or data"
+        )
     if not isinstance(loss, Tensor) or loss.dim():
         found = f"a tensor of shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else f"a {type(loss).__name__}"
         raise UserError(f"loss: expected a scalar, not {found}; take its mean or sum")

@@ -47,54 +47,68 @@ def self_check(view: StepView, given: Mapping[str, Tensor]) -> None:
     _require_update(view, given)
 
 
-def tolerance(*tensors: Tensor) -> float:
+def tolerance(view: StepView) -> float:
     """Return how far two computations of one thing may differ, relative to its size.
 
-    The square root of the type's precision, 3e-4 in float32 and 1e-8 in float64: far above rounding, far below what
-    another batch, mode, mask or state makes.
+    The square root of the precision of the weights' type, 3e-4 in float32 and 1e-8 in float64: far above rounding, far
+    below what another batch, mode, mask or state makes. A compiled network may round otherwise at every operation, in
+    its working precision, and what rounding does to a ReLU is more than rounding: 1e-2 in float32.
     """
-    precision = max(torch.finfo(t.dtype).eps for t in tensors if t.is_floating_point())
-    return min(math.sqrt(precision), 0.1)
-
-
-def _working_precision(view: StepView) -> Tensor:
-    """Return an empty tensor of the type with which the step computes."""
+    weight = next((p.dtype for p in view.parameters.values() if p.is_floating_point()), torch.float32)
     cast = view.replay.autocast
-    weight = next(iter(view.parameters.values()))
-    return torch.empty(0, dtype=cast.dtype if cast.enabled else weight.dtype)
+    if not view.replay.replica.compiled:
+        return float(torch.finfo(weight).eps ** 0.5)
+    return min(30 * float(torch.finfo(cast.dtype if cast.enabled else weight).eps ** 0.5), 0.3)
 
 
 def _require_same_loss(view: StepView, loss: Tensor) -> None:
     if loss.dim():
         raise UserError(f"loss: expected a scalar, not a tensor of shape {tuple(loss.shape)}; take its mean or sum")
-    allowed = tolerance(loss, _working_precision(view))
-    if not torch.isclose(loss.float(), view.loss.float(), rtol=allowed, atol=allowed, equal_nan=True):
+    allowed = tolerance(view)
+    if not torch.isclose(loss.double(), view.loss.double(), rtol=allowed, atol=allowed, equal_nan=True):
         raise UserError(
-            f"{_culprit(view)}: repeated at W(t), its loss is {loss.item():g}, not {view.loss.item():g}; {ADVICE}"
+            f"{_culprit(view)}: repeated at W(t), its loss is {loss.item():g}, not {view.loss.item():g}; "
+            f"{_advice(view)}"
         )
 
 
 ADVICE = (
     "a forward pass must be a function of weights, batch, state of the network's modules and the global random streams"
 )
+COMPILED = (
+    "; compiled, it draws from other streams than uncompiled, unless torch._inductor.config.fallback_random is True"
+)
+
+
+def _advice(view: StepView) -> str:
+    return ADVICE + (COMPILED if view.replay.replica.compiled else "")
 
 
 def require_same_gradient(view: StepView, gradient: Mapping[str, Tensor]) -> None:
     """Compare tensor by tensor; a difference counts relative to the whole gradient, as rounding does."""
-    allowed = min(30 * tolerance(_working_precision(view)), 0.3)
     length = _length(view.gradient)
     for name, value in gradient.items():
-        difference = float(torch.linalg.vector_norm((value - view.gradient[name]).double()))
-        if difference > allowed * length:
+        difference = _norm(value - view.gradient[name])
+        if difference > tolerance(view) * length:
             raise UserError(
                 f"{_culprit(view)}: repeated at W(t), the gradient w.r.t. {name} differs from the step's by "
                 f"{difference:.3g}, where the whole gradient has the norm {length:.3g}; what is trained on must be "
-                f"the loss of the batch, its gradient neither accumulated, scaled nor hooked; and {ADVICE}"
+                f"the loss of the batch, its gradient neither accumulated, scaled nor hooked; and {_advice(view)}"
             )
 
 
+def is_same_gradient(view: StepView, gradient: Mapping[str, Tensor]) -> bool:
+    """Whether a gradient is the view's, to rounding."""
+    allowed = tolerance(view) * _length(view.gradient)
+    return not any(_norm(value - view.gradient[name]) > allowed for name, value in gradient.items())
+
+
 def _length(tensors: Mapping[str, Tensor]) -> float:
-    return math.hypot(*(float(torch.linalg.vector_norm(t.double())) for t in tensors.values()))
+    return math.hypot(*map(_norm, tensors.values()))
+
+
+def _norm(tensor: Tensor) -> float:
+    return float(torch.linalg.vector_norm(tensor, dtype=torch.float64))
 
 
 def _require_chain(view: StepView) -> None:
@@ -104,9 +118,8 @@ def _require_chain(view: StepView) -> None:
         return
     (walked,) = gradients_after_update(view, [first]).values()
     (before,) = (view.gradient[name] for name in first.weights)
-    allowed = min(30 * tolerance(_working_precision(view)), 0.3) * _length(view.gradient)
-    difference = float(torch.linalg.vector_norm((walked - before).double()))
-    if difference > allowed:
+    difference = _norm(walked - before)
+    if difference > tolerance(view) * _length(view.gradient):
         raise UserError(
             f"{first.path}: its gradient along the chain of layers differs from the step's own by {difference:.3g}; "
             "the covariate shift of the first layer must be 0; " + ADVICE

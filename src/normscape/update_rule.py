@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from normscape.errors import UserError
+from normscape.replica import parameters_of
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class UpdateRule:
         UserError
             If it trains a parameter that is not the network's.
         """
-        names = {id(p): name for name, p in model.named_parameters()}
+        names = {id(p): name for name, p in parameters_of(model).items()}
         rates, decays = {}, {}
         for group in optimizer.param_groups:
             for p in group["params"]:

@@ -25,11 +25,12 @@ LossFunction = Callable[[Any, Any], Tensor]
 @contextmanager
 def forward_mode(model: nn.Module, *, training: bool) -> Iterator[None]:
     """Put every submodule in training or evaluation mode for the block, and each back into its own afterwards."""
-    modes = [(module, module.training) for module in model.modules()]
+    before, modes = model.training, [(module, module.training) for module in model.modules()]
     model.train(training)
     try:
         yield
     finally:
+        model.train(before)  # a network may do more than set the mode
         for module, mode in modes:
             module.training = mode
 
@@ -55,6 +56,15 @@ class Autocast:
         return torch.autocast(self.device_type, self.dtype, self.enabled, cache_enabled=False)
 
 
+def fresh(value: Any) -> Any:
+    """Return a copy of the tensors in nested lists, tuples and dictionaries: a pass may write into what it is given."""
+    if isinstance(value, Tensor):
+        return value.detach().clone().requires_grad_(value.requires_grad)
+    if type(value) in (list, tuple):
+        return type(value)(map(fresh, value))
+    return {key: fresh(item) for key, item in value.items()} if type(value) is dict else value
+
+
 @dataclass(frozen=True)
 class Replay:
     """A step's forward pass and loss, to be repeated at any point on the twin of the network.
@@ -64,7 +74,11 @@ class Replay:
     state, streams, autocast
         Of the network and the process at the start of the step's forward pass.
     arguments, options
-        What the network was called with; its mini-batch is the first argument.
+        What the network was called with, as copies; its mini-batch is the first argument.
+    targets
+        What the loss takes besides the output, as a copy.
+    cast_loss
+        Whether the loss is evaluated in the forward pass's mixed precision too, or outside of it.
     """
 
     replica: Replica
@@ -74,24 +88,55 @@ class Replay:
     arguments: tuple[Any, ...]
     options: Mapping[str, Any]
     targets: Any
+    cast_loss: bool = True
 
     @contextmanager
     def forward_pass(self) -> Iterator[nn.Module]:
-        """Make the block a forward pass of the step, with state, modes and streams as they were; give the twin."""
-        with kept_streams(self.streams.device), self.autocast.again():
+        """Make the block a forward pass of the step, with state, modes and streams as they were; give the twin.
+
+        A backward pass belongs into the block too, since it may draw.
+        """
+        with kept_streams(self.streams.device):
             self.streams.restore()
             self.replica.restore(self.state)
             yield self.replica.twin
 
     def run(self) -> Tensor:
-        """Return the loss at the point where the twin is."""
-        with self.forward_pass() as twin:
-            return self.loss(twin(*self.arguments, **self.options))
+        """Return the loss at the point where the twin is; within `forward_pass`."""
+        with self.autocast.again():
+            outputs = self.replica.twin(*fresh(self.arguments), **fresh(dict(self.options)))
+            if self.cast_loss:
+                return self.loss(outputs)
+        return self.loss(outputs)
 
     def loss(self, outputs: Any) -> Tensor:
         """Return the loss of some outputs; within `forward_pass`, since a loss may draw from the streams too."""
-        loss: Tensor = self.replica.loss_function(outputs, self.targets)
+        loss: Tensor = self.replica.loss_function(outputs, fresh(self.targets))
         return loss
+
+    def without_graph(self) -> Tensor:
+        """Return the loss at the point where the twin is, without a graph if the network can do without."""
+        try:
+            with torch.no_grad(), self.forward_pass():
+                return self.run()
+        except RuntimeError:  # a network that differentiates in its forward pass
+            with torch.enable_grad(), self.forward_pass():
+                return self.run().detach()
+
+    def gradient(self, leaves: list[Tensor]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Return the loss at the point where the twin is, and its gradient w.r.t. some of the twin's parameters."""
+        with torch.enable_grad(), self.forward_pass():
+            loss = self.run()
+            if not loss.requires_grad:  # nothing that one differentiates by takes part
+                return loss, tuple(map(torch.zeros_like, leaves))
+            try:
+                gradients = torch.autograd.grad(loss, leaves, allow_unused=True, materialize_grads=True)
+            except RuntimeError as error:
+                if "Checkpointing" not in str(error):
+                    raise
+                line = "model: checkpoint(use_reentrant=True) cannot be differentiated again; say use_reentrant=False"
+                raise UserError(line) from error
+        return loss.detach(), gradients
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,7 +208,7 @@ class StepView:
         rates = set(self.rule.learning_rates.values())
         if len(rates) == 1 and max(rates) > 0:
             return max(rates)
-        found = ", ".join(f"{rate:g}" for rate in sorted(rates)) or "none"
+        found = ", ".join(sorted({f"{rate:g}" for rate in rates})) or "none"
         raise UserError(
             f"step {self.step}: step sizes are multiples of one learning rate above 0, the optimiser's are {found}; "
             "give a Landscape absolute=True, with absolute step sizes"
@@ -176,29 +221,24 @@ class StepView:
             raise UserError(f"probe point: expected every parameter of the network; check {', '.join(wrong)}")
         return self.replay.replica.place(point, differentiated)
 
-    @torch.no_grad()
     def loss_at(self, parameters: Parameters) -> Tensor:
         """Return L at a point, a scalar. One forward pass."""
         self._place(parameters)
-        return self.replay.run()
+        return self.replay.without_graph()
 
     def loss_and_gradient_at(
         self, parameters: Parameters, names: Sequence[str] | None = None
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Return L and its gradient at a point, w.r.t. all that trains or some of it. One forward-backward pass."""
         names = list(self.gradient) if names is None else list(names)
-        leaves = self._place(parameters, names)
-        with torch.enable_grad():
-            loss = self.replay.run()
-        gradients = torch.autograd.grad(loss, leaves, allow_unused=True, materialize_grads=True)
-        return loss.detach(), dict(zip(names, map(dense, gradients), strict=True))
+        loss, gradients = self.replay.gradient(self._place(parameters, names))
+        return loss, dict(zip(names, map(dense, gradients), strict=True))
 
-    @torch.no_grad()
     def preactivations_at(self, parameters: Parameters, layers: Iterable[WeightLayer]) -> dict[WeightLayer, Tensor]:
         """Return what enters the nonlinearity of each layer, ``(N, C, H, W)`` or ``(N, F)``. One forward pass."""
         self._place(parameters)
         with recorded_preactivations(self.replay.replica.twin, list(layers)) as recorded:
-            self.replay.run()
+            self.replay.without_graph()
         return recorded
 
     def generator(self, *purpose: str | int) -> torch.Generator:

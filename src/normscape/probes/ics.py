@@ -10,7 +10,7 @@ from normscape.network import Layers, Network, WeightLayer
 from normscape.probes.probe import Probe
 from normscape.records import Row, Snapshot
 from normscape.seeds import kept_streams
-from normscape.view import StepView
+from normscape.view import StepView, fresh
 
 
 class InternalCovariateShift(Probe):
@@ -102,7 +102,7 @@ def _with_earlier_blocks_updated(view: StepView, layer: WeightLayer) -> Tensor:
 def _along_the_chain(view: StepView, layers: Sequence[WeightLayer]) -> dict[WeightLayer, Tensor]:
     """Walk forward once through the updated layers and, from the input of each asked layer, through the old ones."""
     gradients: dict[WeightLayer, Tensor] = {}
-    replica, x = view.replay.replica, view.inputs
+    replica, x = view.replay.replica, fresh(view.inputs)
     last = max((layer.number for layer in layers), default=0)
     replica.place(view.parameters)
     with view.replay.forward_pass():
@@ -114,7 +114,7 @@ def _along_the_chain(view: StepView, layers: Sequence[WeightLayer]) -> dict[Weig
             if layer.number < last:
                 block = [name for name, number in view.network.block.items() if number == layer.number]
                 replica.place({name: view.updated[name] for name in block})
-                with torch.no_grad():
+                with torch.no_grad(), view.replay.autocast.again():
                     x = replica.twin.get_submodule(f"layers.{layer.number}")(x)
     return gradients
 
@@ -124,10 +124,13 @@ def gradient_from(view: StepView, layer: WeightLayer, x: Tensor) -> Tensor:
     twin, number = view.replay.replica.twin, layer.number
     leaves = [view.replay.replica.parameters[name].requires_grad_() for name in layer.weights]
     with torch.enable_grad():
-        for later in view.network.layers[number - 1 :]:
-            x = twin.get_submodule(f"layers.{later.number}")(x)
-        loss = view.replay.loss(x)
-    gradients = torch.autograd.grad(loss, leaves)
+        with view.replay.autocast.again():
+            x = fresh(x)
+            for later in view.network.layers[number - 1 :]:
+                x = twin.get_submodule(f"layers.{later.number}")(x)
+            loss = view.replay.loss(x) if view.replay.cast_loss else None
+        loss = view.replay.loss(x) if loss is None else loss
+        gradients = torch.autograd.grad(loss, leaves)
     for leaf in leaves:
         leaf.requires_grad_(False)
     return _joined(gradients)

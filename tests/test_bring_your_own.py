@@ -159,6 +159,7 @@ def test_identical_commands_give_identical_runs_whatever_was_drawn_before():
 
 
 REFUSED = {
+    "a counter of its kind": (own("norm", name="Counted"), "layers.1.norm.index is another when it is built again"),
     "state in the class": (
         own("norm", name="ClassCounter"),
         "ClassCounter.passes (of the class): changed by a rehearsal on a copy",

@@ -13,8 +13,11 @@ from torch.nn.parameter import is_lazy
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from normscape.config import RunConfig, accepts
+from normscape.copies import attributes
 from normscape.data.dataset import Dataset
 from normscape.errors import UserError
+from normscape.fingerprint import digest
+from normscape.identity import is_known
 from normscape.models.layered import LayeredModel, NormFactory, glorot_
 from normscape.network import is_chain, network_of
 from normscape.norms.standard import Standard
@@ -92,23 +95,38 @@ def build_model(config: RunConfig) -> nn.Module:
     target = config.model["_target_"]
     with seeded(config, "norm"):
         norm = _build_norm(config.norm)
-    with seeded(config, "model"):
-        if accepts(get_object(target), "norm"):
-            model = build_component("model", config.model, norm=norm)
-        elif norm(1).__class__ is Standard:
-            model = build_component("model", config.model)
-        else:
-            raise UserError(
-                f"model._target_={target}: it takes no 'norm', so norm={config.norm['_target_']} would do nothing; "
-                "add the argument, or say norm=standard and it keeps its own"
-            )
+    model = _seeded_model(config, norm)
     if not isinstance(model, nn.Module):
         raise UserError(f"model._target_={target}: expected a torch.nn.Module, not a {type(model).__name__}")
     if any(map(is_lazy, (*model.parameters(), *model.buffers()))):
         raise UserError(f"model._target_={target}: its lazy modules have no weights yet; give their sizes")
+    if not all(is_known(path) for path in (target, config.norm["_target_"])):
+        _require_function(model, _seeded_model(config, norm), target)
     if isinstance(model, LayeredModel):
         glorot_(model, config.seed)
     return model
+
+
+def _seeded_model(config: RunConfig, norm: NormFactory) -> Any:
+    target = config.model["_target_"]
+    with seeded(config, "model"):
+        if accepts(get_object(target), "norm"):
+            return build_component("model", config.model, norm=norm)
+        if get_object(config.norm["_target_"]) is Standard:
+            return build_component("model", config.model)
+    raise UserError(
+        f"model._target_={target}: it takes no 'norm', so norm={config.norm['_target_']} would do nothing; add the "
+        "argument, or say norm=standard and it keeps its own"
+    )
+
+
+def _require_function(model: nn.Module, again: nn.Module, target: str) -> None:
+    """Refuse a network that is another one when it is built again: the run would depend on what was built before."""
+    for (path, one), other in zip(model.named_modules(), again.modules(), strict=False):
+        for name, value in {**attributes(one), **one._buffers, **one._parameters}.items():
+            if digest(value) != digest({**attributes(other), **other._buffers, **other._parameters}.get(name)):
+                where = f"{path}.{name}".lstrip(".")
+                raise UserError(f"model._target_={target}: {where} is another when it is built again; use no counters")
 
 
 def build_optimizer(config: RunConfig, model: nn.Module) -> torch.optim.Optimizer:

@@ -157,6 +157,8 @@ def digest(value: Any, depth: int = 6) -> str:
 
 def _bytes(tensor: Tensor) -> Any:
     """Return a tensor's content as a buffer, without a copy where it lies in the memory of the CPU in order."""
+    if tensor.is_meta:
+        return b""
     plain = tensor.detach().cpu()
     plain = plain.to_dense() if plain.layout is not torch.strided else plain
     content: Any = plain.contiguous().view(-1).view(torch.uint8).numpy()

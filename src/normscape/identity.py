@@ -53,7 +53,7 @@ def identity(config: RunConfig) -> str:
 def _foreign_sources(config: RunConfig) -> dict[str, str]:
     """Return a hash of the source of each target, at any depth, that neither this project nor torch brings."""
     nodes = [getattr(config, name) for name in (*COMPONENTS, "schedule", "probe") if name != "tracker"]
-    return {f"source of {target}": _source_hash(target) for target in _targets(nodes) if not _is_known(target)}
+    return {f"source of {target}": _source_hash(target) for target in _targets(nodes) if not is_known(target)}
 
 
 def _targets(node: Any) -> Iterator[str]:
@@ -68,7 +68,8 @@ def _targets(node: Any) -> Iterator[str]:
         yield from _targets(item)
 
 
-def _is_known(module: str) -> bool:
+def is_known(module: str) -> bool:
+    """Whether a dotted path is in this project, in what it builds on, or in Python: no code of the user's."""
     package = module.split(".")[0]
     return package in ("normscape", "torch", "torchvision", "hydra") or package in sys.stdlib_module_names
 
@@ -80,7 +81,7 @@ def _source_hash(target: str) -> str:
     except Exception:  # building it will say so
         return ""
     kinds = inspect.getmro(found) if inspect.isclass(found) else (found, type(found))
-    modules = {kind.__module__ for kind in kinds if hasattr(kind, "__module__") and not _is_known(kind.__module__)}
+    modules = {kind.__module__ for kind in kinds if hasattr(kind, "__module__") and not is_known(kind.__module__)}
     parts = target.split(".")
     paths = (".".join(parts[:length]) for length in range(len(parts), 0, -1))
     modules.add(next((path for path in paths if path in sys.modules), target))
@@ -105,7 +106,7 @@ def _imported(names: set[str]) -> dict[str, Path]:
         found[name] = file
         for node in ast.walk(ast.parse(file.read_text())):
             for used in _named(node, name):
-                if used not in found and not _is_known(used) and _is_own(used):
+                if used not in found and not is_known(used) and _is_own(used):
                     waiting[used] = _file(used)
     return found
 

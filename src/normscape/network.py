@@ -9,13 +9,12 @@ shift of the normalisation behind it, are one block. What runs before the first 
 Earlier than layer i are the blocks 1 to i - 1; in a residual network that includes both branches of earlier blocks.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from torch import Tensor, nn
+from torch import nn
 
 from normscape.errors import UserError, suggest
 from normscape.models.layered import Layer, LayeredModel
@@ -25,14 +24,6 @@ Layers = Sequence[int | str] | Literal["all"]
 
 WEIGHTY = (nn.Linear, nn.modules.conv._ConvNd)
 """What a weight layer is."""
-
-_NORMALISATIONS = (
-    nn.modules.batchnorm._NormBase,
-    nn.GroupNorm,
-    nn.LayerNorm,
-    nn.RMSNorm,
-    nn.LocalResponseNorm,
-)
 
 
 @dataclass(frozen=True)
@@ -208,56 +199,3 @@ def _blocks(model: nn.Module, names: dict[int, str], began: dict[str, int]) -> d
         name, number = names[id(p)], began.get(path, 1)
         blocks[name] = min(number, blocks.get(name, number))
     return blocks
-
-
-@contextmanager
-def recorded_preactivations(model: nn.Module, layers: Iterable[WeightLayer]) -> Iterator[dict[WeightLayer, Tensor]]:
-    """Record, in forward passes of the block, what enters the nonlinearity of each layer.
-
-    That is the output of the layer, or of the normalisation that takes exactly this output. It is copied as soon as it
-    is there, so that a nonlinearity which works in place does not matter.
-
-    Raises
-    ------
-    UserError
-        If a layer does not run in the block's pass.
-    """
-    recorded: dict[WeightLayer, Tensor] = {}
-    waiting: dict[WeightLayer, Tensor] = {}
-
-    def after_layer(layer: WeightLayer, _: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        waiting[layer], recorded[layer] = output, output.detach().clone()
-
-    def after_norm(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        for layer, value in list(waiting.items()):
-            if inputs and inputs[0] is value:
-                recorded[layer] = output.detach().clone()
-                del waiting[layer]
-
-    handles = [model.get_submodule(layer.path).register_forward_hook(partial(after_layer, layer)) for layer in layers]
-    handles += [module.register_forward_hook(after_norm) for module in _norm_modules(model)]
-    try:
-        yield recorded
-    finally:
-        for handle in handles:
-            handle.remove()
-    for layer in layers:
-        if layer not in recorded:
-            raise UserError(f"probe layer {layer.path}: it does not run in this step's forward pass")
-
-
-def _norm_modules(model: nn.Module) -> list[nn.Module]:
-    """Return the normalisations: of a `LayeredModel` its layers' own, elsewhere torch's and what is called a norm.
-
-    What holds a weight layer is no normalisation, whatever its name; of a norm within a norm the outer one counts.
-    """
-    if isinstance(model, LayeredModel):
-        return list(dict.fromkeys(layer.get_submodule("norm") for layer in model.layers.values()))
-    found: list[nn.Module] = []
-    inner: set[nn.Module] = set()
-    for module in model.modules():
-        named = isinstance(module, _NORMALISATIONS) or "norm" in type(module).__name__.lower()
-        if named and module not in inner and not any(isinstance(part, WEIGHTY) for part in module.modules()):
-            found.append(module)
-            inner.update(module.modules())
-    return found

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from normscape.errors import UserError
-from normscape.network import Network, WeightLayer, recorded_preactivations
+from normscape.network import Network, WeightLayer
+from normscape.preactivations import recorded_preactivations
 from normscape.replica import NetworkState, Parameters, Replica
 from normscape.seeds import Streams, generator, kept_streams
 from normscape.update_rule import UpdateRule

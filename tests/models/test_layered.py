@@ -9,8 +9,9 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from normscape.models import DLN, MLP, VGG, glorot_
-from normscape.network import network_of, recorded_preactivations
+from normscape.network import network_of
 from normscape.norms import BatchNorm, Standard
+from normscape.preactivations import recorded_preactivations
 
 NORMS = {
     path.stem: instantiate(OmegaConf.load(path))

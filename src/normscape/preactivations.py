@@ -1,0 +1,72 @@
+"""What enters the nonlinearity of a layer, in any network, by hooks that are gone afterwards."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+from torch import Tensor, nn
+
+from normscape.errors import UserError
+from normscape.models.layered import LayeredModel
+from normscape.network import WEIGHTY, WeightLayer
+
+_NORMALISATIONS = (
+    nn.modules.batchnorm._NormBase,
+    nn.GroupNorm,
+    nn.LayerNorm,
+    nn.RMSNorm,
+    nn.LocalResponseNorm,
+)
+
+
+@contextmanager
+def recorded_preactivations(model: nn.Module, layers: Iterable[WeightLayer]) -> Iterator[dict[WeightLayer, Tensor]]:
+    """Record, in forward passes of the block, what enters the nonlinearity of each layer.
+
+    That is the output of the layer, or of the normalisation that takes exactly this output. It is copied as soon as it
+    is there, so that a nonlinearity which works in place does not matter.
+
+    Raises
+    ------
+    UserError
+        If a layer does not run in the block's pass.
+    """
+    recorded: dict[WeightLayer, Tensor] = {}
+    waiting: dict[WeightLayer, Tensor] = {}
+
+    def after_layer(layer: WeightLayer, _: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        waiting[layer], recorded[layer] = output, output.detach().clone()
+
+    def after_norm(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        for layer, value in list(waiting.items()):
+            if inputs and inputs[0] is value:
+                recorded[layer] = output.detach().clone()
+                del waiting[layer]
+
+    handles = [model.get_submodule(layer.path).register_forward_hook(partial(after_layer, layer)) for layer in layers]
+    handles += [module.register_forward_hook(after_norm) for module in _norm_modules(model)]
+    try:
+        yield recorded
+    finally:
+        for handle in handles:
+            handle.remove()
+    for layer in layers:
+        if layer not in recorded:
+            raise UserError(f"probe layer {layer.path}: it does not run in this step's forward pass")
+
+
+def _norm_modules(model: nn.Module) -> list[nn.Module]:
+    """Return the normalisations: of a `LayeredModel` its layers' own, elsewhere torch's and what is called a norm.
+
+    What holds a weight layer is no normalisation, whatever its name; of a norm within a norm the outer one counts.
+    """
+    if isinstance(model, LayeredModel):
+        return list(dict.fromkeys(layer.get_submodule("norm") for layer in model.layers.values()))
+    found: list[nn.Module] = []
+    inner: set[nn.Module] = set()
+    for module in model.modules():
+        named = isinstance(module, _NORMALISATIONS) or "norm" in type(module).__name__.lower()
+        if named and module not in inner and not any(isinstance(part, WEIGHTY) for part in module.modules()):
+            found.append(module)
+            inner.update(module.modules())
+    return found

@@ -1,0 +1,99 @@
+"""Compare two folders of results, number by number: python scripts/compare_results.py results/laptop other/laptop.
+
+Every claim's value, interval, values per seed and value on the paper's curves, those of its parts, reasons and
+evidence in any order, and every row of every table. Words may differ, and columns may be new; numbers and rows may not.
+Old names of claims and columns are mapped to new ones in `CLAIMS` and `COLUMNS`. Leaves with 1 if anything differs.
+"""
+
+import argparse
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+CLAIMS: dict[str, str] = {}
+"""Claims that have another name now: old to new."""
+
+COLUMNS: dict[str, str] = {}
+"""Columns of tables that have another name now: old to new."""
+
+
+def main(arguments: list[str]) -> int:
+    """Return the exit code: 0 for the same, 1 for a difference, 2 for a folder without results."""
+    parser = argparse.ArgumentParser(description="Compare two folders of results, number by number.")
+    parser.add_argument("old", type=Path)
+    parser.add_argument("new", type=Path)
+    options = parser.parse_args(arguments)
+    for folder in (options.old, options.new):
+        if not list(folder.glob("*.json")):
+            print(f"{folder}: expected a folder with results, e.g. results/laptop", file=sys.stderr)
+            return 2
+    figures = sorted({file.stem for folder in (options.old, options.new) for file in folder.glob("*.json")})
+    found = [line for figure in figures for line in differences(figure, options.old, options.new)]
+    print("\n".join(found) if found else f"{len(figures)} figures: every claim and every row is the same")
+    return 1 if found else 0
+
+
+def differences(figure: str, old: Path, new: Path) -> Iterator[str]:
+    """Yield what differs of a figure, one line each."""
+    contents = [folder / f"{figure}.json" for folder in (old, new)]
+    for file in contents:
+        if not file.exists():
+            yield f"{figure}: not in {file.parent}"
+            return
+    before, now = ({claim["name"]: claim for claim in json.loads(file.read_text())["claims"]} for file in contents)
+    before = {CLAIMS.get(name, name): claim for name, claim in before.items()}
+    for name in sorted(before.keys() | now.keys()):
+        if name not in before or name not in now:
+            yield f"{figure}: claim {name} is only in {new if name in now else old}"
+        elif numbers(before[name]) != numbers(now[name]):
+            yield f"{figure}: claim {name}: {numbers(before[name])} became {numbers(now[name])}"
+        elif nested(before[name]) != nested(now[name]):
+            changed = (nested(before[name]) - nested(now[name])) + (nested(now[name]) - nested(before[name]))
+            yield f"{figure}: claim {name}: {sum(changed.values())} numbers of its parts, reasons or evidence differ"
+    yield from table_differences(figure, old, new)
+
+
+def numbers(claim: dict[str, Any]) -> str:
+    """Return the numbers of a claim, as they stand in the file."""
+    return json.dumps([claim.get("value"), claim.get("values"), claim.get("spread"), claim.get("paper_value")])
+
+
+def nested(claim: dict[str, Any]) -> Counter[str]:
+    """Return the numbers of a claim's parts, reasons and evidence, at any depth."""
+    found: Counter[str] = Counter()
+    for item in (item for kind in ("parts", "reasons", "evidence") for item in claim.get(kind, [])):
+        found[numbers(item)] += 1
+        found += nested(item)
+    return found
+
+
+def table_differences(figure: str, old: Path, new: Path) -> Iterator[str]:
+    """Yield how the tables of a figure differ: columns that are gone, and rows of the columns that both have."""
+    tables = [_table(folder, figure) for folder in (old, new)]
+    if tables[0] is None or tables[1] is None:
+        if tables[0] is not tables[1]:
+            yield f"{figure}: only one of the folders has its table"
+        return
+    before, now = tables[0].rename(columns=COLUMNS), tables[1]
+    if gone := sorted(set(map(str, before)) - set(map(str, now))):
+        yield f"{figure}: the table has no column {', '.join(gone)} any more"
+    shared = [column for column in before if column in now]
+    rows = [Counter(table[shared].itertuples(index=False, name=None)) for table in (before, now)]
+    lost, added = rows[0] - rows[1], rows[1] - rows[0]
+    if lost or added:
+        first = next(iter(lost or added))
+        yield f"{figure}: {sum(lost.values())} rows are gone and {sum(added.values())} are new, e.g. {first}"
+
+
+def _table(folder: Path, figure: str) -> pd.DataFrame | None:
+    file = next(iter(sorted(folder.glob(f"{figure}.csv*"))), None)
+    return None if file is None else pd.read_csv(file, dtype=str, keep_default_na=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

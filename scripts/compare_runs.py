@@ -1,0 +1,55 @@
+"""Compare two runs, row by row: python scripts/compare_runs.py runs/vgg_batch-s0-... other/vgg_batch-s0-....
+
+Says of each quantity how many rows differ, from which step on and by how much. Leaves with 1 if anything differs.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+KEY = ["step", "quantity", "layer", "step_size"]
+
+
+def main(arguments: list[str]) -> int:
+    """Return the exit code: 0 for the same, 1 for a difference, 2 for a folder that holds no run that is over."""
+    parser = argparse.ArgumentParser(description="Compare two runs, row by row.")
+    parser.add_argument("first", type=Path)
+    parser.add_argument("second", type=Path)
+    options = parser.parse_args(arguments)
+    tables = []
+    for folder in (options.first, options.second):
+        file = folder / "metrics.csv"
+        if not file.exists():
+            print(f"{folder}: expected the folder of a run that is over, with its metrics.csv", file=sys.stderr)
+            return 2
+        tables.append(pd.read_csv(file, dtype={"layer": str}))
+    return report(*tables)
+
+
+def report(first: pd.DataFrame, second: pd.DataFrame) -> int:
+    """Print how two runs differ; return 0 if they do not, else 1."""
+    both = first.merge(second, on=KEY, how="outer", suffixes=("_first", "_second"), indicator=True)
+    missing = both[both["_merge"] != "both"]
+    shared = both[both["_merge"] == "both"]
+    same = (shared["value_first"] == shared["value_second"]) | (
+        shared["value_first"].isna() & shared["value_second"].isna()
+    )
+    for side, name in (("left_only", "first"), ("right_only", "second")):
+        if count := int((missing["_merge"] == side).sum()):
+            print(f"{count} rows are only in the {name} run")
+    for quantity, rows in shared[~same].groupby("quantity"):
+        size = rows[["value_first", "value_second"]].abs().max(axis=1)
+        relative = ((rows["value_first"] - rows["value_second"]).abs() / size).max()
+        total = int((shared["quantity"] == quantity).sum())
+        where = f"from step {int(rows['step'].min())} on, by at most {relative:.3g} of the value"
+        print(f"{quantity}: {len(rows)} of {total} rows differ, {where}")
+    if len(missing) or not same.all():
+        return 1
+    print(f"all {len(shared)} rows are the same")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,117 @@
+"""The scripts that compare results and runs: the same is the same, and one digit is a difference."""
+
+import gzip
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+PROJECT = Path(__file__).parents[2]
+sys.path.append(str(PROJECT / "scripts"))
+
+import compare_results  # noqa: E402
+import compare_runs  # noqa: E402
+
+RESULTS = PROJECT / "results" / "laptop"
+FIGURES = ("fig01", "fig03")
+
+
+@pytest.fixture
+def results(tmp_path):
+    """Copies of the committed results of two figures, one with a compressed table."""
+    for side in ("old", "new"):
+        (tmp_path / side).mkdir()
+        for figure in FIGURES:
+            for file in (*RESULTS.glob(f"{figure}.json"), *RESULTS.glob(f"{figure}.csv*")):
+                shutil.copy(file, tmp_path / side)
+    return tmp_path / "old", tmp_path / "new"
+
+
+def changed(file, change):
+    content = json.loads(file.read_text())
+    change(content)
+    file.write_text(json.dumps(content))
+
+
+def compared(results):
+    return compare_results.main([str(folder) for folder in results])
+
+
+def test_the_same_results_are_the_same_whatever_their_words(results, capsys):
+    changed(
+        results[1] / "fig01.json", lambda content: content["claims"][0].update(claim="Other words", statistic="too")
+    )
+    assert compared(results) == 0
+    assert capsys.readouterr().out == "2 figures: every claim and every row is the same\n"
+
+
+def test_a_changed_value_a_lost_claim_and_a_changed_part_are_named(results, capsys):
+    names = [claim["name"] for claim in json.loads((results[0] / "fig01.json").read_text())["claims"]]
+    changed(results[1] / "fig01.json", lambda content: content["claims"][0].update(value=1.23456))
+    changed(results[1] / "fig01.json", lambda content: content["claims"].pop())
+    assert compared(results) == 1
+    said = capsys.readouterr().out
+    assert f"fig01: claim {names[0]}: [" in said
+    assert "1.23456" in said
+    assert f"fig01: claim {names[-1]} is only in {results[0]}" in said
+
+    def other_part(content):
+        with_parts = next(claim for claim in content["claims"] if claim["parts"])
+        with_parts["parts"][0]["values"][0] += 0.1
+
+    shutil.copy(results[0] / "fig03.json", results[1])
+    changed(results[1] / "fig03.json", other_part)
+    assert compared(results) == 1
+    assert "2 numbers of its parts, reasons or evidence differ" in capsys.readouterr().out
+
+
+def test_a_changed_row_and_a_lost_column_are_named_and_a_new_column_is_none(results, capsys):
+    table = pd.read_csv(results[1] / "fig01.csv", dtype=str, keep_default_na=False)
+    table.assign(net="vgg").to_csv(results[1] / "fig01.csv", index=False)
+    assert compared(results) == 0
+    with gzip.open(results[1] / "fig03.csv.gz", "rt") as file:
+        lines = file.read().splitlines()
+    with gzip.open(results[1] / "fig03.csv.gz", "wt") as file:
+        file.write("\n".join([*lines[:-1], lines[-1] + "1"]) + "\n")
+    table.drop(columns="seed").to_csv(results[1] / "fig01.csv", index=False)
+    capsys.readouterr()
+    assert compared(results) == 1
+    said = capsys.readouterr().out
+    assert "fig03: 1 rows are gone and 1 are new" in said
+    assert "fig01: the table has no column seed any more" in said
+
+
+def test_a_folder_without_results_is_named(tmp_path, capsys):
+    assert compare_results.main([str(tmp_path), str(RESULTS)]) == 2
+    assert "expected a folder with results" in capsys.readouterr().err
+
+
+ROWS = "step,quantity,layer,step_size,value\n0,train_loss,,,2.5\n0,ics_l2,3,,0.5\n1,train_loss,,,nan\n"
+
+
+@pytest.mark.parametrize(
+    ("second", "code", "said"),
+    [
+        (ROWS, 0, "all 3 rows are the same\n"),
+        (
+            ROWS.replace("0.5", "0.500001"),
+            1,
+            "ics_l2: 1 of 1 rows differ, from step 0 on, by at most 2e-06 of the value\n",
+        ),
+        (ROWS.replace("1,train_loss,,,nan\n", ""), 1, "1 rows are only in the first run\n"),
+    ],
+)
+def test_runs_are_compared_row_by_row(tmp_path, capsys, second, code, said):
+    for name, text in (("a", ROWS), ("b", second)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "metrics.csv").write_text(text)
+    assert compare_runs.main([str(tmp_path / "a"), str(tmp_path / "b")]) == code
+    assert capsys.readouterr().out.startswith(said)
+
+
+def test_a_folder_without_a_run_is_named(tmp_path, capsys):
+    assert compare_runs.main([str(tmp_path), str(tmp_path)]) == 2
+    assert "expected the folder of a run that is over" in capsys.readouterr().err

@@ -14,6 +14,10 @@ import torch
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "matplotlib", "hydra-core", "wandb")
 
 
+KERNEL_LIMITS = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS")
+"""What limits the kernels of torch, oneDNN and MKL to an instruction set: with it, a CPU's bits are others."""
+
+
 def _git(*arguments: str) -> str | None:
     here = Path(__file__).parent
     try:
@@ -52,7 +56,10 @@ def _processor() -> str:
 
 
 def provenance(device: torch.device | None = None) -> dict[str, Any]:
-    """Return commit, command, versions, hardware and time, ready for JSON."""
+    """Return commit, command, versions, hardware and time, ready for JSON.
+
+    The bits of a run on a CPU depend on the instruction set that its kernels use, not on the processor's name.
+    """
     return {
         "commit": commit(),
         "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
@@ -60,6 +67,8 @@ def provenance(device: torch.device | None = None) -> dict[str, Any]:
         "hardware": {
             "processor": _processor(),
             "cores": os.cpu_count(),
+            "instruction_set": torch.backends.cpu.get_cpu_capability(),
+            "kernel_limits": {name: os.environ[name] for name in KERNEL_LIMITS if name in os.environ},
             "device": torch.cuda.get_device_name(device) if device and device.type == "cuda" else "cpu",
             "threads": torch.get_num_threads(),
         },

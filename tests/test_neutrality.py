@@ -79,8 +79,11 @@ def undisturbed():
     return run
 
 
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("norm", NORMS)
+PAIRS = [(model, norm) for model in MODELS for norm in NORMS if norm != "instance" or model == "vgg"]
+"""InstanceNorm needs positions, which vectors have not."""
+
+
+@pytest.mark.parametrize(("model", "norm"), PAIRS, ids="-".join)
 @pytest.mark.parametrize("probe", PROBES)
 def test_a_run_with_the_probe_is_bit_identical(probe, norm, model, undisturbed):
     after, measured = trained(model, norm, probe)

@@ -600,11 +600,38 @@ def test_a_loss_that_would_train_another_network_is_refused_and_leaves_it():
     assert critic[0].num_batches_tracked == 1
 
 
+def test_a_loss_that_reaches_another_network_through_helpers_is_refused_too():
+    critics = {"one": nn.Sequential(nn.BatchNorm1d(10), nn.Linear(10, 1)).double()}
+
+    def judged(fake):
+        return critics["one"](fake).square().mean()
+
+    with pytest.raises(UserError, match=r"loss: <lambda>.critics changes when it is called"):
+        watched(zoo.PlainNet().double(), loss=lambda fake, _: judged(fake))
+    assert critics["one"][0].num_batches_tracked == 1
+
+
+def test_a_loss_may_keep_a_log():
+    log = []
+
+    def logged(outputs, targets):
+        loss = nn.functional.cross_entropy(outputs, targets)
+        log.append(loss.item())
+        return loss
+
+    watched(zoo.PlainNet().double(), loss=logged, steps=3)
+    assert len(log) == 3
+
+
 def test_a_loss_that_reads_the_network_is_refused():
     model = zoo.PlainNet().double()
     penalised = lambda z, y: nn.functional.cross_entropy(z, y) + model.head.weight.square().sum()  # noqa: E731
     with pytest.raises(UserError, match="it reads the network itself, through 'model'"):
         watched(model, loss=penalised)
+    weights = list(model.parameters())
+    listed = lambda z, y: nn.functional.cross_entropy(z, y) + 1e-4 * sum(p.square().sum() for p in weights)  # noqa: E731
+    with pytest.raises(UserError, match="it reads the network itself, through 'weights'"):
+        watched(model, loss=listed)
 
 
 class NoisyBackward(torch.autograd.Function):
@@ -684,6 +711,29 @@ def test_what_moves_weights_after_the_update_is_no_part_of_it():
     assert not torch.equal(still.first.weight, model.first.weight)
 
 
+class Averages:
+    """A hook that is an object, with a number and a tensor."""
+
+    def __init__(self):
+        self.calls, self.mean = 0, torch.zeros((), dtype=torch.float64)
+
+    def __call__(self, module, given, out):
+        self.calls += 1
+        self.mean.lerp_(out.detach().mean(), 0.5)
+
+
+def test_hooks_that_are_objects_keep_what_they_held():
+    hooks = []
+    for probes in (PROBES, []):
+        torch.manual_seed(0)
+        model = zoo.PlainNet().double()
+        hooks.append(Averages())
+        model.first.register_forward_hook(hooks[-1])
+        watched(model, probes)
+    assert hooks[0].calls == hooks[1].calls == 3
+    assert torch.equal(hooks[0].mean, hooks[1].mean)
+
+
 def test_hooks_of_one_s_own_keep_what_they_collected():
     model, seen, last = zoo.PlainNet().double(), [], {}
     model.first.register_forward_hook(lambda module, given, out: seen.append(out.detach().clone()))
@@ -692,6 +742,19 @@ def test_hooks_of_one_s_own_keep_what_they_collected():
     watched(model, update=lambda: noted.append(last["out"]), steps=2)
     assert len(seen) == 2
     assert last["out"] is noted[-1]
+
+
+def test_a_step_that_cannot_be_repeated_is_refused_in_a_line():
+    """Reentrant checkpoints know only backward(), which would write into gradients."""
+
+    class Checkpointed(zoo.PlainNet):
+        def forward(self, x):
+            hidden = torch.utils.checkpoint.checkpoint(self.first, x.requires_grad_(), use_reentrant=True)
+            return self.head(torch.relu(self.second(hidden)).mean((2, 3)))
+
+    with pytest.raises(UserError) as caught:
+        watched(Checkpointed().double())
+    assert len(str(caught.value).splitlines()) == 1
 
 
 @pytest.mark.filterwarnings("ignore")  # dynamo's own, of which every other test makes errors

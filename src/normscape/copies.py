@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from types import BuiltinFunctionType, CellType, FunctionType, MethodType
+from types import BuiltinFunctionType, CellType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import torch
@@ -114,17 +114,61 @@ def reached(function: Any) -> dict[str, Any]:
     return {**closure, **{name: function.__globals__[name] for name in loaded if name in function.__globals__}}
 
 
+def reached_at_last(function: Any) -> dict[str, Any]:
+    """Return the modules and tensors that a function can reach, through helpers and containers too, by name."""
+    found: dict[str, Any] = {}
+    seen: set[int] = set()
+
+    def visit(name: str, value: Any, depth: int) -> None:
+        if id(value) in seen or depth > DEEPEST:
+            return
+        seen.add(id(value))
+        if isinstance(value, nn.Module | Tensor):
+            found.setdefault(name, value)
+        elif isinstance(value, list | tuple | set | dict) and len(value) < MANY:
+            for item in value.values() if isinstance(value, dict) else value:
+                visit(name, item, depth + 1)
+        elif isinstance(value, partial | MethodType | FunctionType) and not _is_torch_s(value):
+            for inner, item in reached(value).items():
+                visit(inner, item, depth + 1)
+
+    for name, value in reached(function).items():
+        visit(name, value, 0)
+    return found
+
+
+DEEPEST = 6
+MANY = 1000
+"""Longer containers are taken for data."""
+
+
+def _is_torch_s(function: Any) -> bool:
+    return str(getattr(function, "__module__", "")).split(".")[0] in ("torch", "torchvision", "numpy")
+
+
+def _is_plain_object(value: Any) -> bool:
+    foreign = not isinstance(
+        value, nn.Module | Tensor | type | FunctionType | MethodType | ModuleType | torch.optim.Optimizer
+    )
+    return foreign and isinstance(getattr(value, "__dict__", None), dict)
+
+
 @contextmanager
 def kept_contents(functions: Iterable[Any]) -> Iterator[None]:
-    """Put lists and dictionaries that functions fill, such as hooks that collect activations, back after the block."""
+    """Put back after the block what functions fill: lists, dictionaries and plain objects, as of hooks that collect."""
     lists: list[tuple[Any, list[Any]]] = []
     dictionaries: list[tuple[dict[Any, Any], dict[Any, Any]]] = []
+    tensors: list[tuple[Tensor, Tensor]] = []
     for function in functions:
-        for value in (getattr(function, "__self__", None), *reached(function).values()):
+        for value in (function, getattr(function, "__self__", None), *reached(function).values()):
             if isinstance(value, list | deque):
                 lists.append((value, list(value)))
-            elif isinstance(value, dict):
-                dictionaries.append((value, dict(value)))
+            held = value if isinstance(value, dict) else vars(value) if _is_plain_object(value) else {}
+            if held:
+                dictionaries.append((held, dict(held)))
+                tensors += [
+                    (t, t.detach().clone()) for t in held.values() if type(t) is Tensor and t.numel() < MANY * MANY
+                ]
     try:
         yield
     finally:
@@ -136,3 +180,6 @@ def kept_contents(functions: Iterable[Any]) -> Iterator[None]:
             if [*map(id, held.values())] != [*map(id, entries.values())] or held.keys() != entries.keys():
                 held.clear()
                 held.update(entries)
+        for tensor, before in tensors:
+            if not torch.equal(tensor, before):
+                tensor.data.copy_(before)

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from functools import partial
 from types import FunctionType, MethodType
 from typing import Any
+from weakref import ReferenceType
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from normscape.copies import attributes, reached
+from normscape.copies import MANY, attributes, reached, reached_at_last
 from normscape.errors import UserError
 from normscape.replica import original
 
@@ -59,7 +60,7 @@ def stateless(loss_function: Any) -> Iterator[None]:
     the buffers are put back before it is refused.
     """
     before = {name: digest(value) for name, value in _held(loss_function).items()}
-    modules = [value for value in reached(loss_function).values() if isinstance(value, nn.Module)]
+    modules = [value for value in reached_at_last(loss_function).values() if isinstance(value, nn.Module)]
     buffers = [(buffer, buffer.clone()) for module in modules for buffer in module.buffers()]
     yield
     for name, value in _held(loss_function).items():
@@ -71,20 +72,16 @@ def stateless(loss_function: Any) -> Iterator[None]:
 
 
 def _held(loss_function: Any) -> dict[str, Any]:
-    """Return what a loss may change: numbers, containers and modules that it holds or can reach."""
+    """Return what a loss may change and use: what it holds, numbers that it reads, modules that it can reach."""
     if isinstance(loss_function, nn.Module):
         return {**attributes(loss_function), **dict(loss_function.named_buffers())}
-    held: dict[str, Any] = {}
-    for name, value in reached(loss_function).items():
+    held: dict[str, Any] = {
+        name: value for name, value in reached(loss_function).items() if isinstance(value, int | float | Tensor)
+    }
+    for name, value in reached_at_last(loss_function).items():
         if isinstance(value, nn.Module):
             held[name] = [[attributes(part), list(part._buffers.values())] for part in value.modules()]
-        elif isinstance(value, int | float | Tensor) or (isinstance(value, list | dict) and len(value) < MANY):
-            held[name] = value
     return held
-
-
-MANY = 1000
-"""Longer containers that a loss can reach are taken for data."""
 
 
 def _parts(model: nn.Module, optimizer: torch.optim.Optimizer, loss_function: Any) -> Iterator[tuple[str, str]]:
@@ -145,7 +142,7 @@ def digest(value: Any, depth: int = 6) -> str:
         return str([(str(key), digest(item)) for key, item in value.items()])
     if isinstance(value, list | tuple | deque):
         return str([digest(item) for item in value])
-    if isinstance(value, nn.Module | MethodType | FunctionType | partial):
+    if isinstance(value, nn.Module | MethodType | FunctionType | partial | ReferenceType):
         return str(type(value))
     if isinstance(value, int | float | str | bytes | bool | type(None)):
         return repr(value)

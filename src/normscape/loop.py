@@ -84,7 +84,7 @@ def split_accuracy(model: nn.Module, dataset: Dataset, split: Split) -> float:
     correct = 0
     with forward_mode(model, training=False):
         for start in range(0, len(split), EVALUATION_BATCH):
-            inputs = dataset.network_inputs(split.inputs[start : start + EVALUATION_BATCH])
+            inputs = dataset.network_inputs(split.inputs[start : start + EVALUATION_BATCH].clone())
             targets = split.targets[start : start + EVALUATION_BATCH]
             correct += int((model(inputs).argmax(dim=1) == targets).sum())
     return correct / len(split)

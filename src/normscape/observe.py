@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from normscape.copies import reached
+from normscape.copies import reached_at_last
 from normscape.errors import UserError
 from normscape.observer import Observer
 from normscape.probes.probe import Probe
@@ -127,12 +127,14 @@ def _require_trainable(model: Any, optimizer: Any, loss_fn: Any, probes: Any) ->
         )
     if isinstance(loss_fn, nn.Module) and any(p.requires_grad for p in loss_fn.parameters()):
         raise UserError("loss_fn: it has weights of its own; make it part of the network, so that W holds them")
-    for name, value in reached(loss_fn).items() if not hasattr(loss_fn, "__self__") else ():
+    for name, value in reached_at_last(loss_fn).items() if not hasattr(loss_fn, "__self__") else ():
         if any(value is part for part in (*model.modules(), *model.parameters())):
             line = "whose own weights it would read, not those of the probed points; use the optimiser's weight_decay"
             raise UserError(f"loss_fn: it reads the network itself, through '{name}', {line}, or loss_fn=model.loss")
     if not hasattr(optimizer, "_optimizer_step_pre_hooks"):
         raise UserError(f"optimizer: {type(optimizer).__name__} is no complete torch optimiser; give the one inside it")
+    if not parameters_of(model):
+        raise UserError(f"model: {type(model).__name__} has no parameters; expected a network that trains")
     for name, p in parameters_of(model).items():
         if torch.nn.parameter.is_lazy(p):
             raise UserError(f"model: {name} has no shape yet; run one forward pass first")

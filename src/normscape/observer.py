@@ -1,6 +1,7 @@
 """Opens a step before its forward pass, closes it after the update, and asks the probes that are due."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -178,7 +179,10 @@ class OpenStep:
     def repeated(self) -> StepView:
         """Return the view with loss and gradient from a repetition of the step at W(t), where nobody has noted them."""
         observer = self.observer
-        with stateless(observer.replica.loss_function), kept_contents(hooks_of(observer.model)):
+        loss_function = observer.replica.loss_function
+        with kept_contents([*hooks_of(observer.model), loss_function]), ExitStack() as checks:
+            if not isinstance(loss_function, nn.Module):  # whose state is put back before each pass
+                checks.enter_context(stateless(loss_function))
             view = self.close(torch.zeros(()))
             loss, gradient = view.loss_and_gradient_at(view.parameters)
         return replace(view, loss=loss, gradient=gradient)
@@ -195,7 +199,8 @@ class OpenStep:
         given = {name: g for name, g in (self.gradient or {}).items() if name not in self.idle}
         shared = (view.parameters, view.gradient, view.updated)
         measured, seen, due = list[Row | Snapshot](), set[Any](), observer.due(self.step)
-        with kept_streams(self.replay.streams.device), kept_contents(hooks_of(observer.model)):
+        filled = [*hooks_of(observer.model), observer.replica.loss_function]
+        with kept_streams(self.replay.streams.device), kept_contents(filled):
             require_rate_of_the_update(view, observer.optimizer, given)
             before = (observer.fingerprint(), of_view(shared)) if observer.unchecked else None
             if before:

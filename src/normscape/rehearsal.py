@@ -28,7 +28,7 @@ def rehearse(plan: Plan, state: State) -> None:
     """
     observer = Observer(state.model, state.optimizer, plan.loss_function, plan.probes, plan.seed)
     before = observer.fingerprint()
-    with kept_streams(plan.dataset.train.inputs.device), kept_contents(hooks_of(state.model)):
+    with kept_streams(plan.dataset.train.inputs.device), kept_contents([*hooks_of(state.model), plan.loss_function]):
         _pass_batches(observer, plan)
     require_untouched(before, observer.fingerprint(), "a rehearsal on a copy")
 

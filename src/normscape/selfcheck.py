@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from normscape.errors import UserError
-from normscape.fingerprint import digest, stateless
+from normscape.fingerprint import digest
 from normscape.probes.ics import gradients_after_update
 from normscape.update_rule import UpdateRule
 from normscape.view import StepView
@@ -34,8 +34,7 @@ def self_check(view: StepView, given: Mapping[str, Tensor]) -> None:
     UserError
         If an assumption fails: names module, quantity and reason.
     """
-    with stateless(view.loss_function):
-        loss, gradient = view.loss_and_gradient_at(view.parameters)
+    loss, gradient = view.loss_and_gradient_at(view.parameters)
     _require_same_loss(view, loss)
     require_same_gradient(view, gradient)
     if view.network.chain:

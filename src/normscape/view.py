@@ -121,23 +121,27 @@ class Replay:
             with torch.no_grad(), self.forward_pass():
                 return self.run()
         except RuntimeError:  # a network that differentiates in its forward pass
-            with torch.enable_grad(), self.forward_pass():
+            with _repeatable(), torch.enable_grad(), self.forward_pass():
                 return self.run().detach()
 
     def gradient(self, leaves: list[Tensor]) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Return the loss at the point where the twin is, and its gradient w.r.t. some of the twin's parameters."""
-        with torch.enable_grad(), self.forward_pass():
+        with _repeatable(), torch.enable_grad(), self.forward_pass():
             loss = self.run()
             if not loss.requires_grad:  # nothing that one differentiates by takes part
                 return loss, tuple(map(torch.zeros_like, leaves))
-            try:
-                gradients = torch.autograd.grad(loss, leaves, allow_unused=True, materialize_grads=True)
-            except RuntimeError as error:
-                if "Checkpointing" not in str(error):
-                    raise
-                line = "model: checkpoint(use_reentrant=True) cannot be differentiated again; say use_reentrant=False"
-                raise UserError(line) from error
+            gradients = torch.autograd.grad(loss, leaves, allow_unused=True, materialize_grads=True)
         return loss.detach(), gradients
+
+
+@contextmanager
+def _repeatable() -> Iterator[None]:
+    """Say in one line that a step cannot be repeated, e.g. with checkpoint(use_reentrant=True) or grad in the loss."""
+    try:
+        yield
+    except RuntimeError as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise UserError(f"the step cannot be repeated on a copy; {reason}") from error
 
 
 @dataclass(frozen=True, eq=False)

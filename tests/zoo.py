@@ -269,17 +269,6 @@ class ClampsGradient(MLP):
         self.layers["1"].linear.weight.register_hook(lambda gradient: gradient.clamp(-0.05, 0.05))
 
 
-class InPlace(nn.Module):
-    """A normalisation-free layer end that works in place."""
-
-    def __init__(self, features):
-        super().__init__()
-        self.relu = nn.ReLU(inplace=True)
-
-    def forward(self, x):
-        return x
-
-
 class Counted(Standard):
     """Depends on how many of its kind were made before it."""
 
@@ -292,10 +281,6 @@ class Counted(Standard):
 
     def forward(self, x):
         return x * (1 + 0.1 * self.index)
-
-
-class MyBatchNorm(BatchNorm):
-    """A plain good one."""
 
 
 class NeedsNumbers(Standard):

@@ -99,17 +99,13 @@ def _parts(model: nn.Module, optimizer: torch.optim.Optimizer, loss_function: An
 
 
 HOLDS = (Tensor, np.ndarray, int, float, list, dict, set, deque, torch.Generator)
-
-
 KNOWN = ("torch", "torchvision", "normscape", "builtins")
 
 
 def _shared(model: nn.Module) -> Iterator[tuple[str, str]]:
     """Yield what foreign classes, and the files that they are from, hold for all of their kind."""
     kinds = {kind for module in model.modules() for kind in type(module).__mro__}
-    foreign = [
-        kind for kind in kinds if kind.__module__.split(".")[0] not in ("torch", "torchvision", "normscape", "builtins")
-    ]
+    foreign = [kind for kind in kinds if kind.__module__.split(".")[0] not in KNOWN]
     for kind in foreign:
         for name, value in vars(kind).items():
             if isinstance(value, HOLDS) and not name.startswith("__"):
@@ -139,9 +135,9 @@ def digest(value: Any, depth: int = 6) -> str:
     if isinstance(value, torch.Generator):
         return digest(value.get_state())
     if isinstance(value, Mapping):
-        return str([(str(key), digest(item)) for key, item in value.items()])
+        return str([(str(key), digest(item, depth)) for key, item in value.items()])
     if isinstance(value, list | tuple | deque):
-        return str([digest(item) for item in value])
+        return str([digest(item, depth) for item in value])
     if isinstance(value, nn.Module | MethodType | FunctionType | partial | ReferenceType):
         return str(type(value))
     if isinstance(value, int | float | str | bytes | bool | type(None)):
@@ -149,7 +145,8 @@ def digest(value: Any, depth: int = 6) -> str:
     try:
         return _hash(pickle.dumps(value))
     except Exception:  # what cannot be pickled is what it holds
-        return f"{type(value)}{digest(dict(vars(value))) if hasattr(value, '__dict__') and depth else id(value)}"
+        held = digest(dict(vars(value)), depth - 1) if hasattr(value, "__dict__") and depth else id(value)
+        return f"{type(value)}{held}"
 
 
 def _bytes(tensor: Tensor) -> Any:

@@ -99,8 +99,9 @@ def observe(
 
     Notes
     -----
-    A due step costs what its probes say, and one more forward-backward pass, which repeats the step at W(t): its loss
-    and gradient are the base of all differences, and must be those that the loop trains on. What the loop does to the
+    A due step costs what its probes say, a forward pass that shows which layers run (unless the network is a chain of
+    the suite's), and a forward-backward pass that repeats the step at W(t): its loss and gradient are the base of all
+    differences, and must be those that the loop trains on. What the loop does to the
     gradient afterwards (clipping, noise) is part of the optimiser's update. Hooks and the rest of the state that a due
     step needs are gone when it is over.
 

@@ -1,6 +1,7 @@
 """Train one run, or with -m a sweep of runs: python experiments/train.py run=vgg_batch seed=0 scale=laptop."""
 
 import hashlib
+import re
 import sys
 from argparse import Namespace
 from pathlib import Path
@@ -27,9 +28,21 @@ FAILED: list[str] = []
 
 
 def labelled(config: RunConfig, overrides: list[str]) -> RunConfig:
-    """Add to the run's name what the command line changed of it: ``vgg_batch,optimizer.lr=0.3``."""
-    config.name = safe_name(",".join([config.name, *changes(overrides)]))
+    """Add to the run's labels what the command line changed of what they name.
+
+    The name takes every change (``vgg_batch,optimizer.lr=0.3``), the net those of the model, the series those of the
+    norm (``standard,norm._target_=mypackage.MyNorm``): a table must not call batch what is no longer BatchNorm.
+    """
+    changed = changes(overrides)
+    config.name = safe_name(",".join([config.name, *changed]))
+    config.net = safe_name(",".join([config.net, *changes_of("model", changed)]))
+    config.series = safe_name(",".join([config.series, *changes_of("norm", changed)]))
     return config
+
+
+def changes_of(component: str, changed: list[str]) -> list[str]:
+    """Return those of some changes that choose a component or set something in it."""
+    return [change for change in changed if re.match(rf"(no-)?{component}([.=]|$)", change)]
 
 
 @hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="train")

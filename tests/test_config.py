@@ -48,7 +48,8 @@ def test_every_run_of_the_catalogue_can_be_built_at_every_scale(run):
         config = composed(run, scale)
         assert (config.name, config.scale.name) == (run, scale)
         assert re.fullmatch(r"(vgg|mlp|dln)(_[a-z0-9]+)+(_lr[0-9.e-]+)?", run)
-        assert config.model["_target_"].lower().endswith("." + run.split("_")[0])
+        assert run.removesuffix("_augmented").split("_lr")[0] == f"{config.net}_{config.series}"
+        assert config.model["_target_"].lower().endswith(f".{config.net}")
         if rate := re.search(r"_lr(.+)$", run):
             assert config.optimizer["lr"] == float(rate[1])
         dry_build(config)
@@ -70,6 +71,15 @@ def spying(method, made):
     return spy
 
 
+def test_runs_of_one_series_have_one_norm():
+    norms = {}
+    for run in RUNS:
+        config = composed(run, "smoke")
+        norms.setdefault(config.series, []).append(config.norm)
+    assert set(norms) == {"standard", "batch", "noisy_batch", "noisy_standard", "l1", "l2", "linf"}
+    assert all(norm == same[0] for same in norms.values() for norm in same)
+
+
 @pytest.mark.parametrize("figure", FIGURES, ids=lambda path: path.stem)
 def test_figures_declare_runs_of_the_catalogue(figure):
     declared = list(OmegaConf.load(figure)["runs"])
@@ -81,7 +91,7 @@ def test_figures_declare_runs_of_the_catalogue(figure):
 def test_vggs_of_one_scale_differ_in_norm_rate_and_augmentation_only(scale):
     def rest(run):
         settings = asdict(composed(run, scale))  # a deep copy
-        del settings["name"], settings["norm"], settings["optimizer"]["lr"], settings["augment"]
+        del settings["name"], settings["series"], settings["norm"], settings["optimizer"]["lr"], settings["augment"]
         return settings
 
     first, *others = [rest(run) for run in RUNS if run.startswith("vgg_")]
@@ -157,6 +167,7 @@ def test_the_scale_suits_the_machine_unless_it_is_given(monkeypatch):
         ("scale.vgg.width=abc", "scale.vgg.width=abc: expected a number"),
         ("tf32=maybe", "tf32=maybe: expected true or false"),
         ("seed=${nope}", "seed: Interpolation key 'nope' not found"),
+        ("series=???", "series is not set: give it as series=..., or in its file"),
         ("~optimizer", "optimizer is not set: give it as optimizer=..., or in its file"),
         ("device=cpuu", "device=cpuu: not usable here"),
         ("loss=3", "loss=3: expected a dictionary"),

@@ -23,8 +23,11 @@ defaults:
   - override /model: mine
   - override /probe: [mine]
 name: mine
+net: mine
+series: l3
 """,
 }
+NAMED = "# @package _global_\nname: bad\nnet: vgg\nseries: bad\n"
 
 
 @pytest.fixture
@@ -94,7 +97,8 @@ def test_a_mistake_beside_the_folder(own, override, line):
         ("norm/bad.yaml", "", "norm: expected a _target_"),
         ("norm/bad.yaml", "_target_: normscape.norms.LpNorm\nq: 1\n", "norm.q=1: normscape.norms.LpNorm takes no 'q'"),
         ("run/bad.yaml", "# @package _global_\nname: bad\nstepps: 3\n", "stepps=3: there is no such key; did you mean"),
-        ("run/bad.yaml", "# @package _global_\nname: bad\nsteps: true\n", "steps=true: expected a whole number"),
+        ("run/bad.yaml", f"{NAMED}steps: true\n", "steps=true: expected a whole number"),
+        ("run/bad.yaml", "# @package _global_\nname: bad\nnet: mlp\n", "series is not set: give it as series=..."),
         (
             "run/bad.yaml",
             "# @package _global_\ndefaults:\n  - override /norm: mien\nname: bad\n",

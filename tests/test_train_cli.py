@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from normscape.config import compose_run
+
 TRAIN = Path(__file__).parents[1] / "experiments" / "train.py"
 QUICK = ["scale=smoke", "run=mlp_batch", "tracker=none", "device=cpu", "steps=3"]
 UNMEASURED = [*QUICK, "probe=[]"]
@@ -76,12 +78,39 @@ def test_one_run_leaves_its_files(train, runs):
     names = {path.name for path in directory.iterdir()}
     assert names == FILES | {"ridge_layer01.png", "ridge_layer03.png"}
     assert read(directory / "summary.json")["status"] == "finished"
-    assert read(directory / "config.json")["steps"] == 3
+    config = read(directory / "config.json")
+    assert [config[key] for key in ("name", "net", "series", "scale", "steps")] == [
+        "mlp_batch,steps=3",
+        "mlp",
+        "batch",
+        "smoke",
+        3,
+    ]
     assert read(directory / "provenance.json")["command"].startswith("train.py scale=smoke run=mlp_batch")
     assert {path.name for path in runs.iterdir()} == {directory.name, ".locks"}
     before = written(runs)
     assert train(*QUICK)[0] == 0
     assert written(runs) == before
+
+
+@pytest.mark.parametrize(
+    ("overrides", "net", "series"),
+    [
+        ("run=vgg_standard", "vgg", "standard"),
+        ("run=vgg_standard optimizer.lr=0.3 seed=1 +model.in_channels=3", "vgg,model.in_channels=3", "standard"),
+        ("run=vgg_standard norm=l1", "vgg", "standard,norm=l1"),
+        ("norm._target_=mypackage.MyNorm", "vgg", "batch,norm._target_=mypackage.MyNorm"),
+        ("run=dln_l1 norm.p=3 +norm.affine=false ~norm.eps", "dln", "l1,norm.p=3,norm.affine=false,no-norm.eps"),
+        ("run=mlp_batch model=resnet18 model.architecture=x", "mlp,model=resnet18,model.architecture=x", "batch"),
+        ("net=mine series=mine norm=l1 normal=3", "mine", "mine,norm=l1"),
+    ],
+)
+def test_a_label_says_what_was_changed_of_what_it_names(overrides, net, series):
+    labelled = runpy.run_path(str(TRAIN))["labelled"]
+    given = dict(item.split("=") for item in overrides.split() if item.startswith(("run=", "net=", "series=")))
+    config = compose_run([f"{key}={value}" for key, value in given.items()])
+    found = labelled(config, overrides.split())
+    assert (found.net, found.series) == (net, series)
 
 
 @pytest.mark.parametrize(

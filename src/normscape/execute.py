@@ -81,7 +81,7 @@ def _train(
     checkpoints = Checkpoints(state)
     directory.load_checkpoint(checkpoints, device)
     rehearse(plan, state)
-    write_json(directory.path / "config.json", {**settings(config), "name": config.name, "scale": config.scale.name})
+    write_json(directory.path / "config.json", _labelled_settings(config))
     _note_origin(directory, plan.dataset, device, state.step, reporter)
     saver = _Saver(directory, state, checkpoints, plan.steps, config.checkpoint_seconds)
     tracker.start(_run_info(config))
@@ -163,16 +163,21 @@ class _Saver:
             self.save("training")
 
 
+def _labelled_settings(config: RunConfig) -> dict[str, Any]:
+    """Return the settings that make the run, and what tables and dashboards call it by."""
+    labels = {"name": config.name, "net": config.net, "series": config.series, "scale": config.scale.name}
+    return {**settings(config), **labels}
+
+
 def _run_info(config: RunConfig) -> RunInfo:
     tags = (config.name, config.scale.name, f"seed{config.seed}")
-    everything = {**settings(config), "name": config.name, "scale": config.scale.name}
     return RunInfo(
         run_id=identity(config),
         name=f"{config.name}-s{config.seed}",
         group=config.group or config.name,
         job_type="train",
         tags=tags,
-        config=everything,
+        config=_labelled_settings(config),
         directory=Path(config.runs_dir).absolute(),
     )
 

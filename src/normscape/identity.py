@@ -23,10 +23,11 @@ from normscape.files import worded
 NUMERICS = 1
 """Part of every identity; raised by a change of the code that changes the numbers of a run."""
 
-NOT_IDENTITY = ("name", "scale", "measure", "tracker", "group", "device", "threads", "checkpoint_seconds", "runs_dir")
+LABELS = ("name", "net", "series", "tracker", "group", "device", "threads", "checkpoint_seconds", "runs_dir")
+NOT_IDENTITY = ("scale", "measure", *LABELS)
 """Settings that say how, where or under which name, not what; ``scale`` and ``measure`` stand resolved elsewhere."""
 
-NOT_CHANGING = ("run", "seed", *(name for name in NOT_IDENTITY if name not in ("scale", "measure")))
+NOT_CHANGING = ("run", "seed", *LABELS)
 """Settings of a command line that a run's name and place tell anyway, or that change no number of it."""
 
 

@@ -49,6 +49,8 @@ class RunConfig:
     """The keys of ``configs/train.yaml``; components are dictionaries with a ``_target_``."""
 
     name: str
+    net: str
+    series: str
     seed: int
     steps: int
     batch_size: int | None

@@ -11,7 +11,7 @@ import json
 import site
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +23,12 @@ from normscape.files import worded
 NUMERICS = 1
 """Part of every identity; raised by a change of the code that changes the numbers of a run."""
 
-LABELS = ("name", "net", "series", "tracker", "group", "device", "threads", "checkpoint_seconds", "runs_dir")
-NOT_IDENTITY = ("scale", "measure", *LABELS)
-"""Settings that say how, where or under which name, not what; ``scale`` and ``measure`` stand resolved elsewhere."""
-
-NOT_CHANGING = ("run", "seed", *LABELS)
-"""Settings of a command line that a run's name and place tell anyway, or that change no number of it."""
-
 
 def settings(config: RunConfig) -> dict[str, Any]:
-    """Return the settings that can change a number of the run."""
-    kept = {key: value for key, value in asdict(config).items() if key not in NOT_IDENTITY}
-    kept["data"] = {key: value for key, value in config.data.items() if key != "root"}
+    """Return the settings that can change a number of the run, as the fields of `RunConfig` are marked."""
+    content = asdict(config)
+    kept = {item.name: content[item.name] for item in fields(config) if item.metadata.get("identity", True)}
+    kept["data"].pop("root", None)  # where the data lies, a label that stands in a component; its checksum is kept
     if not config.schedule:  # a constant rate, as all runs had before there were schedules
         del kept["schedule"]
     return kept
@@ -152,7 +146,12 @@ def changes(overrides: Sequence[str]) -> list[str]:
 
 
 def _is_neutral(key: str) -> bool:
-    return key.split(".")[0] in NOT_CHANGING or key in ("scale", "data.root") or key.startswith("hydra")
+    """Whether a key of a command line changes no number of a run, or what its name and folder tell anyway.
+
+    Among the latter is the choice of a whole scale; what is set in one is a change, as what is set in ``measure``.
+    """
+    unnamed = {item.name for item in fields(RunConfig) if not item.metadata.get("named", True)}
+    return key.split(".")[0] in {"run", *unnamed} or key in ("scale", "data.root") or key.startswith("hydra")
 
 
 def safe_name(text: str) -> str:

@@ -1,7 +1,20 @@
-"""The keys of a run's configuration and what may stand there."""
+"""The keys of a run's configuration, what may stand there, and which of them make a run what it is.
+
+A setting counts for a run's identity, and a command line that changes it is told in the run's name, unless its field
+is marked otherwise here.
+"""
 
 from dataclasses import dataclass, field
 from typing import Any
+
+LABEL = {"identity": False, "named": False}
+"""Marks a setting that says how, where or under which name, not what: it changes no number of the run."""
+
+RESOLVED = {"identity": False}
+"""Marks settings from which others take theirs: they count where they stand resolved, and nowhere else."""
+
+NUMBERED = {"named": False}
+"""Marks a setting that the run's folder has in its name anyway."""
 
 
 @dataclass
@@ -48,29 +61,29 @@ class Measure:
 class RunConfig:
     """The keys of ``configs/train.yaml``; components are dictionaries with a ``_target_``."""
 
-    name: str
-    net: str
-    series: str
-    seed: int
+    name: str = field(metadata=LABEL)
+    net: str = field(metadata=LABEL)
+    series: str = field(metadata=LABEL)
+    seed: int = field(metadata=NUMBERED)
     steps: int
     batch_size: int | None
     augment: bool
     log_every: int
     eval_every: int
     tf32: bool
-    measure: Measure
+    measure: Measure = field(metadata=RESOLVED)
     data: dict[str, Any]
     model: dict[str, Any]
     norm: dict[str, Any]
     optimizer: dict[str, Any]
     loss: dict[str, Any]
-    tracker: dict[str, Any]
-    scale: Scale
-    group: str | None
-    device: str
-    threads: int
-    checkpoint_seconds: float
-    runs_dir: str
+    tracker: dict[str, Any] = field(metadata=LABEL)
+    scale: Scale = field(metadata=RESOLVED)
+    group: str | None = field(metadata=LABEL)
+    device: str = field(metadata=LABEL)
+    threads: int = field(metadata=LABEL)
+    checkpoint_seconds: float = field(metadata=LABEL)
+    runs_dir: str = field(metadata=LABEL)
     probe: dict[str, Any] = field(default_factory=dict)
     schedule: dict[str, Any] = field(default_factory=dict)
     """The component that changes the learning rate; empty where the rate is constant."""

@@ -1,8 +1,9 @@
-"""Compare two folders of results, number by number: python scripts/compare_results.py results/laptop other/laptop.
+"""Compare two folders of results: python scripts/compare_results.py results/santurkar2018/laptop other/laptop.
 
 Every claim's value, interval, values per seed and value on the paper's curves, those of its parts, reasons and
 evidence in any order, and every row of every table. Words may differ, and columns may be new; numbers and rows may not.
-Old names of claims and columns are mapped to new ones in `CLAIMS` and `COLUMNS`. Leaves with 1 if anything differs.
+Old names of claims and columns are mapped to new ones in `CLAIMS` and `COLUMNS`; either folder may have the layout of
+results before there were families, whose manifests list claims. Leaves with 1 if anything differs.
 """
 
 import argparse
@@ -15,8 +16,11 @@ from typing import Any
 
 import pandas as pd
 
-CLAIMS: dict[str, str] = {}
-"""Claims that have another name now: old to new."""
+CLAIMS: dict[str, str | None] = {"spacing_of_snapshots": None}
+"""Claims that have another name now: old to new; None for one that was dropped.
+
+``spacing_of_snapshots`` told how often we measure, which is a setting of ours.
+"""
 
 COLUMNS: dict[str, str] = {}
 """Columns of tables that have another name now: old to new."""
@@ -30,7 +34,7 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     for folder in (options.old, options.new):
         if not list(folder.glob("*.json")):
-            print(f"{folder}: expected a folder with results, e.g. results/laptop", file=sys.stderr)
+            print(f"{folder}: expected a folder with results, e.g. results/santurkar2018/laptop", file=sys.stderr)
             return 2
     figures = sorted({file.stem for folder in (options.old, options.new) for file in folder.glob("*.json")})
     found = [line for figure in figures for line in differences(figure, options.old, options.new)]
@@ -45,8 +49,7 @@ def differences(figure: str, old: Path, new: Path) -> Iterator[str]:
         if not file.exists():
             yield f"{figure}: not in {file.parent}"
             return
-    before, now = ({claim["name"]: claim for claim in json.loads(file.read_text())["claims"]} for file in contents)
-    before = {CLAIMS.get(name, name): claim for name, claim in before.items()}
+    before, now = (claims(json.loads(file.read_text())["claims"]) for file in contents)
     for name in sorted(before.keys() | now.keys()):
         if name not in before or name not in now:
             yield f"{figure}: claim {name} is only in {new if name in now else old}"
@@ -56,6 +59,13 @@ def differences(figure: str, old: Path, new: Path) -> Iterator[str]:
             changed = (nested(before[name]) - nested(now[name])) + (nested(now[name]) - nested(before[name]))
             yield f"{figure}: claim {name}: {sum(changed.values())} numbers of its parts, reasons or evidence differ"
     yield from table_differences(figure, old, new)
+
+
+def claims(found: dict[str, Any] | list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return the numbers of claims by the names that they have now."""
+    named = found.items() if isinstance(found, dict) else ((claim["name"], claim) for claim in found)
+    current = ((CLAIMS.get(name, name), claim) for name, claim in named)
+    return {name: claim for name, claim in current if name is not None}
 
 
 def numbers(claim: dict[str, Any]) -> str:

@@ -1,22 +1,40 @@
 """Put what was found into the README, from the manifests in results/: python scripts/update_readme.py."""
 
-from normscape.config import CONFIGS
+import sys
+from pathlib import Path
+
 from normscape.entry import entry_point
 from normscape.errors import UserError
-from normscape.report import README_MARKS, figures_in, readme_block
+from normscape.evidence.answers import ANSWER_MARKS, CLAIM_MARKS, answer_block, claims_block
+from normscape.evidence.figure import Family
+from normscape.evidence.results import judged_figures, scales_in
 
-PROJECT = CONFIGS.parent
+PROJECT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(PROJECT / "experiments"))
+
+FAMILY = "santurkar2018"
+
+
+def blocks() -> dict[tuple[str, str], str]:
+    """Return what belongs between each pair of marks, from the largest scale that there are results of."""
+    from santurkar2018.answers import ANSWERS
+
+    family = Family.of(FAMILY, PROJECT)
+    folder = next(scale for scale in scales_in(PROJECT / "results" / FAMILY) if "," not in scale.name)
+    figures = judged_figures(family, folder)
+    link = folder.relative_to(PROJECT).as_posix()
+    return {ANSWER_MARKS: answer_block(ANSWERS, figures, link), CLAIM_MARKS: claims_block(figures, folder)}
 
 
 def main() -> None:
-    """Replace what stands between the marks."""
+    """Replace what is between the marks."""
     readme = PROJECT / "README.md"
-    begin, end = README_MARKS
-    before, found, rest = readme.read_text().partition(begin)
-    _, closed, after = rest.partition(end)
-    if not (found and closed):
-        raise UserError(f"README.md: expected {begin} and, after it, {end}")
-    readme.write_text(before + readme_block(figures_in(PROJECT / "results" / "laptop")) + after)
+    for (begin, end), block in blocks().items():
+        before, found, rest = readme.read_text().partition(begin)
+        _, closed, after = rest.partition(end)
+        if not (found and closed):
+            raise UserError(f"README.md: expected {begin} and, after it, {end}")
+        readme.write_text(before + block + after)
 
 
 if __name__ == "__main__":

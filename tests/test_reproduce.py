@@ -2,21 +2,29 @@
 
 import json
 import math
+import os
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from omegaconf import OmegaConf
 
-from normscape.claims import judge, plain
-from normscape.config import CONFIGS
 from normscape.errors import UserError
-from normscape.tables import read_original, read_table
+from normscape.evidence.claims import judge
+from normscape.evidence.curves import indexed
+from normscape.evidence.figure import Family, Shown
+from normscape.evidence.interval import plain
+from normscape.evidence.original import read_original
+from normscape.evidence.results import configs_of, run_entries
+from normscape.evidence.table import read_table
 
-EXPERIMENTS = Path(__file__).parents[1] / "experiments"
-DECLARED = list(OmegaConf.load(CONFIGS / "figure" / "fig01.yaml")["runs"])
+PROJECT = Path(__file__).parents[1]
+EXPERIMENTS = PROJECT / "experiments"
+FAMILY = Family.of("santurkar2018", PROJECT)
+FIGURE = FAMILY.figure("1")
+DECLARED = list(FIGURE.runs)
 FILES = ["fig01.csv", "fig01.json", "fig01.pdf", "fig01.png"]
 RAISING_PROBE = """
 from normscape.probes import Probe
@@ -31,12 +39,16 @@ SMALL = ["model=mlp", f"model.hidden={[8] * 12}"]  # the figure asks for layer 1
 QUICK = ["tracker=none", "device=cpu", "steps=8", *SMALL]
 
 
-def reproduce(root, *arguments, scale="smoke"):
+def results(root):
+    return root / "results" / "santurkar2018" / "smoke"
+
+
+def reproduce(root, *arguments, scale="smoke", figure="1"):
     """Call the script in this process, with results and runs below ``root``."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(EXPERIMENTS)
         patch.setenv("NORMSCAPE_RUNS", str(root / "runs"))
-        line = ["1", f"--scale={scale}", f"--results={root / 'results'}", *arguments]
+        line = [figure, f"--scale={scale}", f"--results={root / 'results'}", *arguments]
         patch.setattr(sys, "argv", ["reproduce.py", *line])
         import reproduce as script
 
@@ -74,7 +86,7 @@ def read_all(folder, name):
 
 
 def content(root, names=FILES):
-    return {name: (root / "results" / "smoke" / name).read_bytes() for name in names}
+    return {name: (results(root) / name).read_bytes() for name in names}
 
 
 def written(root):
@@ -87,7 +99,7 @@ def refuse(word):
 
 @pytest.fixture
 def published(finished):
-    text = (finished / "results" / "smoke" / "fig01.json").read_text()
+    text = (results(finished) / "fig01.json").read_text()
     return json.loads(text, parse_constant=refuse)
 
 
@@ -98,11 +110,11 @@ def test_trains_exactly_the_declared_runs(finished):
 
 
 def test_leaves_picture_table_and_manifest(finished):
-    assert sorted(path.name for path in (finished / "results" / "smoke").iterdir()) == FILES
+    assert sorted(path.name for path in (results(finished)).iterdir()) == FILES
     found = content(finished)
     assert found["fig01.png"].startswith(b"\x89PNG")
     assert found["fig01.pdf"].startswith(b"%PDF")
-    table = read_table(finished / "results" / "smoke" / "fig01.csv")
+    table = read_table(results(finished) / "fig01.csv")
     assert set(zip(table["run"], table["seed"], strict=True)) == set(runs(finished))
     assert set(table["quantity"]) == {
         "train_accuracy",
@@ -117,8 +129,10 @@ def test_manifest_says_where_each_number_comes_from(finished, published):
     manifest = published["manifest"]
     assert (manifest["scale"], manifest["seeds"]) == ("smoke", [0, 1])
     assert manifest["tabulated_by"]["command"].startswith("reproduce.py 1 --scale=smoke")
-    found = {(run["config"]["name"], run["config"]["seed"]): run for run in manifest["runs"]}
-    assert len(manifest["runs"]) == len(found)
+    found = {(name, seed): run for name, seed, run in run_entries(manifest)}
+    assert list(manifest["runs"]) == DECLARED
+    assert len(found) == 2 * len(DECLARED)
+    assert manifest["table"]["rows"] == len(read_table(results(finished) / "fig01.csv"))
     assert {key: run["directory"] for key, run in found.items()} == {
         key: path.name for key, path in runs(finished).items()
     }
@@ -130,34 +144,41 @@ def test_manifest_says_where_each_number_comes_from(finished, published):
         assert run["command"].startswith("reproduce.py 1")
         assert run["data"]["name"] == "synthetic"
         assert re.fullmatch(r"[0-9a-f]{32,64}", run["data"]["checksum"])
-        assert (run["status"], run["step"], run["config"]["steps"]) == ("finished", 8, 8)
+        assert (run["status"], run["step"]) == ("finished", 8)
+    settings = manifest["runs"]["vgg_batch"]["config"]
+    assert (settings["net"], settings["series"], settings["steps"], settings["optimizer"]["lr"]) == (
+        "vgg",
+        "batch",
+        8,
+        0.1,
+    )
+    assert {"name", "seed", "scale"}.isdisjoint(settings)
 
 
 def test_claims_are_those_that_the_table_gives(finished, published):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(EXPERIMENTS)
-        from figures.fig01_training import CLAIMS
-    table = read_table(finished / "results" / "smoke" / "fig01.csv")
-    original = read_original(EXPERIMENTS.parent / "results" / "original", "fig01")
-    assert len(published["claims"]) == len(CLAIMS) >= 8
-    for claim, found in zip(CLAIMS, published["claims"], strict=True):
-        assert found == judge(claim, table, original).to_json()
-        exact = [claim.compute(rows) for _, rows in table.groupby("seed")]
+    table = read_table(results(finished) / "fig01.csv")
+    seeds, original = indexed(table), indexed(read_original(FAMILY.original, "fig01"))[0]
+    assert list(published["claims"]) == [claim.name for claim in FIGURE.claims]
+    assert len(FIGURE.claims) >= 8
+    for claim in FIGURE.claims:
+        found = published["claims"][claim.name]
+        assert found == judge(claim, seeds, original).to_json()
+        exact = [claim.statistic.of(curves.about(claim.about)) for curves in seeds.values()]
         values = [plain(value) for value in exact]
-        assert (found["name"], found["values"], found["n"]) == (claim.name, values, 2)
-        assert found["verdict"] in ("holds", "does not hold", "undecided")
-        assert found["threshold"]
-        assert found["statistic"]
-        assert found["claim"]
+        assert (found["values"], found["n"]) == (values, 2)
+        assert found["verdict"] in ("holds", "holds in part", "does not hold", "undecided")
+        assert set(found["runs"]) <= set(DECLARED)
         if not any(isinstance(value, str) for value in values):
             assert found["value"] == plain(sum(exact) / 2)
             assert found["spread"] == {"low": min(values), "high": max(values), "kind": "range over seeds"}
-    assert any(math.isfinite(found["value"]) for found in published["claims"] if not isinstance(found["value"], str))
+    assert any(
+        math.isfinite(found["value"]) for found in published["claims"].values() if not isinstance(found["value"], str)
+    )
 
 
 def test_again_trains_nothing_and_draws_the_same(copy, capsys):
     before, drawn = written(copy), content(copy, ["fig01.csv", "fig01.pdf", "fig01.png"])
-    for file in (copy / "results" / "smoke").iterdir():
+    for file in (results(copy)).iterdir():
         file.unlink()
     reproduce(copy, "--seeds=0,1", *QUICK)
     assert "All 8 runs are there." in capsys.readouterr().out
@@ -187,7 +208,7 @@ def test_redraws_from_results_alone(copy):
     drawn = content(copy)
     shutil.rmtree(copy / "runs")
     for name in ("fig01.png", "fig01.pdf"):
-        (copy / "results" / "smoke" / name).unlink()
+        (results(copy) / name).unlink()
     reproduce(copy, "--from-results")
     assert content(copy) == drawn
     assert not (copy / "runs").exists()
@@ -204,12 +225,9 @@ def test_the_paper_s_curves_change_the_picture_and_are_noted_and_nothing_else(co
 
 
 def test_bands_for_two_seeds_only(finished):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(EXPERIMENTS)
-        from figures.fig01_training import draw
-    table = read_table(finished / "results" / "smoke" / "fig01.csv")
+    table = read_table(results(finished) / "fig01.csv")
     for seeds, bands in (((0, 1), 4), ((0,), 0)):
-        train, test, *ridges = draw(table[table["seed"].isin(seeds)], None).axes
+        train, test, *ridges = FIGURE.module.draw(Shown(table[table["seed"].isin(seeds)])).axes
         assert len(train.collections) == len(test.collections) == bands
         assert len(train.lines) == len(test.lines) == 4
         assert len(ridges) == 4
@@ -219,17 +237,17 @@ def test_bands_for_two_seeds_only(finished):
 def test_one_seed_is_the_default(copy, capsys):
     reproduce(copy, *QUICK)
     assert "All 4 runs are there." in capsys.readouterr().out
-    claims = json.loads((copy / "results" / "smoke" / "fig01.json").read_text())["claims"]
-    assert {claim["n"] for claim in claims} == {1}
+    claims = json.loads((results(copy) / "fig01.json").read_text())["claims"]
+    assert {claim["n"] for claim in claims.values()} == {1}
 
 
 def test_a_diverged_run_is_drawn_and_judged(tmp_path):
     reproduce(tmp_path, "--workers=1", *QUICK, "log_every=1", "optimizer.weight_decay=1e9")
     summaries = [summary["status"] for _, summary in read_all(tmp_path / "runs", "summary.json")]
     assert "diverged" in summaries
-    text = (tmp_path / "results" / "smoke" / "fig01.json").read_text()
+    text = (results(tmp_path) / "fig01.json").read_text()
     assert json.loads(text, parse_constant=refuse)["claims"]
-    assert sorted(path.name for path in (tmp_path / "results" / "smoke").iterdir()) == FILES
+    assert sorted(path.name for path in (results(tmp_path)).iterdir()) == FILES
 
 
 def test_failing_runs_are_named_in_one_line_and_the_others_are_kept(tmp_path, monkeypatch):
@@ -239,14 +257,14 @@ def test_failing_runs_are_named_in_one_line_and_the_others_are_kept(tmp_path, mo
         reproduce(tmp_path, "--workers=1", *QUICK, "+probe.mine={_target_: raising_probe.Raises, every: 1}")
     (line,) = str(caught.value).splitlines()
     assert line.startswith(
-        "2 of 4 runs failed; start again to go on. vgg_standard seed 0: RuntimeError: no such luck ("
+        "2 of 4 runs failed; start again to continue. vgg_standard seed 0: RuntimeError: no such luck ("
     )
     assert "; vgg_batch seed 0: RuntimeError: no such luck (" in line
     assert {path.parent.name.split("-")[0] for path, _ in read_all(tmp_path / "runs", "summary.json")} == {
         "vgg_standard_lr0.5",
         "vgg_batch_lr0.5",
     }
-    assert not (tmp_path / "results").exists()
+    assert not any(results(tmp_path).iterdir())
 
 
 @pytest.mark.parametrize(
@@ -271,6 +289,63 @@ def test_a_mistake_is_one_line_before_anything_is_written(tmp_path, arguments, l
     assert line in refusal(tmp_path / "new", *arguments)
 
 
+@pytest.mark.parametrize(
+    ("figure", "arguments", "line"),
+    [
+        (
+            "1",
+            ["optimizer.lr=0.2"],
+            "with these settings vgg_standard and vgg_standard_lr0.5 are the same run",
+        ),
+        ("1", ["optimizer.lr=0.2"], "leave out the setting that both have now"),
+        (
+            "3",
+            ["measure.ics_layers=[1]"],
+            "claim shift_no_smaller_vgg_layer_5_lr_0.1: net=vgg, lr=0.1: no run",
+        ),
+        (
+            "3",
+            ["probe=[]"],
+            "vgg_standard seed 0: has no ics_l2; probe and measure.ics_layers must",
+        ),
+        ("4", ["probe=[]"], "Figure 4: vgg_standard seed 0: has no loss_landscape; a probe must measure it"),
+        ("4", ["~probe.landscape"], "Figure 4: vgg_standard seed 0: has no loss_landscape; a probe must measure it"),
+        ("text", ["~probe.landscape_random"], "has no loss_landscape_random; a probe must measure it"),
+        ("6", ["measure.activation_layers=[2]"], "vgg_standard seed 0: has no activations of layer 11"),
+        ("8", ["measure.activation_layers=[2]"], "vgg_standard seed 0: has no activations of layer 9"),
+        ("2", ["steps=1"], "claim noisy_less_stable_layer_2"),
+        ("4", ["~optimizer.lr"], "optimizer.lr"),
+        ("11", ["~optimizer.lr"], "optimizer.lr"),
+        ("4", ["net=mlp"], "net=mlp: expected no net"),
+        ("4", ["series=batch"], "series=batch: expected no series"),
+    ],
+)
+def test_what_would_leave_a_panel_or_a_claim_without_rows_is_refused_first(tmp_path, figure, arguments, line):
+    assert line in refusal(tmp_path / "new", "tracker=none", "device=cpu", *arguments, figure=figure)
+
+
+def test_results_that_cannot_be_written_are_refused_first(tmp_path):
+    (tmp_path / "results").write_text("a file")
+    with pytest.raises(UserError, match=r"^--results: .* cannot be written to \(.*\); give another folder$"):
+        reproduce(tmp_path, *QUICK)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_figure_draws_and_judges_at_the_rates_of_its_runs(tmp_path):
+    reproduce(tmp_path, *QUICK, "optimizer.lr=0.2", "log_every=1", "measure.every=1", figure="4")
+    folder = results(tmp_path)
+    assert set(read_table(folder / "fig04.csv")["lr"]) == {0.2}
+    found = json.loads((folder / "fig04.json").read_text())
+    values = [claim["value"] for claim in found["claims"].values()]
+    assert len(values) == 5
+    assert all(math.isfinite(value) for value in values)
+    drawing = FAMILY.figure("4").module.draw(
+        Shown(read_table(folder / "fig04.csv"), None, configs_of(found["manifest"]))
+    )
+    assert all(axes.collections or axes.lines for axes in drawing.axes)
+    assert "s = 0.1 to 0.8 (0.5 to 4 lr)" in drawing.get_supxlabel()
+
+
 def test_an_unknown_scale_is_one_line(tmp_path):
     for redraw in ([], ["--from-results"]):
         line = refusal(tmp_path / "new", *redraw, scale="smokee")
@@ -282,7 +357,6 @@ def test_changed_settings_are_part_of_the_folder_and_of_the_list_of_claims(tmp_p
         tmp_path,
         "steps=4",
         "+optimizer.momentum=0.5",
-        "probe=[activations]",
         "tracker=none",
         "device=cpu",
         "data=synthetic",
@@ -292,10 +366,11 @@ def test_changed_settings_are_part_of_the_folder_and_of_the_list_of_claims(tmp_p
         *SMALL,
         scale="laptop",
     )
-    (folder,) = (path for path in (tmp_path / "results").iterdir() if path.is_dir())
-    assert folder.name.startswith("laptop,steps=4,optimizer.momentum=0.5,probe=[activations],data=synthetic,")
+    family = tmp_path / "results" / "santurkar2018"
+    (folder,) = (path for path in family.iterdir() if path.is_dir())
+    assert folder.name.startswith("laptop,steps=4,optimizer.momentum=0.5,data=synthetic,")
     assert {path.name for path in folder.iterdir()} == set(FILES)
-    assert f"## scale={folder.name}" in (tmp_path / "results" / "CLAIMS.md").read_text()
+    assert f"## In short, at scale={folder.name}" in (family / "CLAIMS.md").read_text()
 
 
 def test_says_when_results_of_more_seeds_are_replaced(copy, capsys):
@@ -311,3 +386,61 @@ def test_an_unknown_figure_is_one_line(monkeypatch):
 
     with pytest.raises(UserError, match=r"^figure 99: not here; known figures: 1"):
         script.main(["99"])
+    with pytest.raises(UserError, match=r"^--family santurkar: there is no such family; did you mean"):
+        script.main(["1", "--family", "santurkar"])
+
+
+TOY_MODULE = """
+\"\"\"One figure: does the loss fall?\"\"\"
+
+from matplotlib.figure import Figure
+
+from normscape.evidence.claims import Claim
+from normscape.evidence.measures import Final
+from normscape.evidence.statistics import Ratio
+from normscape.evidence.table import gather
+
+CLAIMS = [Claim("BatchNorm ends lower", Ratio(Final("train_loss"), "standard", "batch"), "ends_lower", above=1.0)]
+
+
+def table(runs):
+    return gather(run.rows("train_loss") for run in runs)
+
+
+def draw(shown):
+    figure = Figure()
+    figure.add_subplot().plot(shown.rows["step"], shown.rows["value"])
+    return figure
+"""
+
+
+def test_a_new_family_is_a_folder_a_config_folder_and_a_line_of_the_makefile(tmp_path):
+    project = tmp_path / "project"
+    for name in ("configs", "experiments", "src", "scripts", "Makefile", "pyproject.toml", "requirements.lock"):
+        source = PROJECT / name
+        if source.is_dir():
+            shutil.copytree(source, project / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, project / name)
+    (project / "experiments" / "toy").mkdir()
+    (project / "experiments" / "toy" / "__init__.py").write_text('"""A toy: its figures and claims."""\n')
+    (project / "experiments" / "toy" / "fig01_loss.py").write_text(TOY_MODULE)
+    (project / "configs" / "figure" / "toy").mkdir()
+    declared = "title: Falling losses\nruns: [dln_standard, dln_batch]\n"
+    (project / "configs" / "figure" / "toy" / "fig01.yaml").write_text(declared)
+    with (project / "Makefile").open("a") as makefile:
+        makefile.write("\nreproduce-toy: $(READY) ## a toy\n\t@$(REPRODUCE) all --family toy $(OPTIONS)\n")
+    (project / ".venv" / "bin").mkdir(parents=True)  # the environment is there
+    python = project / ".venv" / "bin" / "python"
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    (project / ".venv" / ".ready").touch()
+    command = ["make", "reproduce-toy", "SCALE=smoke", "SEEDS=0,1", "ARGS=tracker=none device=cpu"]
+    environment = {**os.environ, "PYTHONPATH": str(project / "src")}
+    done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    folder = project / "results" / "toy" / "smoke"
+    assert {path.name for path in folder.iterdir()} == {"fig01.csv", "fig01.json", "fig01.png", "fig01.pdf"}
+    found = json.loads((folder / "fig01.json").read_text())
+    assert (found["claims"]["ends_lower"]["n"], found["manifest"]["seeds"]) == (2, [0, 1])
+    assert "BatchNorm ends lower" in done.stdout

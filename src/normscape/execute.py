@@ -15,11 +15,11 @@ from normscape.build import build, device_of
 from normscape.checkpoint import Checkpoints
 from normscape.config import RunConfig
 from normscape.data.dataset import Dataset
+from normscape.drawing.ridges import save_ridge_plots
 from normscape.errors import UserError
 from normscape.files import read_json, write_json
 from normscape.identity import identity, settings
 from normscape.loop import State, train
-from normscape.plots import save_ridge_plots
 from normscape.progress import Reporter, duration
 from normscape.provenance import commit, provenance
 from normscape.records import Records, Row

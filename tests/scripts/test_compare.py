@@ -15,7 +15,7 @@ sys.path.append(str(PROJECT / "scripts"))
 import compare_results  # noqa: E402
 import compare_runs  # noqa: E402
 
-RESULTS = PROJECT / "results" / "laptop"
+RESULTS = PROJECT / "results" / "santurkar2018" / "laptop"
 FIGURES = ("fig01", "fig03")
 
 
@@ -42,16 +42,26 @@ def compared(results):
 
 def test_the_same_results_are_the_same_whatever_their_words(results, capsys):
     changed(
-        results[1] / "fig01.json", lambda content: content["claims"][0].update(claim="Other words", statistic="too")
+        results[1] / "fig01.json",
+        lambda content: content["claims"]["tests_better"].update(claim="Other words", statistic="too"),
     )
     assert compared(results) == 0
     assert capsys.readouterr().out == "2 figures: every claim and every row is the same\n"
 
 
+def test_manifests_that_list_claims_are_compared_too(results, capsys):
+    def listed(content):
+        named = [{"name": name, **claim} for name, claim in content["claims"].items()]
+        content["claims"] = [*named, {"name": "spacing_of_snapshots", "value": 3}]  # dropped since
+
+    changed(results[0] / "fig01.json", listed)
+    assert compared(results) == 0, capsys.readouterr().out
+
+
 def test_a_changed_value_a_lost_claim_and_a_changed_part_are_named(results, capsys):
-    names = [claim["name"] for claim in json.loads((results[0] / "fig01.json").read_text())["claims"]]
-    changed(results[1] / "fig01.json", lambda content: content["claims"][0].update(value=1.23456))
-    changed(results[1] / "fig01.json", lambda content: content["claims"].pop())
+    names = list(json.loads((results[0] / "fig01.json").read_text())["claims"])
+    changed(results[1] / "fig01.json", lambda content: content["claims"][names[0]].update(value=1.23456))
+    changed(results[1] / "fig01.json", lambda content: content["claims"].pop(names[-1]))
     assert compared(results) == 1
     said = capsys.readouterr().out
     assert f"fig01: claim {names[0]}: [" in said
@@ -59,7 +69,7 @@ def test_a_changed_value_a_lost_claim_and_a_changed_part_are_named(results, caps
     assert f"fig01: claim {names[-1]} is only in {results[0]}" in said
 
     def other_part(content):
-        with_parts = next(claim for claim in content["claims"] if claim["parts"])
+        with_parts = next(claim for claim in content["claims"].values() if claim["parts"])
         with_parts["parts"][0]["values"][0] += 0.1
 
     shutil.copy(results[0] / "fig03.json", results[1])
@@ -70,7 +80,7 @@ def test_a_changed_value_a_lost_claim_and_a_changed_part_are_named(results, caps
 
 def test_a_changed_row_and_a_lost_column_are_named_and_a_new_column_is_none(results, capsys):
     table = pd.read_csv(results[1] / "fig01.csv", dtype=str, keep_default_na=False)
-    table.assign(net="vgg").to_csv(results[1] / "fig01.csv", index=False)
+    table.assign(other="vgg").to_csv(results[1] / "fig01.csv", index=False)
     assert compared(results) == 0
     with gzip.open(results[1] / "fig03.csv.gz", "rt") as file:
         lines = file.read().splitlines()

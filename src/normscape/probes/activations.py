@@ -1,5 +1,6 @@
 """Activation distributions: what the pre-activation of one random unit of a layer does over the batch."""
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -60,6 +61,13 @@ class Activations(Probe):
         for layer in network.find(self.layers):
             if layer.runs > 1 and self.layers != "all":
                 raise UserError(f"probe layer {layer.path}: it runs {layer.runs} times in a pass; ask for others")
+
+    def outline(self, network: Network, learning_rate: float) -> Iterator[Row | Snapshot]:
+        """Yield moments and quantiles of each layer's unit, without their values."""
+        for layer in network.find(self.layers):
+            names = ["mean", "variance", *(f"quantile_{name}" for name in MIRRORED)]
+            yield from (Row(0, f"activation_{name}", network.label(layer), None, math.nan) for name in names)
+            yield Snapshot(0, "activation_quantiles", network.label(layer), torch.zeros(len(LEVELS)))
 
     def measure(self, view: StepView) -> Iterator[Row | Snapshot]:
         """Yield moments and quantiles of each layer's unit at W(t)."""

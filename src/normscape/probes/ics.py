@@ -1,5 +1,6 @@
 """Internal covariate shift as the paper defines it: how far updates of earlier layers turn a layer's gradient."""
 
+import math
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -60,6 +61,12 @@ class InternalCovariateShift(Probe):
                 raise UserError(
                     f"probe layer {layer.path}: an earlier layer has the same weight, so it has no W_i of its own"
                 )
+
+    def outline(self, network: Network, learning_rate: float) -> Iterator[Row | Snapshot]:
+        """Yield the rows of each layer, without their values."""
+        for layer in network.find(self.layers):
+            for quantity in ("ics_l2", "ics_cosine", "ics_gradient_norm"):
+                yield Row(0, quantity, network.label(layer), None, math.nan)
 
     def measure(self, view: StepView) -> Iterator[Row | Snapshot]:
         """Yield the rows of each layer."""

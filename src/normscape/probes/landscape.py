@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from normscape.errors import UserError, suggest
+from normscape.network import Network
 from normscape.probes.probe import Probe
 from normscape.records import Row, Snapshot
 from normscape.replica import Parameters
@@ -90,6 +91,17 @@ class Landscape(Probe):
         self.direction = direction
         self.absolute = absolute
         self._suffix = "" if direction == "gradient" else f"_{direction}"
+
+    def outline(self, network: Network, learning_rate: float) -> Iterator[Row | Snapshot]:
+        """Yield the rows of one step, without their values."""
+        names = ["loss_landscape", "gradient_difference", "gradient_difference_tensor_sum"]
+        unit = 1.0 if self.absolute else learning_rate
+        rows: list[tuple[str, float | None]] = [
+            (name, multiple * unit) for multiple in self.step_sizes for name in names
+        ]
+        rows += [(name, None) for name in ("objective", "gradient_norm", "effective_beta", "effective_beta_tensor_sum")]
+        for name, size in rows:
+            yield Row(0, name + self._suffix, None, size, math.nan)
 
     def measure(self, view: StepView) -> Iterator[Row | Snapshot]:
         """Yield the rows of one step."""

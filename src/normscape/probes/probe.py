@@ -27,6 +27,13 @@ class Probe(ABC):
     def check(self, network: Network) -> None:  # noqa: B027 - most probes accept every network
         """Raise `UserError` if the probe asks what the network does not have; called before anything is measured."""
 
+    def outline(self, network: Network, learning_rate: float) -> Iterator[Row | Snapshot]:
+        """Yield, with any values and step 0, what `measure` yields at each due step of a network that is a chain.
+
+        Figures are checked against it before anything is trained; a probe that no figure uses may leave it out.
+        """
+        return iter(())
+
     @abstractmethod
     def measure(self, view: StepView) -> Iterator[Row | Snapshot]:
         """Yield what is measured of the step."""

@@ -1,0 +1,102 @@
+"""Fig. 1: BatchNorm trains faster and tests better, yet distributions of activations look no steadier."""
+
+from collections.abc import Sequence
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.figure import Figure
+
+from normscape.drawing.panels import accuracies, note, note_paper, ridges, seeds_in_words
+from normscape.drawing.style import STYLE, short_label
+from normscape.evidence.claims import Claim
+from normscape.evidence.figure import Shown
+from normscape.evidence.finished import FinishedRun, first_seed
+from normscape.evidence.measures import Final, StepsTo
+from normscape.evidence.statistics import Difference, Of, Ratio
+from normscape.evidence.table import gather, select
+from santurkar2018.movements import movement_claim
+
+LAYERS = (3, 11)
+BASE, HIGH = 0.1, 0.5
+SERIES = ("standard", "batch")
+CHANCE = 0.1
+
+
+def table(runs: Sequence[FinishedRun]) -> pd.DataFrame:
+    """Return the rows that the figure and its claims are made from."""
+    parts = [run.rows("train_accuracy", "test_accuracy") for run in runs]
+    for run in runs:
+        if run.facts["lr"] == BASE:
+            parts += [run.distribution_changes(layer) for layer in LAYERS]
+            if run.config.seed == first_seed(runs):
+                parts += [run.quantiles(layer, levels=50, snapshots=16) for layer in LAYERS]
+    return gather(parts)
+
+
+CLAIMS = [
+    *(
+        Claim(
+            name=f"faster_to_{level}",
+            statement=f"At lr 0.1 BatchNorm reaches {level} % training accuracy in fewer steps",
+            statistic=Ratio(StepsTo(level=level / 100), "standard", "batch"),
+            about={"lr": BASE},
+            above=1.0,
+        )
+        for level in (50, 80, 90)
+    ),
+    Claim(
+        name="tests_better",
+        statement="At lr 0.1 BatchNorm has the higher test accuracy at the end",
+        statistic=Difference(Final("test_accuracy", points=1, percent=True), "batch", "standard"),
+        about={"lr": BASE},
+        above=0.0,
+    ),
+    Claim(
+        name="standard_fails_at_high_rate",
+        statement="At lr 0.5 the standard network stays at chance, a test accuracy of 0.1",
+        statistic=Of(Final("test_accuracy", points=1), "standard"),
+        about={"lr": HIGH},
+        below=CHANCE + 0.02,
+    ),
+    Claim(
+        name="batch_trains_at_high_rate",
+        statement="At lr 0.5 BatchNorm trains",
+        statistic=Of(Final("train_accuracy", points=5), "batch"),
+        about={"lr": HIGH},
+        above=0.5,
+    ),
+    *(
+        movement_claim(
+            f"no_steadier_layer_{layer}",
+            f"Distributions of layer {layer} are about as stable with BatchNorm as without",
+            layer,
+            "batch",
+            above=0.5,
+            below=2.0,
+            lr=BASE,
+        )
+        for layer in LAYERS
+    ),
+]
+
+
+def draw(shown: Shown) -> Figure:
+    """Draw the figure from its table, with the paper's own curves, faintly, where they are given."""
+    rows, original = shown.rows, shown.original
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(12, 4.1), layout="constrained")
+        grid = figure.add_gridspec(1, 6, width_ratios=[2.6, 2.6, 1, 1, 1, 1])
+        for place, quantity in enumerate(("train_accuracy", "test_accuracy")):
+            axes = figure.add_subplot(grid[place])
+            accuracies(axes, rows, original, SERIES, quantity)
+            note_paper(axes, original)
+        axes.legend(loc="center right", bbox_to_anchor=(1.0, 0.27), fontsize="small")
+        places = [(layer, series) for layer in LAYERS for series in SERIES]
+        for place, (layer, series) in enumerate(places, start=2):
+            axes = figure.add_subplot(grid[place])
+            ridges(axes, select(rows, lr=BASE), layer, series)
+            axes.set_title(f"layer {layer}\n{short_label(series)}")
+            axes.set_ylabel("step" if place == 2 else "")
+            axes.tick_params(labelleft=place == 2)
+        note(figure, seeds_in_words(rows))
+        return figure

@@ -1,0 +1,91 @@
+"""Fig. 2: noisy BatchNorm trains nearly as well as BatchNorm although its distributions are the least stable."""
+
+from collections.abc import Sequence
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.figure import Figure
+
+from normscape.drawing.panels import accuracies, note, note_paper, ridges, seeds_in_words
+from normscape.drawing.style import STYLE, short_label
+from normscape.evidence.claims import Claim
+from normscape.evidence.figure import Shown
+from normscape.evidence.finished import FinishedRun, first_seed
+from normscape.evidence.measures import Mean, StepsTo
+from normscape.evidence.parts import LAST_QUARTER, THIRD_QUARTER
+from normscape.evidence.statistics import Change, Difference, Ratio
+from normscape.evidence.table import gather
+from santurkar2018.movements import movement_claim
+from santurkar2018.shared import TRAINED_TO, each
+
+LAYERS = (2, 9, 13)
+SERIES = ("standard", "batch", "noisy_batch")
+
+
+def table(runs: Sequence[FinishedRun]) -> pd.DataFrame:
+    """Return the rows that the figure and its claims are made from."""
+    parts = [run.rows("train_accuracy") for run in runs]
+    parts += [run.distribution_changes(layer) for run in runs for layer in LAYERS]
+    drawn = [run for run in runs if run.config.seed == first_seed(runs)]
+    return gather([*parts, *(run.quantiles(layer, levels=50, snapshots=16) for run in drawn for layer in LAYERS)])
+
+
+CLAIMS = [
+    Claim(
+        name="noisy_nearly_matches_batch",
+        statement="Noisy BatchNorm performs almost as well as BatchNorm",
+        statistic=Difference(TRAINED_TO, "batch", "noisy_batch"),
+        below=5.0,
+        reasons=[
+            Claim(
+                statement="The gap is still closing when the run ends",
+                statistic=Change(
+                    Difference(Mean("train_accuracy"), "batch", "noisy_batch"), LAST_QUARTER, THIRD_QUARTER
+                ),
+                below=1.0,
+            )
+        ],
+        evidence=each(TRAINED_TO, SERIES),
+    ),
+    *(
+        Claim(
+            name=f"noisy_beats_standard_to_{level}",
+            statement=f"Noisy BatchNorm reaches {level} % training accuracy in fewer steps than standard",
+            statistic=Ratio(StepsTo(level=level / 100), "standard", "noisy_batch"),
+            above=1.0,
+        )
+        for level in (50, 80, 90)
+    ),
+    *(
+        movement_claim(
+            f"noisy_less_stable_layer_{layer}",
+            f"Distributions of layer {layer} are less stable with noisy BatchNorm than in standard",
+            layer,
+            "noisy_batch",
+            above=1.0,
+        )
+        for layer in LAYERS
+    ),
+]
+
+
+def draw(shown: Shown) -> Figure:
+    """Draw the figure from its table, with the paper's own curves, faintly, where they are given."""
+    rows, original = shown.rows, shown.original
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(13, 4.1), layout="constrained")
+        grid = figure.add_gridspec(1, 10, width_ratios=[3.6, *[1] * 9])
+        axes = figure.add_subplot(grid[0])
+        accuracies(axes, rows, original, SERIES)
+        note_paper(axes, original)
+        axes.legend(loc="lower right", fontsize="small")
+        places = [(layer, series) for layer in LAYERS for series in SERIES]
+        for place, (layer, series) in enumerate(places, start=1):
+            axes = figure.add_subplot(grid[place])
+            ridges(axes, rows, layer, series)
+            short = short_label(series).replace('"Noisy" ', "noisy\n")
+            axes.set_title(f"layer {layer}\n{short}", fontsize="small")
+            axes.set_ylabel("step" if place == 1 else "")
+            axes.tick_params(labelleft=place == 1)
+        note(figure, seeds_in_words(rows))
+        return figure

@@ -1,0 +1,42 @@
+"""Fig. 4: with BatchNorm the VGG's loss, gradients and smoothness vary less along the gradient."""
+
+from matplotlib.figure import Figure
+
+from normscape.evidence.claims import Claim
+from normscape.evidence.figure import Shown
+from normscape.evidence.measures import Median, MedianTimesHalfRate, MedianWidth
+from normscape.evidence.parts import Fitting
+from normscape.evidence.statistics import During, Ratio
+from santurkar2018.landscapes import draw_landscape, landscape_rows, smoother
+from santurkar2018.shared import each
+
+SERIES = ("standard", "batch")
+TYPICAL_BETA = Ratio(Median("effective_beta"), "standard", "batch")
+
+CLAIMS = [
+    *smoother("vgg", "batch", "BatchNorm"),
+    Claim(
+        name="vgg_two_orders_of_magnitude",
+        statement="The VGG's gradient predictiveness differs by close to two orders of magnitude",
+        statistic=Ratio(MedianWidth("gradient_difference"), "standard", "batch"),
+        above=50.0,
+    ),
+    Claim(
+        name="vgg_median_beta_equal",
+        statement="The VGGs' median effective beta is equal",
+        statistic=TYPICAL_BETA,
+        origin="curves",
+        above=0.9,
+        below=1.1,
+        parts=[During(TYPICAL_BETA, Fitting("batch"))],
+        note="Effective beta is 2 / lr if the gradient changes by its own length over the smallest step, lr / 2.",
+        evidence=each(MedianTimesHalfRate("effective_beta"), SERIES),
+    ),
+]
+
+table = landscape_rows
+
+
+def draw(shown: Shown) -> Figure:
+    """Draw the figure from its table, with the paper's own curves, faintly, where they are given."""
+    return draw_landscape(shown, SERIES, log=("loss_landscape",))

@@ -1,0 +1,118 @@
+"""Fig. 5: normalising by any Lp norm trains like BatchNorm or better; a: VGG, b: deep linear net."""
+
+from collections.abc import Sequence
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.figure import Figure
+
+from normscape.drawing.panels import accuracies, curves, note, note_paper, seeds_in_words
+from normscape.drawing.style import STYLE
+from normscape.evidence.claims import Claim
+from normscape.evidence.figure import Shown
+from normscape.evidence.finished import FinishedRun
+from normscape.evidence.measures import Median, StepsTo
+from normscape.evidence.statistics import Difference, Ratio, Statistic
+from normscape.evidence.table import gather, select
+from santurkar2018.shared import ALL_NORMS, FINAL_LOSS, LP_NORMS, TRAINED_TO, each, over_parts
+
+VGG, DLN = {"net": "vgg"}, {"net": "dln"}
+TO_80 = StepsTo(level=0.8)
+
+
+def table(runs: Sequence[FinishedRun]) -> pd.DataFrame:
+    """Return the rows that the figure and its claims are made from."""
+    return gather(run.training_rows() for run in runs)
+
+
+def _losses_over_parts(norm: str) -> list[Statistic]:
+    return over_parts(Ratio(Median("train_loss"), norm, "batch"))
+
+
+CLAIMS = [
+    *(
+        Claim(
+            name=f"vgg_{norm}_trains_like_batch",
+            statement=f"The VGG trains with the {norm} norm as with BatchNorm or better",
+            statistic=Ratio(TO_80, norm, "batch"),
+            about=VGG,
+            below=1.25,
+            reasons=[
+                Claim(
+                    statement="It takes longer, but ends within a point of BatchNorm",
+                    statistic=Difference(TRAINED_TO, "batch", norm),
+                    below=1.0,
+                )
+            ],
+            evidence=[Ratio(StepsTo(level=0.5), norm, "batch"), *each(TRAINED_TO, (norm, "batch"))],
+        )
+        for norm in LP_NORMS
+    ),
+    *(
+        Claim(
+            name=f"vgg_{norm}_beats_standard",
+            statement=f"The VGG trains faster with the {norm} norm than without normalisation",
+            statistic=Ratio(TO_80, "standard", norm),
+            about=VGG,
+            above=1.0,
+        )
+        for norm in LP_NORMS
+    ),
+    *(
+        Claim(
+            name=f"dln_{norm}_trains_like_batch",
+            statement=f"The DLN trains with the {norm} norm as with BatchNorm or better",
+            statistic=Ratio(FINAL_LOSS, norm, "batch"),
+            about=DLN,
+            below=1.25,
+            evidence=_losses_over_parts(norm),
+        )
+        for norm in LP_NORMS
+    ),
+    *(
+        Claim(
+            name=f"dln_{norm}_beats_standard",
+            statement=f"The DLN trains better with the {norm} norm than without normalisation",
+            statistic=Ratio(FINAL_LOSS, "standard", norm),
+            about=DLN,
+            above=1.0,
+        )
+        for norm in LP_NORMS
+    ),
+    Claim(
+        name="dln_l1_beats_batch",
+        statement="The l1 norm beats BatchNorm on the DLN",
+        statistic=Ratio(FINAL_LOSS, "l1", "batch"),
+        about=DLN,
+        below=1.0,
+        reasons=[
+            Claim(
+                statement="Here the two end at the same loss within 5 %",
+                statistic=Ratio(FINAL_LOSS, "l1", "batch"),
+                above=0.95,
+                below=1.05,
+            )
+        ],
+        evidence=_losses_over_parts("l1"),
+    ),
+]
+
+
+def draw(shown: Shown) -> Figure:
+    """Draw the figure from its table, with the paper's own curves, faintly, where they are given."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(9, 3.8), layout="constrained")
+        vgg, dln = figure.add_subplot(1, 2, 1), figure.add_subplot(1, 2, 2)
+        for axes, net in ((vgg, "vgg"), (dln, "dln")):
+            mine = select(shown.rows, net=net)
+            theirs = None if shown.original is None else select(shown.original, net=net)
+            if net == "vgg":
+                accuracies(axes, mine, theirs, ALL_NORMS)
+            else:
+                curves(axes, mine, theirs, ALL_NORMS, "train_loss", log=True)
+            note_paper(axes, theirs)
+        vgg.set_title("VGG: training accuracy (mini-batch)")
+        dln.set(title="Deep linear net: training loss", ylabel="summed squared error")
+        vgg.legend(fontsize="small", loc="lower right")
+        note(figure, seeds_in_words(shown.rows))
+        return figure

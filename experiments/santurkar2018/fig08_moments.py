@@ -1,0 +1,99 @@
+"""Fig. 8: with noisy BatchNorm the moments of activations change far more than in the standard network."""
+
+from collections.abc import Sequence
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.figure import Figure
+
+from normscape.drawing.panels import curves, note, note_paper, seeds_in_words
+from normscape.drawing.style import STYLE
+from normscape.evidence.claims import Claim
+from normscape.evidence.figure import Shown
+from normscape.evidence.finished import FinishedRun
+from normscape.evidence.measures import Median, MedianSize
+from normscape.evidence.parts import FIRST_HALF, LATE
+from normscape.evidence.statistics import Change, Of, Ratio
+from normscape.evidence.table import gather
+from santurkar2018.shared import each, over_parts
+
+LAYERS = (2, 9, 13)
+SERIES = ("standard", "batch", "noisy_batch")
+TITLES = {
+    "mean_change": "change of mean",
+    "variance_change": "change of variance",
+    "mean_drift": "mean since step 0",
+    "variance_drift": "variance since step 0",
+}
+
+
+def table(runs: Sequence[FinishedRun]) -> pd.DataFrame:
+    """Return the rows that the figure and its claims are made from."""
+    return gather(run.moment_changes(layer) for run in runs for layer in LAYERS)
+
+
+def _noisy_moves(moment: str, layer: int) -> Claim:
+    change = Median(f"{moment}_change", layer)
+    ratio = Ratio(change, "noisy_batch", "standard")
+    return Claim(
+        name=f"noisy_moves_{moment}_layer_{layer}",
+        statement=f"Noisy BatchNorm changes the {moment} of layer {layer} far more than the standard network",
+        statistic=ratio,
+        above=3.0,
+        reasons=[
+            Claim(
+                statement="The standard network's changes grow as it trains",
+                statistic=Change(Of(change, "standard"), LATE, FIRST_HALF),
+                above=1.0,
+            )
+        ],
+        parts=over_parts(ratio),
+        evidence=each(change, SERIES),
+    )
+
+
+def _noisy_drifts(moment: str, layer: int) -> Claim:
+    ratio = Ratio(MedianSize(f"{moment}_drift", layer), "noisy_batch", "standard")
+    return Claim(
+        name=f"noisy_drifts_{moment}_layer_{layer}",
+        statement=f"With noisy BatchNorm the {moment} of layer {layer} is far further from where it began",
+        statistic=ratio,
+        above=3.0,
+        parts=over_parts(ratio),
+    )
+
+
+def _standard_moves(moment: str, layer: int) -> Claim:
+    return Claim(
+        name=f"standard_moves_{moment}_layer_{layer}",
+        statement=f"The {moment} of layer {layer} changes less with BatchNorm",
+        statistic=Ratio(Median(f"{moment}_change", layer), "standard", "batch"),
+        origin="curves",
+        above=1.0,
+    )
+
+
+CLAIMS = [
+    kind(moment, layer)
+    for kind in (_noisy_moves, _noisy_drifts, _standard_moves)
+    for moment in ("mean", "variance")
+    for layer in LAYERS
+]
+
+
+def draw(shown: Shown) -> Figure:
+    """Draw the figure from its table, with the paper's own curves, faintly, where they are given."""
+    rows, original = shown.rows, shown.original
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(12, 7.7), layout="constrained")
+        for line, layer in enumerate(LAYERS):
+            for place, (quantity, title) in enumerate(TITLES.items(), start=1):
+                axes = figure.add_subplot(len(LAYERS), len(TITLES), line * len(TITLES) + place)
+                log = quantity.endswith("change")
+                curves(axes, rows, original, SERIES, quantity, log=log, layer=layer)
+                axes.set_title(f"layer {layer}: {title}")
+                if (line, place) == (0, 1):
+                    axes.legend(fontsize="x-small")
+                    note_paper(axes, original)
+        note(figure, seeds_in_words(rows))
+        return figure

@@ -1,0 +1,19 @@
+"""Fig. 12: every Lp norm smooths the VGG's landscape as BatchNorm does."""
+
+from matplotlib.figure import Figure
+
+from normscape.evidence.figure import Shown
+from santurkar2018.landscapes import draw_landscape, landscape_rows, like_batch_norm, smoother
+from santurkar2018.shared import ALL_NORMS, LP_NORMS
+
+CLAIMS = [
+    *(claim for norm in LP_NORMS for claim in smoother("vgg", norm, f"The {norm} norm")),
+    *(claim for norm in LP_NORMS for claim in like_batch_norm("vgg", norm)),
+]
+
+table = landscape_rows
+
+
+def draw(shown: Shown) -> Figure:
+    """Draw the figure from its table, with the paper's own curves, faintly, where there are some and they are given."""
+    return draw_landscape(shown, ALL_NORMS, log=("loss_landscape",), training=True)

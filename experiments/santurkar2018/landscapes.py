@@ -1,0 +1,141 @@
+"""Figs. 4, 10, 12 and 13 have the same panels: loss range, gradient-difference range, effective beta."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.figure import Figure
+
+from normscape.drawing.panels import (
+    curves,
+    note,
+    note_paper,
+    ranges,
+    seeds_in_words,
+    step_sizes_in_words,
+    training_panel,
+)
+from normscape.drawing.style import STYLE
+from normscape.evidence.claims import Claim
+from normscape.evidence.figure import Shown
+from normscape.evidence.finished import FinishedRun
+from normscape.evidence.measures import Largest, Median, MedianWidth
+from normscape.evidence.parts import EARLY, LATE
+from normscape.evidence.statistics import During, Ratio, Statistic
+from normscape.evidence.table import gather
+from normscape.evidence.words import display_name
+from santurkar2018.shared import NETS, over_parts, parts_of_run
+
+TITLES = {
+    "loss_landscape": "Loss landscape",
+    "gradient_difference": "Gradient predictiveness",
+    "effective_beta": r"Effective $\beta$-smoothness",
+}
+AXES = {
+    "loss_landscape": r"$J(W - s g)$",
+    "gradient_difference": r"$\|\nabla J(W - s g) - g\|$",
+    "effective_beta": r"$\beta$",
+}
+WIDTHS = {"loss_landscape": "loss", "gradient_difference": "gradient difference"}
+"""What is drawn as a range over step sizes, and what claims call it."""
+
+
+def landscape_rows(runs: Sequence[FinishedRun]) -> pd.DataFrame:
+    """Return training, ranges and effective beta of some runs, sums of tensor norms beside the Euclidean norms."""
+    ranged = ("loss_landscape", "gradient_difference", "gradient_difference_tensor_sum")
+    spans = [run.step_size_range(*ranged) for run in runs]
+    others = [run.rows("effective_beta", "effective_beta_tensor_sum", "gradient_norm") for run in runs]
+    return gather([*(run.training_rows() for run in runs), *spans, *others])
+
+
+def draw_landscape(shown: Shown, series: Sequence[str], *, log: Sequence[str], training: bool = False) -> Figure:
+    """Draw the three panels, with ``training`` a first one of how the networks train.
+
+    ``log`` names the quantities whose axis is logarithmic. Norms are Euclidean, or, beside the paper's own curves, sums
+    over the parameter tensors as they seem to be.
+    """
+    rows, original = shown.rows, shown.original
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(12 if training else 11, 3.6), layout="constrained")
+        panels = [figure.add_subplot(1, 3 + training, place + 1) for place in range(3 + training)]
+        if training:
+            training_panel(panels[0], rows, original, series)
+        for axes, (quantity, title) in zip(panels[training:], TITLES.items(), strict=True):
+            name, label = quantity, AXES[quantity]
+            if original is not None and quantity != "loss_landscape":
+                name, label = f"{quantity}_tensor_sum", f"{label}, tensor norms summed"
+            draw = ranges if quantity in WIDTHS else curves
+            draw(axes, rows, original, series, name, log=quantity in log)
+            axes.set(title=title, ylabel=label)
+            note_paper(axes, original)
+        panels[0].legend(fontsize="x-small")
+        note(figure, f"{step_sizes_in_words(shown.configs)}; {seeds_in_words(rows)}")
+        return figure
+
+
+def smoother(net: str, series: str, label: str) -> list[Claim]:
+    """Return the claims that a normalisation smooths the landscape: each statistic is standard / normalised."""
+
+    def compared(measure: MedianWidth | Largest | Median) -> Ratio:
+        return Ratio(measure, "standard", series)
+
+    widths = []
+    for quantity, name in WIDTHS.items():
+        ratio = compared(MedianWidth(quantity))
+        claim = Claim(
+            name=f"{net}_{series}_narrows_{quantity}",
+            statement=f"{label} narrows the {NETS[net]}'s {name} along the gradient",
+            statistic=ratio,
+            above=1.0,
+            parts=parts_of_run(net, series, ratio),
+            reasons=_reasons(series),
+        )
+        summed = [compared(MedianWidth(f"{quantity}_tensor_sum"))] if quantity == "gradient_difference" else []
+        widths.append(replace(claim, parts=[*claim.parts, *summed]))
+    largest = compared(Largest("effective_beta"))
+    beta = Claim(
+        name=f"{net}_{series}_lowers_beta",
+        statement=f"{label} improves the {NETS[net]}'s effective beta-smoothness",
+        statistic=largest,
+        above=1.0,
+        parts=[
+            *over_parts(largest),
+            compared(Median("effective_beta")),
+            compared(Largest("effective_beta_tensor_sum")),
+        ],
+    )
+    return [*widths, beta]
+
+
+def like_batch_norm(net: str, series: str) -> list[Claim]:
+    """Return the claims that a normalisation narrows the ranges as BatchNorm does: to twice their width at most."""
+    ratios: dict[str, Statistic] = {quantity: Ratio(MedianWidth(quantity), series, "batch") for quantity in WIDTHS}
+    return [
+        Claim(
+            name=f"{net}_{series}_{quantity}_like_batch",
+            statement=f"The {display_name(series)} norm narrows the {NETS[net]}'s {name} as BatchNorm does",
+            statistic=ratios[quantity],
+            below=2.0,
+            parts=parts_of_run(net, "batch", ratios[quantity]),
+        )
+        for quantity, name in WIDTHS.items()
+    ]
+
+
+def _reasons(series: str) -> list[Claim]:
+    """Return why a range may be narrow or wide early or late: its distances are in units of the gradient."""
+    outcomes = (
+        ("shorter one: the same step sizes walk less far", None, 1.0),
+        ("longer one: the same step sizes walk further", 1.0, None),
+    )
+    return [
+        Claim(
+            statement=f"{part.words.capitalize()} standard's gradient is the {outcome}",
+            statistic=During(Ratio(Median("gradient_norm"), "standard", series), part),
+            above=above,
+            below=below,
+        )
+        for part in (EARLY, LATE)
+        for outcome, above, below in outcomes
+    ]

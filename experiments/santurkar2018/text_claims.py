@@ -1,0 +1,147 @@
+"""What the paper claims in its text alone: noise without BatchNorm, accuracies, random directions."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from normscape.drawing.bands import median_over_seeds
+from normscape.drawing.panels import note, ranges, seeds_in_words, step_sizes_in_words
+from normscape.drawing.style import COLORS, LABELS, STYLE
+from normscape.evidence.claims import Claim
+from normscape.evidence.figure import Shown
+from normscape.evidence.finished import FinishedRun
+from normscape.evidence.measures import Final, MedianWidth
+from normscape.evidence.statistics import Difference, Of, Ratio
+from normscape.evidence.table import gather, select
+from santurkar2018.shared import parts_of_run
+
+SERIES = ("standard", "batch")
+CHANCE = 0.1
+TESTED = Final("test_accuracy", points=1, percent=True)
+TRAINED = Final("train_accuracy", points=5)
+PLAIN, AUGMENTED = {"augment": False}, {"augment": True}
+RANDOM = Ratio(MedianWidth("loss_landscape_random"), "standard", "batch")
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """A test accuracy that the paper states, in per cent."""
+
+    series: str
+    augment: bool
+    percent: int
+
+    @property
+    def suffix(self) -> str:
+        """The augmentation in the name of a claim."""
+        return "_augmented" if self.augment else ""
+
+    @property
+    def label(self) -> str:
+        """The network in a sentence."""
+        plain = {"batch": "BatchNorm"}.get(self.series, self.series)
+        return plain + (" with augmentation" if self.augment else "")
+
+
+ACCURACIES = (
+    Accuracy("batch", False, 83),
+    Accuracy("standard", False, 80),
+    Accuracy("batch", True, 92),
+    Accuracy("standard", True, 88),
+)
+TOLERANCE = 2
+"""Percentage points within which an accuracy counts as the paper's."""
+
+
+def table(runs: Sequence[FinishedRun]) -> pd.DataFrame:
+    """Return the rows that the figure and its claims are made from."""
+    parts = [run.rows("train_accuracy", "test_accuracy") for run in runs]
+    plain = [run for run in runs if run.config.series in SERIES and not run.config.augment]
+    return gather([*parts, *(run.step_size_range("loss_landscape", "loss_landscape_random") for run in plain)])
+
+
+CLAIMS = [
+    Claim(
+        name="noise_prevents_standard",
+        statement="The same noise without BatchNorm keeps the standard network from training at all (chance: 0.1)",
+        statistic=Of(TRAINED, "noisy_standard"),
+        about=PLAIN,
+        below=2 * CHANCE,
+        reasons=[
+            Claim(
+                statement="Here it costs the standard network accuracy, but does not stop it",
+                statistic=Difference(Final("train_accuracy", points=5, percent=True), "standard", "noisy_standard"),
+                above=0.0,
+            )
+        ],
+        evidence=[Of(TRAINED, "standard")],
+    ),
+    Claim(
+        name="augmented_tests_better",
+        statement="With augmentation too BatchNorm has the higher test accuracy at the end",
+        statistic=Difference(TESTED, "batch", "standard"),
+        about=AUGMENTED,
+        above=0.0,
+    ),
+    *(
+        Claim(
+            name=f"accuracy_of_vgg_{accuracy.series}{accuracy.suffix}",
+            statement=f"The test accuracy of {accuracy.label} is {accuracy.percent} %",
+            statistic=Of(TESTED, accuracy.series),
+            about={"augment": accuracy.augment},
+            scale="paper",
+            above=accuracy.percent - TOLERANCE,
+            below=accuracy.percent + TOLERANCE,
+            note="Only scale=paper trains the paper's network on all the images.",
+            evidence=[Of(TRAINED, accuracy.series)],
+        )
+        for accuracy in ACCURACIES
+    ),
+    Claim(
+        name="random_directions_alike",
+        statement="Along random directions too the loss varies less with BatchNorm",
+        statistic=RANDOM,
+        about=PLAIN,
+        above=1.0,
+        parts=parts_of_run("vgg", "batch", RANDOM),
+    ),
+]
+
+
+def draw(shown: Shown) -> Figure:
+    """Draw the figure from its table; the paper has no picture of these."""
+    rows = shown.rows
+    plain = select(rows, augment=False)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(12, 3.8), layout="constrained")
+        noise, tests, random = (figure.add_subplot(1, 3, place) for place in (1, 2, 3))
+        for series in ("standard", "noisy_standard"):
+            ours = select(plain, series=series, quantity="train_accuracy")
+            median_over_seeds(noise, ours, color=COLORS[series], label=LABELS[series])
+        noise.set(title="Noise without BatchNorm: training accuracy", xlabel="step", ylim=(0, 1))
+        _tests(tests, rows)
+        ranges(random, plain, None, SERIES, "loss_landscape_random")
+        random.set(title="Loss along a random direction", ylabel=r"$J(W - s d)$", yscale="log")
+        for axes in (noise, tests):
+            axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
+        for axes in (noise, tests, random):
+            axes.set_xlim(0, rows["step"].max())
+            axes.legend(fontsize="small")
+        note(figure, f"{step_sizes_in_words(shown.configs, 'landscape_random')}; {seeds_in_words(rows)}")
+        return figure
+
+
+def _tests(axes: Axes, rows: pd.DataFrame) -> None:
+    """Draw test accuracies, and where the paper's end."""
+    for accuracy in ACCURACIES:
+        style, suffix = ("--", ", augmented") if accuracy.augment else ("-", "")
+        ours = select(rows, series=accuracy.series, augment=accuracy.augment, quantity="test_accuracy")
+        color = COLORS[accuracy.series]
+        median_over_seeds(axes, ours, color=color, linestyle=style, label=LABELS[accuracy.series] + suffix)
+        axes.plot(rows["step"].max(), accuracy.percent / 100, marker="<", color=color, clip_on=False)
+    axes.set(title="Test accuracy (arrows: the paper's final)", xlabel="step", ylim=(0, 1))

@@ -1,0 +1,58 @@
+"""Bands, of two kinds that must not be mixed up: over seeds, and over step sizes."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from normscape.drawing.style import COLORS, LABELS
+from normscape.evidence.table import select
+
+
+def median_over_seeds(axes: Axes, curves: pd.DataFrame, *, hold: bool = False, **line: Any) -> None:
+    """Draw the median over seeds as a line and, for more than one seed, their range as a plain band.
+
+    Parameters
+    ----------
+    axes
+        Where to draw.
+    curves
+        Columns ``seed``, ``step`` and ``value``.
+    hold
+        Keep the last value of a seed that ended early, i.e. diverged: right for an accuracy, since a network
+        whose weights are no longer finite does not change.
+    line
+        Options of ``Axes.plot``.
+    """
+    wide = curves.pivot_table(index="step", columns="seed", values="value", dropna=False).sort_index()
+    wide = wide.ffill() if hold else wide
+    (drawn,) = axes.plot(wide.index, wide.median(axis=1), **line)
+    if wide.shape[1] > 1:
+        axes.fill_between(wide.index, wide.min(axis=1), wide.max(axis=1), color=drawn.get_color(), alpha=0.2, lw=0)
+
+
+def range_over_step_sizes(axes: Axes, rows: pd.DataFrame, series: Sequence[str], quantity: str) -> None:
+    """Draw each series' range from the least to the greatest value over step sizes, edged; medians over seeds.
+
+    Parameters
+    ----------
+    axes
+        Where to draw.
+    rows
+        Columns ``series``, ``quantity``, ``edge``, ``seed``, ``step`` and ``value``, of one learning rate.
+    series
+        Drawn in this order.
+    quantity
+        E.g. ``loss_landscape``.
+    """
+    for name in series:
+        low, high = (
+            select(rows, series=name, quantity=quantity, edge=edge)
+            .pivot_table(index="step", columns="seed", values="value", dropna=False)
+            .median(axis=1)
+            for edge in ("min", "max")
+        )
+        axes.fill_between(low.index, low, high, color=COLORS[name], alpha=0.3, lw=0, label=LABELS[name])
+        for edge in (low, high):
+            axes.plot(edge.index, edge, color=COLORS[name], linewidth=0.6)

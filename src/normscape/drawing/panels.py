@@ -1,0 +1,162 @@
+"""Panels that several figures share: curves and ranges with the paper's own behind, accuracies, ridges, notes."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from normscape.drawing.bands import median_over_seeds, range_over_step_sizes
+from normscape.drawing.ridges import ridge_plot
+from normscape.drawing.style import COLORS, LABELS
+from normscape.evidence.table import curve, select
+
+ACCURACIES = {"train_accuracy": "Training accuracy (mini-batch)", "test_accuracy": "Test accuracy"}
+
+
+def rates_of(rows: pd.DataFrame) -> list[float]:
+    """Return the learning rates of a table, in increasing order."""
+    return sorted(rows["lr"].dropna().unique())
+
+
+def behind(axes: Axes, theirs: pd.Series, last: float, **line: Any) -> None:
+    """Draw one of the paper's own curves faintly, its steps stretched to ours."""
+    if len(theirs):
+        axes.plot(theirs.index / theirs.index.max() * last, theirs, alpha=0.3, linewidth=0.8, **line)
+
+
+def note_paper(axes: Axes, original: pd.DataFrame | None) -> None:
+    """Say what the faint curves are."""
+    if original is not None and len(original):
+        axes.set_xlabel(f"step (faint: the paper's {original['step'].max():,.0f})")
+
+
+def note(figure: Figure, text: str) -> None:
+    """Say below a figure what its lines and bands are."""
+    figure.supxlabel(text, fontsize="x-small", color="0.35")
+
+
+def seeds_in_words(rows: pd.DataFrame) -> str:
+    """Say what lines and plain bands are, over the seeds of each network."""
+    counts = sorted(set(rows.groupby("net")["seed"].nunique()))
+    if counts in ([], [1]):
+        return "one seed"
+    return f"lines and plain bands: median and range over {' or '.join(map(str, counts))} seeds"
+
+
+def step_sizes_in_words(configs: Mapping[str, Mapping[str, Any]], probe: str = "landscape") -> str:
+    """Say which step sizes the ranges of landscape panels span, from the settings of the runs."""
+    spans: dict[str, None] = {}
+    for config in configs.values():
+        asked, rate = config["probe"][probe], float(config["optimizer"]["lr"])
+        multiples = asked.get("lr_multiples", asked.get("step_sizes"))  # as older results call them
+        sizes = [rate * multiple for multiple in multiples]
+        spans[f"s = {min(sizes):.3g} to {max(sizes):.3g} ({min(multiples):.3g} to {max(multiples):.3g} lr)"] = None
+    return f"edged bands: from least to greatest over step sizes {', '.join(spans)}, medians over seeds"
+
+
+def one_rate(table: pd.DataFrame) -> float | None:
+    """Return the only learning rate of a table; None if there are several, or none."""
+    rates = rates_of(table)
+    return rates[0] if len(rates) == 1 else None
+
+
+def curves(
+    axes: Axes,
+    rows: pd.DataFrame,
+    original: pd.DataFrame | None,
+    series: Sequence[str],
+    quantity: str,
+    *,
+    log: bool = False,
+    layer: int | None = None,
+) -> None:
+    """Draw one quantity over steps, a colour per series and a line style per learning rate.
+
+    The paper's own curves are matched to ours by learning rate where there are several, else they are the only ones.
+    """
+    last = float(rows["step"].max())
+    which = {"quantity": quantity} if layer is None else {"quantity": quantity, "layer": layer}
+    axes.set(xlabel="step", xlim=(0, last), yscale="log" if log else "linear")
+    ours = select(rows, **which)
+    styles = dict(zip(rates_of(ours), ("-", "--", ":", "-."), strict=False))
+    for rate, style in styles.items():
+        for name in series:
+            label = LABELS[name] + (f", lr {rate:g}" if len(styles) > 1 else "")
+            mine = select(ours, series=name, lr=rate)
+            if len(mine):
+                hold = quantity.endswith("accuracy")
+                median_over_seeds(axes, mine, hold=hold, color=COLORS[name], linestyle=style, label=label)
+    if original is None:
+        return
+    theirs = select(original, **which)
+    with own_limits(axes):
+        for rate, style in styles.items():
+            for name in series:
+                same = select(theirs, series=name) if one_rate(theirs) else select(theirs, series=name, lr=rate)
+                behind(axes, curve(same), last, color=COLORS[name], linestyle=style)
+
+
+@contextmanager
+def own_limits(axes: Axes) -> Iterator[None]:
+    """Let what the block draws widen a logarithmic axis by three decades at most, so that ours stays readable."""
+    low, high = axes.get_ylim()
+    yield
+    if axes.get_yscale() == "log":
+        wide_low, wide_high = axes.get_ylim()
+        axes.set_ylim(max(wide_low, low / 1e3), min(wide_high, high * 1e3))
+
+
+def accuracies(
+    axes: Axes,
+    rows: pd.DataFrame,
+    original: pd.DataFrame | None,
+    series: Sequence[str],
+    quantity: str = "train_accuracy",
+) -> None:
+    """Draw accuracies in per cent."""
+    curves(axes, rows, original, series, quantity)
+    axes.set(ylim=(0, 1), title=ACCURACIES[quantity])
+    axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
+
+
+def training_panel(axes: Axes, rows: pd.DataFrame, original: pd.DataFrame | None, series: Sequence[str]) -> None:
+    """Draw what training is judged by: accuracy where the table has it, else the loss."""
+    if (rows["quantity"] == "train_accuracy").any():
+        accuracies(axes, rows, original, series)
+    else:
+        curves(axes, rows, original, series, "train_loss", log=True)
+        axes.set(title="Training loss", ylabel="summed squared error")
+
+
+def ranges(
+    axes: Axes,
+    rows: pd.DataFrame,
+    original: pd.DataFrame | None,
+    series: Sequence[str],
+    quantity: str,
+    *,
+    log: bool = False,
+) -> None:
+    """Draw each series' range over step sizes, and the paper's own behind."""
+    last = float(rows["step"].max())
+    axes.set(xlabel="step", xlim=(0, last), yscale="log" if log else "linear")
+    range_over_step_sizes(axes, rows, series, quantity)
+    if original is None:
+        return
+    with own_limits(axes):
+        for name in series:
+            for side in ("min", "max"):
+                theirs = curve(original, series=name, quantity=quantity, edge=side)
+                behind(axes, theirs, last, color=COLORS[name])
+
+
+def ridges(axes: Axes, rows: pd.DataFrame, layer: int, series: str) -> None:
+    """Draw how the distribution of a layer's unit moves over training."""
+    chosen = select(rows, quantity="activation_quantile", layer=layer, series=series)
+    wide = chosen.pivot_table(index="step", columns="level", values="value", dropna=False)
+    ridge_plot(axes, wide.index.to_numpy(), wide.to_numpy(), COLORS[series])
+    axes.set(xlabel="activation")

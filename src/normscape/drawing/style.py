@@ -1,0 +1,73 @@
+"""One look for all figures: colours and names of series, and files that are the same every time."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+mpl.use("agg")
+logging.getLogger("fontTools").setLevel(logging.ERROR)  # it remarks on the dates in fonts that matplotlib brings
+
+STYLE: Any = {
+    "axes.grid": True,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlesize": "medium",
+    "figure.dpi": 150,
+    "font.size": 9,
+    "grid.alpha": 0.3,
+    "grid.linewidth": 0.5,
+    "legend.frameon": False,
+    "lines.linewidth": 1.2,
+    "pdf.fonttype": 42,
+    "svg.hashsalt": "normscape",
+}
+
+
+class _Named(dict[str, str]):
+    """Names of the known series; a series of the user's own goes by its own name."""
+
+    def __init__(self, default: str, **known: str) -> None:
+        super().__init__(known)
+        self._default = default
+
+    def __missing__(self, series: str) -> str:
+        return self._default.format(series)
+
+
+COLORS = _Named(
+    "#222222",
+    standard="#D55E00",
+    batch="#0072B2",
+    noisy_batch="#009E73",
+    l1="#CC79A7",
+    l2="#E69F00",
+    linf="#56B4E9",
+    noisy_standard="#666666",
+)
+"""One colour per series in every figure; the palette of Okabe and Ito, which colour-blind readers can tell apart."""
+
+LABELS = _Named(
+    "Standard + {}",
+    standard="Standard",
+    batch="Standard + BatchNorm",
+    noisy_batch='Standard + "Noisy" BatchNorm',
+    l1=r"Standard + $\ell_1$ norm",
+    l2=r"Standard + $\ell_2$ norm",
+    linf=r"Standard + $\ell_\infty$ norm",
+    noisy_standard="Standard + noise",
+)
+
+
+def short_label(series: str) -> str:
+    """Return a series' name where its network is plain."""
+    return LABELS[series].removeprefix("Standard + ")
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure to a PNG or PDF file that depends on nothing but the figure: no date, no software version."""
+    metadata = {".png": {"Software": None}, ".pdf": {"CreationDate": None, "Creator": None, "Producer": None}}
+    with mpl.rc_context(STYLE):  # some of it, the fonts of a PDF, is looked up only now
+        figure.savefig(path, metadata=metadata[path.suffix])

@@ -1,0 +1,204 @@
+"""Claims as code: a statistic, what it must be for the claim to hold, and the verdict over seeds."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from typing import Any, Literal
+
+from normscape.evidence.curves import Curves
+from normscape.evidence.interval import Measured
+from normscape.evidence.statistics import Statistic
+
+Origin = Literal["text", "curves", "ours"]
+"""Who makes a claim: the paper's text; nobody, but the paper's plotted curves show it; this project."""
+
+
+class Kind(StrEnum):
+    """Every verdict that there is."""
+
+    HOLDS = "holds"
+    IN_PART = "holds in part"
+    FAILS = "does not hold"
+    UNDECIDED = "undecided"
+    NOT_APPLICABLE = "not applicable at this scale"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim of the paper, or one finding on its plotted curves, as code.
+
+    Attributes
+    ----------
+    name
+        Short and unique within its figure; results are kept under it. Empty for a reason.
+    statement
+        The claim in words.
+    statistic
+        What is computed of one seed's curves.
+    above, below
+        The claim holds where the statistic is above the one and below the other; None sets no bound.
+    origin
+        Who makes it.
+    about
+        Facts of the runs that are meant, where the figure has others too: ``{"net": "vgg", "lr": 0.1}``. Only the
+        seeds that have such runs are asked.
+    scale
+        The only scale at which it can be judged, where it needs the paper's own setup; empty for any.
+    note
+        Printed where the claim does not hold: how to read the evidence. It asserts nothing of the outcome.
+    parts
+        The statistic over parts of the run, or in other terms; judged by the same threshold.
+    reasons
+        Statements that would explain why it does not hold, judged in the same way.
+    evidence
+        Other statistics that bear on it.
+    """
+
+    statement: str
+    statistic: Statistic
+    name: str = ""
+    above: float | None = None
+    below: float | None = None
+    origin: Origin = "text"
+    about: Mapping[str, Any] = field(default_factory=dict)
+    scale: str = ""
+    note: str = ""
+    parts: Sequence[Statistic] = ()
+    reasons: "Sequence[Claim]" = ()
+    evidence: Sequence[Statistic] = ()
+
+    @property
+    def threshold(self) -> str:
+        """What the statistic must be, in words."""
+        if self.below is None:
+            return f"above {self.above:g}"
+        return f"below {self.below:g}" if self.above is None else f"between {self.above:g} and {self.below:g}"
+
+    def of_interval(self, low: float, high: float) -> Kind:
+        """Judge an interval over seeds, whose ends may be infinite; NaN is undecided."""
+        if (self.above is not None and high <= self.above) or (self.below is not None and low >= self.below):
+            return Kind.FAILS
+        if (self.above is None or low > self.above) and (self.below is None or high < self.below):
+            return Kind.HOLDS
+        return Kind.UNDECIDED
+
+    def of_value(self, value: float) -> Kind:
+        """Judge one number."""
+        return self.of_interval(value, value)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a claim: its statistic, its parts, its reasons, the evidence, and which runs they are of.
+
+    ``applicable`` is false where the claim cannot be judged at the scale of the runs.
+    """
+
+    claim: Claim
+    measured: Measured
+    parts: tuple[Measured, ...] = ()
+    reasons: "tuple[Verdict, ...]" = ()
+    evidence: tuple[Measured, ...] = ()
+    runs: tuple[str, ...] = ()
+    applicable: bool = True
+
+    @cached_property
+    def kind(self) -> Kind:
+        """The verdict.
+
+        A claim holds if it holds on the whole and in every part, and holds in part if it holds on the whole or in a
+        part, but fails or cannot be told elsewhere: a claim that fails on the whole, or that the seeds disagree about
+        on the whole, still holds in part if it holds in one part and fails in another on all seeds. Undecided is what
+        the seeds disagree about or what cannot be computed.
+        """
+        if not self.applicable:
+            return Kind.NOT_APPLICABLE
+        whole = self.of(self.measured)
+        everywhere = {whole, *map(self.of, self.telling_parts)}
+        if everywhere == {Kind.HOLDS}:
+            return Kind.HOLDS
+        if whole is Kind.HOLDS or everywhere >= {Kind.HOLDS, Kind.FAILS}:
+            return Kind.IN_PART
+        return whole
+
+    @property
+    def telling_parts(self) -> tuple[Measured, ...]:
+        """The parts that are not the whole, as the time before a network fits that never does."""
+        return tuple(part for part in self.parts if part.values != self.measured.values)
+
+    @property
+    def on_paper(self) -> Kind | None:
+        """The verdict on the paper's own curves; None if they cannot tell."""
+        value = self.measured.paper
+        return None if value is None or math.isnan(value) else self.claim.of_value(value)
+
+    @property
+    def seeds_that_meet_it(self) -> int:
+        """How many seeds meet the threshold by themselves."""
+        return sum(self.claim.of_value(value) is Kind.HOLDS for value in self.measured.values)
+
+    def of(self, measured: Measured) -> Kind:
+        """Judge a number of the claim's kind by the claim's threshold."""
+        return self.claim.of_interval(measured.low, measured.high)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return its numbers for a manifest; the words stay in code, and are joined again by `from_json`."""
+        return {
+            "verdict": str(self.kind),
+            **self.measured.to_json(),
+            "paper_verdict": self.on_paper and str(self.on_paper),
+            "seeds_that_meet_it": self.seeds_that_meet_it,
+            "runs": list(self.runs),
+            "parts": [{**part.to_json(), "verdict": str(self.of(part))} for part in self.parts],
+            "reasons": [reason.to_json() for reason in self.reasons],
+            "evidence": [measured.to_json() for measured in self.evidence],
+        }
+
+    @classmethod
+    def from_json(cls, claim: Claim, numbers: Mapping[str, Any]) -> "Verdict":
+        """Return the verdict that ``numbers`` were made from; ValueError if the claim has another form now."""
+        return cls(
+            claim,
+            Measured.from_json(claim.statistic.words, numbers),
+            tuple(Measured.from_json(s.part, n) for s, n in zip(claim.parts, numbers["parts"], strict=True)),
+            tuple(cls.from_json(r, n) for r, n in zip(claim.reasons, numbers["reasons"], strict=True)),
+            tuple(Measured.from_json(s.words, n) for s, n in zip(claim.evidence, numbers["evidence"], strict=True)),
+            tuple(numbers["runs"]),
+            numbers["verdict"] != Kind.NOT_APPLICABLE,
+        )
+
+
+def judge(claim: Claim, seeds: Mapping[int, Curves], original: Curves | None = None, scale: str = "") -> Verdict:
+    """Judge a claim over seeds, on the runs that it is about.
+
+    Parameters
+    ----------
+    claim
+        What is judged, with its parts, reasons and evidence.
+    seeds
+        The curves of each seed (`normscape.evidence.curves.indexed`).
+    original
+        The paper's own curves, if there are any.
+    scale
+        Of the runs.
+    """
+    mine = [curves for curves in (each.about(claim.about) for each in seeds.values()) if curves.of]
+    theirs = None if original is None else original.about(claim.about)
+
+    def measured(statistic: Statistic, words: str) -> Measured:
+        values = tuple(statistic.of(curves) for curves in mine) or (math.nan,)
+        return Measured(words, values, None if theirs is None else statistic.of(theirs))
+
+    series = {use.series for use in claim.statistic.uses()}
+    runs = {curve.run for curves in mine for key, curve in curves.of.items() if key.series in series}
+    return Verdict(
+        claim,
+        measured(claim.statistic, claim.statistic.words),
+        tuple(measured(part, part.part) for part in claim.parts),
+        tuple(judge(reason, dict(enumerate(mine)), theirs) for reason in claim.reasons),
+        tuple(measured(statistic, statistic.words) for statistic in claim.evidence),
+        tuple(sorted(runs)),
+        applicable=claim.scale in ("", scale),
+    )

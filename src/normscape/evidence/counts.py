@@ -1,0 +1,81 @@
+"""How many claims hold: the paper's and ours apart, and what rests on the same statistic of the same runs once."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from normscape.evidence.claims import Kind, Verdict
+from normscape.evidence.results import JudgedFigure
+from normscape.evidence.statistics import Statistic
+
+PHRASES = {
+    Kind.HOLDS: ("holds", "hold"),
+    Kind.IN_PART: ("holds in part", "hold in part"),
+    Kind.FAILS: ("does not hold", "do not hold"),
+    Kind.UNDECIDED: ("is undecided", "are undecided"),
+    Kind.NOT_APPLICABLE: ("cannot be judged at this scale", "cannot be judged at this scale"),
+}
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Claims that rest on the same statistic of the same runs, counted as one."""
+
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def kind(self) -> Kind:
+        """Their common verdict; in part, if a weaker form of the claim holds and a stricter one does not."""
+        kinds = {verdict.kind for verdict in self.verdicts}
+        if len(kinds) == 1:
+            return kinds.pop()
+        return Kind.IN_PART if kinds & {Kind.HOLDS, Kind.IN_PART} else Kind.UNDECIDED
+
+    @property
+    def from_text(self) -> bool:
+        """Whether the paper's text makes one of them."""
+        return any(verdict.claim.origin == "text" for verdict in self.verdicts)
+
+    @property
+    def fails_on_paper(self) -> bool:
+        """Whether the paper's own curves fail one of those that its text makes."""
+        return any(v.on_paper is Kind.FAILS and v.claim.origin == "text" for v in self.verdicts)
+
+
+def counted(verdicts: Iterable[Verdict]) -> list[Counted]:
+    """Return verdicts with those together that rest on the same statistic of the same runs."""
+    groups: dict[tuple[Statistic, tuple[str, ...]], list[Verdict]] = {}
+    for verdict in verdicts:
+        groups.setdefault((verdict.claim.statistic, verdict.runs), []).append(verdict)
+    return [Counted(tuple(group)) for group in groups.values()]
+
+
+def summary(figures: Sequence[JudgedFigure]) -> str:
+    """Return in a few sentences how many claims hold, whose they are, and on how many seeds."""
+    verdicts = [verdict for figure in figures for verdict in figure.verdicts]
+    groups = counted(verdicts)
+    text, others = [g for g in groups if g.from_text], [g for g in groups if not g.from_text]
+    seeds = sorted({len(verdict.measured.values) for verdict in verdicts})
+    judged = f"judged on {'one seed' if seeds == [1] else ' or '.join(map(str, seeds)) + ' seeds'}"
+    failing = sum(group.fails_on_paper for group in text)
+    sentences = [f"Of the paper's {_many(len(text), 'claim')}, {judged}, {_tally(text)}."]
+    sentences.append(f"{_many(failing, 'of them fails', 'of them fail')} on the paper's own curves.")
+    if others:
+        sentences.append(f"Of {_many(len(others), 'finding')} of ours or on the paper's curves, {_tally(others)}.")
+    return " ".join(sentences)
+
+
+def _tally(groups: Sequence[Counted]) -> str:
+    """Return how many of each verdict: ``5 hold, 1 holds in part and 2 are undecided``."""
+    counts = Counter(group.kind for group in groups)
+    parts = [f"{counts[kind]} {PHRASES[kind][counts[kind] != 1]}" for kind in Kind if counts[kind]]
+    return listed(parts or ["none is there"])
+
+
+def _many(number: int, one: str, several: str | None = None) -> str:
+    return f"{number} {one if number == 1 else several or one + 's'}"
+
+
+def listed(words: Sequence[str]) -> str:
+    """Return words as a list in a sentence: ``a, b and c``."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

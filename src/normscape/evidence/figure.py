@@ -1,0 +1,135 @@
+"""Figures as they are declared: found by their files, family by family; there is no registry to edit."""
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pandas as pd
+import yaml  # type: ignore[import-untyped]
+
+from normscape.errors import UserError, suggest
+from normscape.evidence.claims import Claim
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a figure is drawn from.
+
+    Attributes
+    ----------
+    rows
+        Its table.
+    original
+        The paper's own curves, to be drawn faintly behind; None to leave them out.
+    configs
+        The settings of each run, by its label.
+    """
+
+    rows: pd.DataFrame
+    original: pd.DataFrame | None = None
+    configs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Family:
+    """A family of experiments: ``experiments/<name>/`` and ``configs/figure/<name>/`` of a project."""
+
+    name: str
+    project: Path
+
+    @classmethod
+    def of(cls, name: str, project: Path) -> "Family":
+        """Find a family by its name."""
+        known = [folder.name for folder in sorted((project / "configs" / "figure").glob("*/"))]
+        if name not in known:
+            raise UserError(f"--family {name}: there is no such family{suggest(name, known)}")
+        return cls(name, project)
+
+    @property
+    def title(self) -> str:
+        """The paper, or the question: the first sentence of its package's docstring."""
+        said = (importlib.import_module(self.name).__doc__ or self.name).strip().splitlines()[0]
+        return said.rstrip(".").removesuffix(": its figures and claims")
+
+    @property
+    def notes(self) -> list[str]:
+        """What its ``NOTES`` say of reading its claims, line by line; empty if it has none."""
+        return str(getattr(importlib.import_module(self.name), "NOTES", "")).splitlines()
+
+    @property
+    def declarations(self) -> list[Path]:
+        """The YAMLs of its figures, the paper's numbers first."""
+        return sorted((self.project / "configs" / "figure" / self.name).glob("*.yaml"))
+
+    @property
+    def known(self) -> list[str]:
+        """The names of its figures."""
+        return [path.stem.removeprefix("fig").lstrip("0") for path in self.declarations]
+
+    @property
+    def original(self) -> Path:
+        """The folder of the paper's own curves."""
+        return self.project / "results" / self.name / "original"
+
+    def figure(self, name: str) -> "Figure":
+        """Find a figure by its name: its number in the paper, or a word.
+
+        Raises
+        ------
+        UserError
+            If there is no such figure, or its YAML or its module lacks something.
+        """
+        if name not in self.known:
+            raise UserError(f"figure {name}: not here; known figures: {', '.join(self.known)}")
+        stem = f"fig{int(name):02d}" if name.isdigit() else name
+        declared = yaml.safe_load((self.project / "configs" / "figure" / self.name / f"{stem}.yaml").read_text())
+        modules = sorted((self.project / "experiments" / self.name).glob(f"{stem}_*.py"))
+        if len(modules) != 1 or not isinstance(declared, dict) or not {"title", "runs"} <= set(declared):
+            files = f"experiments/{self.name}/{stem}_<what>.py, and title and runs in configs/figure/{self.name}/"
+            raise UserError(f"figure {name}: expected one {files}{stem}.yaml")
+        code = importlib.import_module(f"{self.name}.{modules[0].stem}")
+        for part in ("table", "CLAIMS", "draw"):
+            if not hasattr(code, part):
+                raise UserError(f"figure {name}: expected {part} in experiments/{self.name}/{modules[0].name}")
+        key = int(name) if name.isdigit() else name
+        original = tuple(declared.get("original", [stem]))
+        return Figure(
+            key, declared["title"], tuple(declared["runs"]), original, tuple(declared.get("headline", ())), code
+        )
+
+    def figures(self) -> list["Figure"]:
+        """Return all its figures."""
+        return [self.figure(name) for name in self.known]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What a figure is: its name, title and runs, and the module that tabulates, judges and draws it.
+
+    ``original`` names the paper's own curves of its panels, ``headline`` the claims that the README shows.
+    """
+
+    name: int | str
+    title: str
+    runs: tuple[str, ...]
+    original: tuple[str, ...]
+    headline: tuple[str, ...]
+    module: ModuleType
+
+    @property
+    def claims(self) -> list[Claim]:
+        """Its claims."""
+        return list(self.module.CLAIMS)
+
+    @property
+    def stem(self) -> str:
+        """The name of its files."""
+        return f"fig{self.name:02d}" if isinstance(self.name, int) else self.name
+
+    @property
+    def label(self) -> str:
+        """Its name in a sentence."""
+        return f"Figure {self.name}" if isinstance(self.name, int) else f"The paper's {self.name}"

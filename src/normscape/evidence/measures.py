@@ -1,0 +1,283 @@
+"""Measures: a number of one series' curve, and what it is called."""
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from normscape.evidence.curves import Curves, Floats
+from normscape.evidence.words import quantity_name
+
+
+@dataclass(frozen=True)
+class Measure(ABC):
+    """A number of one series' curve of ``quantity``, of ``layer`` where the quantity has layers."""
+
+    quantity: str
+    layer: int | None = None
+
+    @abstractmethod
+    def of(self, curves: Curves, series: str) -> float:
+        """Compute it; NaN if the series has no such curve."""
+
+    @property
+    @abstractmethod
+    def words(self) -> str:
+        """What it is, with its unit."""
+
+    @property
+    def factor(self) -> float:
+        """From what `of` returns to the unit of the words."""
+        return 1.0
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        """The quantities that it needs."""
+        return (self.quantity,)
+
+    @property
+    def name(self) -> str:
+        """The quantity's name."""
+        return quantity_name(self.quantity, self.layer)
+
+    def values(self, curves: Curves, series: str) -> Floats:
+        """Return the values of the curve."""
+        return curves.curve(series, self.quantity, self.layer).values
+
+
+@dataclass(frozen=True)
+class Median(Measure):
+    """The median over the steps at which the curve is defined (a zero gradient has no angle)."""
+
+    def of(self, curves: Curves, series: str) -> float:
+        """Compute it."""
+        return median(defined(self.values(curves, series)))
+
+    @property
+    def words(self) -> str:
+        """What it is."""
+        return f"median over steps of {self.name}"
+
+
+@dataclass(frozen=True)
+class MedianSize(Measure):
+    """The median over steps of the absolute value."""
+
+    def of(self, curves: Curves, series: str) -> float:
+        """Compute it."""
+        return median(np.abs(defined(self.values(curves, series))))
+
+    @property
+    def words(self) -> str:
+        """What it is."""
+        return f"median over steps of |{self.name}|"
+
+
+@dataclass(frozen=True)
+class MedianTimesHalfRate(Measure):
+    """The median over steps in units of 2 / lr, where the update overshoots its minimum on a quadratic."""
+
+    def of(self, curves: Curves, series: str) -> float:
+        """Compute it."""
+        curve = curves.curve(series, self.quantity, self.layer)
+        return median(defined(curve.values)) * curve.lr / 2
+
+    @property
+    def words(self) -> str:
+        """What it is."""
+        return f"median over steps of {self.name}, in units of 2 / lr"
+
+
+@dataclass(frozen=True)
+class MedianQuotient(Measure):
+    """The median over steps of ``quantity`` / ``divisor``."""
+
+    divisor: str = ""
+
+    def of(self, curves: Curves, series: str) -> float:
+        """Compute it."""
+        above, below = (curves.curve(series, quantity, self.layer).series() for quantity in self.quantities)
+        return median(defined((above / below).to_numpy(np.float64)))
+
+    @property
+    def words(self) -> str:
+        """What it is."""
+        return f"median over steps of {quantity_name(self.quantity)} / {quantity_name(self.divisor, self.layer)}"
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        """The quantities that it needs."""
+        return self.quantity, self.divisor
+
+
+@dataclass(frozen=True)
+class ShareBelow(Measure):
+    """The share of the steps at which the absolute value is below ``bound``."""
+
+    bound: float = math.nan
+
+    def of(self, curves: Curves, series: str) -> float:
+        """Compute it."""
+        values = defined(self.values(curves, series))
+        return float((np.abs(values) < self.bound).mean()) if len(values) else math.nan
+
+    @property
+    def words(self) -> str:
+        """What it is."""
+        return f"share of steps with |{self.name}| below {self.bound:g}"
+
+
+@dataclass(frozen=True)
+class Largest(Measure):
+    """The maximum over steps."""
+
+    def of(self, curves: Curves, series: str) -> float:
+        """Compute it."""
+        values = defined(self.values(curves, series))
+        return float(values.max()) if len(values) else math.nan
+
+    @property
+    def words(self) -> str:
+        """What it is."""
+        return f"maximum over steps of {self.name}"
+
+
+@dataclass(frozen=True)
+class Mean(Measure):
+    """The mean over steps; NaN if a value is."""
+
+    def of(self, curves: Curves, series: str) -> float:
+        """Compute it."""
+        values = self.values(curves, series)
+        return float(values.mean()) if len(values) else math.nan
+
+    @property
+    def words(self) -> str:
+        """What it is."""
+        return f"mean over steps of {self.name}"
+
+
+@dataclass(frozen=True)
+class MedianWidth(Measure):
+    """The median over steps of a range's width: greatest minus least value over the step sizes.
+
+    What overflows float32 counts as infinitely wide.
+    """
+
+    def of(self, curves: Curves, series: str) -> float:
+        """Compute it."""
+        low, high = (curves.curve(series, self.quantity, self.layer, edge) for edge in ("min", "max"))
+        if np.array_equal(low.steps, high.steps):
+            with np.errstate(invalid="ignore"):  # inf - inf
+                widths = high.values - low.values
+        else:
+            widths = (high.series() - low.series()).to_numpy(np.float64)
+        return median(np.where(np.isnan(widths), math.inf, widths)) if len(low) else math.nan
+
+    @property
+    def words(self) -> str:
+        """What it is."""
+        return f"median over steps of the width over step sizes of {self.name}"
+
+
+@dataclass(frozen=True)
+class MedianAtLargestStepSize(Measure):
+    """The median over steps at the largest step size; what overflows float32 counts as infinite."""
+
+    def of(self, curves: Curves, series: str) -> float:
+        """Compute it."""
+        curve = curves.all_of(series, self.quantity, self.layer)
+        if not len(curve):
+            return math.nan
+        far = curve.values[curve.step_sizes == np.nanmax(curve.step_sizes)]
+        return median(np.where(np.isnan(far), math.inf, far))
+
+    @property
+    def words(self) -> str:
+        """What it is."""
+        return f"median over steps of {self.name} at the largest step size"
+
+
+@dataclass(frozen=True)
+class Final(Measure):
+    """The mean of a curve's last ``points`` values; of its last one alone if the run ended before the others.
+
+    A run that ended early has diverged: what it was shortly before tells nothing of what became of it. A loss that is
+    no longer a number counts as infinite.
+    """
+
+    points: int = 5
+    percent: bool = False
+
+    def of(self, curves: Curves, series: str) -> float:
+        """Compute it."""
+        curve = curves.curve(series, self.quantity, self.layer)
+        if not len(curve):
+            return math.nan
+        ended_early = curve.steps[-1] < curves.last_of(self.quantity)
+        value = float(curve.values[-1 if ended_early else -self.points :].mean())
+        return math.inf if math.isnan(value) else value
+
+    @property
+    def factor(self) -> float:
+        """From what `of` returns to the unit of the words."""
+        return 100.0 if self.percent else 1.0
+
+    @property
+    def words(self) -> str:
+        """What it is."""
+        logged = "mini-batches" if "accuracy" in self.quantity else "steps"
+        when = "after the last step" if self.points == 1 else f"at the end (mean of {self.points} logged {logged})"
+        return f"{self.name} {when}{', per cent' if self.percent else ''}"
+
+
+@dataclass(frozen=True)
+class StepsTo(Measure):
+    """The first step at which the mean of five neighbouring logged values reaches ``level``; inf if it never does."""
+
+    quantity: str = "train_accuracy"
+    level: float = math.nan
+
+    def of(self, curves: Curves, series: str) -> float:
+        """Compute it."""
+        return steps_to_reach(curves.curve(series, self.quantity, self.layer).series(), self.level)
+
+    @property
+    def words(self) -> str:
+        """What it is."""
+        return f"steps to {100 * self.level:g} % {self.name} (mean of 5 logged mini-batches)"
+
+
+def defined(values: Floats) -> Floats:
+    """Return the values that are numbers; infinity is one."""
+    return values[~np.isnan(values)]
+
+
+def median(values: Floats) -> float:
+    """Return the median, NaN if there is no value."""
+    with np.errstate(invalid="ignore"):
+        return float(np.median(values)) if len(values) else math.nan
+
+
+def steps_to_reach(curve: pd.Series, level: float, points: int = 5) -> float:
+    """Return the first step at which the mean of ``points`` neighbouring values of a curve reaches ``level``.
+
+    Parameters
+    ----------
+    curve
+        Values indexed by step, evenly spaced. The mean is centred, as for the marks read off the paper's curves.
+    level
+        In the unit of the values.
+
+    Returns
+    -------
+    float
+        The step, inf if the curve never gets there, NaN if there is no curve.
+    """
+    if curve.empty:
+        return math.nan
+    smooth = curve.sort_index().rolling(points, center=True).mean()
+    reached = smooth.index[smooth >= level]
+    return float(reached[0]) if len(reached) else math.inf

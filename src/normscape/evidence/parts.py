@@ -1,0 +1,77 @@
+"""Parts of a run: shares of its steps, or until a network has fitted its training data."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from normscape.evidence.curves import Curves, Use
+from normscape.evidence.measures import steps_to_reach
+from normscape.evidence.words import display_name
+
+FITTED = 0.99
+"""The training accuracy (mean of 5 logged mini-batches) from which on a network counts as fitted."""
+
+
+class Part(Protocol):
+    """A part of the run."""
+
+    @property
+    def words(self) -> str:
+        """What it is called, as an adverbial: ``over the second half``."""
+
+    def of(self, curves: Curves) -> Curves:
+        """Return this part of the curves."""
+
+    def uses(self) -> Iterator[Use]:
+        """Yield the curves that tell where it begins and ends."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """The steps from a share ``first`` of the run until before a share ``last``; to the very end if that is 1."""
+
+    words: str
+    first: float
+    last: float
+
+    def of(self, curves: Curves) -> Curves:
+        """Return this part of the curves."""
+        end = curves.last_step
+        return curves.between(self.first * end, math.inf if self.last == 1 else self.last * end)
+
+    def uses(self) -> Iterator[Use]:
+        """Yield nothing: every run has steps."""
+        return iter(())
+
+
+EARLY = Share("over the first tenth of the steps", 0.0, 0.1)
+MIDDLE = Share("over the next four tenths", 0.1, 0.5)
+FIRST_HALF = Share("over the first half", 0.0, 0.5)
+LATE = Share("over the second half", 0.5, 1.0)
+THIRD_QUARTER = Share("over the third quarter", 0.5, 0.75)
+LAST_QUARTER = Share("over the last quarter of the steps", 0.75, 1.0)
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """The steps until a series has fitted its training data (`FITTED`); ``after``: the steps from then on."""
+
+    series: str
+    after: bool = False
+
+    @property
+    def words(self) -> str:
+        """What it is called."""
+        return f"{'after' if self.after else 'before'} {display_name(self.series)} has fitted its training data"
+
+    def of(self, curves: Curves) -> Curves:
+        """Return this part of the curves."""
+        reached = steps_to_reach(curves.curve(self.series, "train_accuracy").series(), FITTED)
+        if math.isnan(reached):  # of what was never trained, no part is known
+            return Curves({})
+        return curves.between(reached, math.inf) if self.after else curves.between(-math.inf, reached)
+
+    def uses(self) -> Iterator[Use]:
+        """Yield the curve that tells when the series has fitted."""
+        yield Use(self.series, "train_accuracy", None)

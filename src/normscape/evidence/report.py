@@ -1,0 +1,167 @@
+"""Verdicts for people: a table on the terminal, and a family's ``CLAIMS.md``."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from rich.table import Table
+
+from normscape.evidence.cells import (
+    WHOSE,
+    markdown_table,
+    met,
+    number,
+    on_paper,
+    on_paper_judged,
+    spread,
+    value_and_spread,
+)
+from normscape.evidence.claims import Kind, Verdict
+from normscape.evidence.counts import counted, listed, summary
+from normscape.evidence.figure import Family
+from normscape.evidence.interval import Measured
+from normscape.evidence.results import JudgedFigure, judged_figures, scales_in
+
+HOW_TO_READ = """\
+## How to read this
+
+- *Ours* is the median over n seeds with its interval: from 5 seeds on a 95 % bootstrap interval of the median; with
+  fewer seeds, or where a value is infinite, the range. `inf` is what is never reached, is too large for a float32, or
+  is divided by 0; `nan` is what cannot be computed.
+- A claim **holds** if the whole interval meets the threshold (of three seeds: all three), on the whole and in every
+  part of the run or in all terms that were looked at. It **holds in part** if that is so on the whole or in a part, but
+  not everywhere. It **does not hold** if none of the interval meets the threshold, and is **undecided** if the seeds
+  disagree or the statistic cannot be computed. **Not applicable at this scale** means that it can only be judged on
+  the paper's own setup, `scale=paper`.
+- *Must be*: the thresholds are in `experiments/`, beside the figures. Where the paper says *similar*, *far more* or
+  *nearly*, the number is our reading of it.
+- *Paper* is the same statistic, by the same code, on the paper's own curves, with the verdict in brackets where the
+  claim does not hold on them.
+- *Whose*: the paper's text makes the claim; or it is a finding on its plotted curves; or it is ours.
+- Claims that rest on the same statistic of the same runs are counted once."""
+HOW_TO_READ_NOTES = """\
+In brackets after a verdict: how many seeds meet the threshold by themselves. What a note gives as a reason was thought
+of after the results were seen, is judged as a claim is, and holds; what was considered and does not hold is in the
+table below it. A network has *fitted* its training data from 99 % training accuracy on."""
+
+
+def verdict_table(title: str, verdicts: Sequence[Verdict]) -> Table:
+    """Return the verdicts of one figure as a table for the terminal."""
+    table = Table(title=title, title_justify="left")
+    for column in ("claim", "here", "over seeds", "paper", "must be", "verdict"):
+        table.add_column(column)
+    for verdict in verdicts:
+        here = [number(verdict.measured.value), spread(verdict.measured), on_paper(verdict.measured)]
+        table.add_row(verdict.claim.statement, *here, verdict.claim.threshold, str(verdict.kind))
+    return table
+
+
+def claims_markdown(family: Family, results: Path) -> str:
+    """Return ``CLAIMS.md`` of a family: a page to take in, then every claim, scale by scale and figure by figure."""
+    scales = [(folder.name, judged_figures(family, folder)) for folder in scales_in(results)]
+    lines = [f"# {family.title}: claims, judged", ""]
+    lines += ["Made by `experiments/reproduce.py` from the manifests beside the figures; do not edit."]
+    for name, figures in scales:
+        lines += ["", f"## In short, at scale={name}", "", summary(figures)]
+        lines += [*headline_table(figures), *_overview(figures)]
+    lines += ["", *HOW_TO_READ.splitlines(), *family.notes]
+    for name, figures in scales:
+        lines += ["", f"## Every claim, at scale={name}", "", *HOW_TO_READ_NOTES.splitlines()]
+        for figure in figures:
+            lines += _figure(figure)
+    return "\n".join(lines) + "\n"
+
+
+def headline_table(figures: Iterable[JudgedFigure], digits: int = 4) -> list[str]:
+    """Return the claims that the figures declare as the main ones, one row each."""
+    rows = []
+    for judged in figures:
+        for name in judged.figure.headline:
+            verdict = judged.verdict(name)
+            values = [on_paper(verdict.measured, digits), value_and_spread(verdict.measured, digits)]
+            cells = [verdict.claim.statement, verdict.claim.statistic.words, *values, verdict.claim.threshold]
+            rows.append([judged.figure.label, *cells, f"**{verdict.kind}**"])
+    return markdown_table(["", "claim", "statistic", "paper", "ours", "must be", "here"], rows)
+
+
+def _overview(figures: Iterable[JudgedFigure]) -> list[str]:
+    """Return how many claims hold, figure by figure."""
+    rows = []
+    for judged in figures:
+        counts = Counter(group.kind for group in counted(judged.verdicts))
+        if counts:
+            numbers = [str(counts[kind]) for kind in Kind]
+            rows.append([judged.figure.label, judged.figure.title, *numbers])
+    return markdown_table(["", "shows", *map(str, Kind)], rows)
+
+
+def _figure(judged: JudgedFigure) -> list[str]:
+    """Return every claim of a figure, then why some do not hold throughout."""
+    if not judged.verdicts:
+        return []
+    rows = []
+    for verdict in judged.verdicts:
+        claim, measured = verdict.claim, verdict.measured
+        ours = [value_and_spread(measured), str(len(measured.values)), claim.threshold, f"**{verdict.kind}**"]
+        said = [claim.statement, WHOSE[claim.origin], claim.statistic.words]
+        rows.append([*said, on_paper_judged(verdict), *ours])
+    columns = ["claim", "whose", "statistic", "paper", "ours", "n", "must be", "verdict"]
+    return ["", f"### {judged.figure.label}: {judged.figure.title}", *markdown_table(columns, rows), *_why(judged)]
+
+
+def _why(judged: JudgedFigure) -> list[str]:
+    """Return a note on each claim that does not hold throughout, and what bears on it."""
+    failing = [verdict for verdict in judged.verdicts if verdict.kind is not Kind.HOLDS]
+    if not failing:
+        return []
+    notes = {verdict.claim.note: None for verdict in failing if verdict.claim.note}
+    lines = ["", *(f"- {verdict.claim.statement}: {_reasoned(verdict)}" for verdict in failing)]
+    lines += ["", " ".join(notes)] if notes else []
+    rows = [row for verdict in failing for row in _evidence(verdict)]
+    return [*lines, *markdown_table(["claim", "statistic", "paper", "ours", "verdict"], rows)]
+
+
+def _reasoned(verdict: Verdict) -> str:
+    """Return why a claim does not hold throughout, as far as its parts, its reasons and the paper's own curve tell."""
+    sentences = [f"{met(verdict)}."]
+    verbs = {Kind.HOLDS: "holds", Kind.FAILS: "does not hold", Kind.UNDECIDED: "is undecided"}
+    for kind, verb in verbs.items():
+        parts = [part.words for part in verdict.telling_parts if verdict.of(part) is kind]
+        if parts:
+            sentences.append(f"It {verb} {listed(parts)}.")
+    for reason in verdict.reasons:
+        if reason.kind is Kind.HOLDS:
+            paper = f"; the paper's curves: {on_paper(reason.measured)}" if on_paper(reason.measured) else ""
+            because = f"{reason.claim.statistic.words}: {value_and_spread(reason.measured)}{paper}"
+            sentences.append(f"{reason.claim.statement} ({because}).")
+    if verdict.on_paper is Kind.FAILS:
+        either = " either" if verdict.kind is Kind.FAILS else ""
+        sentences.append(f"The paper's own curves do not meet it{either} ({on_paper(verdict.measured)}).")
+    return " ".join(sentences)
+
+
+def _evidence(verdict: Verdict) -> list[list[str]]:
+    """Return the row of a claim, with how many seeds meet it, and those of its reasons, its parts and its evidence."""
+    judged = f"{verdict.claim.statistic.words}: {verdict.claim.threshold}"
+    head = [verdict.claim.statement, judged, on_paper_judged(verdict), value_and_spread(verdict.measured), met(verdict)]
+    rows = [head]
+    for reason in verdict.reasons:
+        words = f"{'why' if reason.kind is Kind.HOLDS else 'considered'}: {reason.claim.statement}"
+        judged = f"{reason.claim.statistic.words}: {reason.claim.threshold}"
+        values = [on_paper(reason.measured), value_and_spread(reason.measured)]
+        rows.append([words, judged, *values, str(reason.kind)])
+    rows += [[*_row(part), str(verdict.of(part))] for part in verdict.telling_parts]
+    return rows + [[*_row(measured), ""] for measured in verdict.evidence]
+
+
+def _row(measured: Measured) -> list[str]:
+    return ["", measured.words, on_paper(measured), value_and_spread(measured)]
+
+
+def write_claims(family: Family, results: Path) -> Path | None:
+    """Write a family's ``CLAIMS.md`` beside its folders of results, if one of them means something."""
+    if not scales_in(results):
+        return None
+    path = results / "CLAIMS.md"
+    path.write_text(claims_markdown(family, results))
+    return path

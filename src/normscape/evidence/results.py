@@ -1,0 +1,149 @@
+"""A figure's results on disk: table, pictures, and the manifest that says where each number comes from."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from normscape.errors import UserError
+from normscape.evidence.claims import Verdict
+from normscape.evidence.figure import Family, Figure
+from normscape.evidence.table import read_table, table_file
+from normscape.files import read_json, write_json
+
+SCALES = ("paper", "desk", "laptop", "smoke")
+"""From the paper's own setup down to what only shows that everything runs."""
+
+
+@dataclass(frozen=True)
+class JudgedFigure:
+    """A figure with the verdicts on its claims and the manifest of its runs."""
+
+    figure: Figure
+    verdicts: tuple[Verdict, ...]
+    manifest: Mapping[str, Any]
+
+    def verdict(self, claim: str) -> Verdict:
+        """Return the verdict on a claim by its name."""
+        return next(verdict for verdict in self.verdicts if verdict.claim.name == claim)
+
+
+@dataclass(frozen=True)
+class Results:
+    """The results of one figure in a folder: ``<stem>.csv``, ``<stem>.json`` and the pictures."""
+
+    folder: Path
+    figure: Figure
+
+    @property
+    def file(self) -> Path:
+        """Its manifest."""
+        return self.folder / f"{self.figure.stem}.json"
+
+    @property
+    def table_file(self) -> Path | None:
+        """The file of its table, None if there is none."""
+        return table_file(self.folder, self.figure.stem)
+
+    @property
+    def pictures(self) -> list[Path]:
+        """The files of its picture."""
+        return [self.folder / f"{self.figure.stem}{suffix}" for suffix in (".png", ".pdf")]
+
+    @property
+    def files(self) -> list[Path]:
+        """All its files that are there."""
+        return [file for file in (*self.pictures, self.table_file, self.file) if file and file.exists()]
+
+    def kept(self) -> dict[str, Any] | None:
+        """Return what its manifest says, None if there is none."""
+        content: dict[str, Any] | None = read_json(self.file)
+        return content
+
+    def manifest(self) -> dict[str, Any]:
+        """Return where its numbers come from; `UserError` if it has no results."""
+        kept = self.kept()
+        if kept is None or self.table_file is None:
+            missing = self.folder / f"{self.figure.stem}.csv"
+            raise UserError(f"--from-results: {missing} is not there; reproduce the figure without it first")
+        manifest: dict[str, Any] = kept["manifest"]
+        return manifest
+
+    def table(self, manifest: Mapping[str, Any]) -> pd.DataFrame:
+        """Return its table; `UserError` if it is not the one that the manifest tells of."""
+        assert self.table_file is not None
+        return read_table(self.table_file, manifest["table"])
+
+    def write(self, verdicts: Sequence[Verdict], manifest: Mapping[str, Any], *, with_paper: bool) -> None:
+        """Write the manifest, with the numbers of the verdicts."""
+        claims = {verdict.claim.name: verdict.to_json() for verdict in verdicts}
+        content = {"figure": self.figure.name, "with_paper": with_paper, "claims": claims, "manifest": manifest}
+        write_json(self.file, content)
+
+    def judged(self) -> JudgedFigure:
+        """Return the verdicts that were written, with the words that the code has for them now.
+
+        Raises
+        ------
+        UserError
+            If they are of other claims than the figure has now.
+        """
+        kept = self.kept()
+        assert kept is not None
+        numbers, claims = kept["claims"], self.figure.claims
+        try:
+            if set(numbers) != {claim.name for claim in claims}:
+                raise ValueError("other claims")
+            verdicts = tuple(Verdict.from_json(claim, numbers[claim.name]) for claim in claims)
+        except (ValueError, KeyError, TypeError) as error:
+            again = f"judge them again: make redraw-all SCALE={self.folder.name}"
+            raise UserError(f"{self.file}: its claims are not those of the code ({error}); {again}") from error
+        return JudgedFigure(self.figure, verdicts, kept["manifest"])
+
+
+def configs_of(manifest: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return the settings of each run of a manifest, by its label."""
+    return {name: run["config"] for name, run in manifest["runs"].items()}
+
+
+def run_entries(manifest: Mapping[str, Any]) -> Iterator[tuple[str, int, Mapping[str, Any]]]:
+    """Yield label, seed and origin of each run of a manifest."""
+    for name, run in manifest["runs"].items():
+        for seed, entry in run["seeds"].items():
+            yield name, int(seed), entry
+
+
+def judged_figures(family: Family, folder: Path) -> list[JudgedFigure]:
+    """Return the judged figures of a family in a folder of results."""
+    there = [Results(folder, figure) for figure in family.figures()]
+    return [results.judged() for results in there if results.file.exists()]
+
+
+def scales_in(family_results: Path) -> list[Path]:
+    """Return the folders of results of a family that say something of the paper, the largest scale first.
+
+    A folder with changed settings, e.g. ``laptop,steps=3000``, follows its scale.
+    """
+    folders = {path.parent for path in family_results.glob("*/*.json")}
+    told = [folder for folder in folders if folder.name.split(",")[0] != "smoke"]
+    return sorted(told, key=lambda folder: (_rank(folder.name.split(",")[0]), folder.name))
+
+
+def _rank(scale: str) -> int:
+    return SCALES.index(scale) if scale in SCALES else len(SCALES)
+
+
+def by_run(entries: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> dict[str, Any]:
+    """Return the runs of a manifest from settings and origin of each: settings once per run, seeds below it.
+
+    What a seed has of its own among the settings stands with it, e.g. that of the data.
+    """
+    runs: dict[str, Any] = {}
+    for config, origin in entries:
+        plain = {key: value for key, value in config.items() if key not in ("name", "seed", "scale")}
+        run = runs.setdefault(config["name"], {"config": plain, "seeds": {}})
+        own = {key: value for key, value in plain.items() if run["config"].get(key) != value}
+        run["seeds"][str(config["seed"])] = {**origin, **({"config": own} if own else {})}
+    return runs

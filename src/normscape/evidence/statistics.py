@@ -1,0 +1,161 @@
+"""Statistics of curves as objects: what is computed and how it is called are one, so they cannot drift apart.
+
+A `Measure` takes a number from one series' curve, e.g. its median over steps. A `Statistic` takes a number from the
+curves of one seed: a measure `Of` one series, the `Ratio` or `Difference` of a measure between two series, either of
+them `During` a part of the run, and the `Change` from one part to another. Each says in ``words`` what it is.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from normscape.evidence.curves import Curves, Use
+from normscape.evidence.measures import Measure
+from normscape.evidence.parts import Part
+from normscape.evidence.words import display_name
+
+
+class Statistic(ABC):
+    """A number of the curves of one seed. NaN where it cannot be told, inf where something never happens."""
+
+    @abstractmethod
+    def of(self, curves: Curves) -> float:
+        """Compute it."""
+
+    @property
+    @abstractmethod
+    def words(self) -> str:
+        """What it is, with its unit, as part of a sentence."""
+
+    @property
+    def part(self) -> str:
+        """What it is, said of a statistic of which it is a part."""
+        return f"in other terms ({self.words})"
+
+    @abstractmethod
+    def uses(self) -> Iterator[Use]:
+        """Yield the curves that it needs."""
+
+
+@dataclass(frozen=True)
+class Of(Statistic):
+    """A measure of one series."""
+
+    measure: Measure
+    series: str
+
+    def of(self, curves: Curves) -> float:
+        """Compute it."""
+        return self.measure.factor * self.measure.of(curves, self.series)
+
+    @property
+    def words(self) -> str:
+        """What it is."""
+        return f"{self.measure.words}, {display_name(self.series)}"
+
+    def uses(self) -> Iterator[Use]:
+        """Yield the curves that it needs."""
+        yield from (Use(self.series, quantity, self.measure.layer) for quantity in self.measure.quantities)
+
+
+@dataclass(frozen=True)
+class Ratio(Statistic):
+    """A measure of one series over that of another."""
+
+    measure: Measure
+    above: str
+    below: str
+
+    def of(self, curves: Curves) -> float:
+        """Compute it."""
+        return ratio_of(self.measure.of(curves, self.above), self.measure.of(curves, self.below))
+
+    @property
+    def words(self) -> str:
+        """What it is."""
+        return f"{self.measure.words}, {display_name(self.above)} / {display_name(self.below)}"
+
+    def uses(self) -> Iterator[Use]:
+        """Yield the curves that it needs."""
+        yield from (*Of(self.measure, self.above).uses(), *Of(self.measure, self.below).uses())
+
+
+@dataclass(frozen=True)
+class Difference(Statistic):
+    """A measure of one series minus that of another."""
+
+    measure: Measure
+    minuend: str
+    subtrahend: str
+
+    def of(self, curves: Curves) -> float:
+        """Compute it."""
+        return self.measure.factor * (self.measure.of(curves, self.minuend) - self.measure.of(curves, self.subtrahend))
+
+    @property
+    def words(self) -> str:
+        """What it is."""
+        points = self.measure.words.replace(", per cent", ", percentage points")
+        return f"{points}, {display_name(self.minuend)} - {display_name(self.subtrahend)}"
+
+    def uses(self) -> Iterator[Use]:
+        """Yield the curves that it needs."""
+        yield from (*Of(self.measure, self.minuend).uses(), *Of(self.measure, self.subtrahend).uses())
+
+
+@dataclass(frozen=True)
+class During(Statistic):
+    """A statistic of a part of the run."""
+
+    statistic: Statistic
+    within: Part
+
+    def of(self, curves: Curves) -> float:
+        """Compute it."""
+        return self.statistic.of(self.within.of(curves))
+
+    @property
+    def words(self) -> str:
+        """What it is."""
+        return f"{self.statistic.words}, {self.within.words}"
+
+    @property
+    def part(self) -> str:
+        """What it is, said of the statistic over the whole run."""
+        return self.within.words
+
+    def uses(self) -> Iterator[Use]:
+        """Yield the curves that it needs."""
+        yield from (*self.statistic.uses(), *self.within.uses())
+
+
+@dataclass(frozen=True)
+class Change(Statistic):
+    """A statistic of one part of the run over the same of another part."""
+
+    statistic: Statistic
+    above: Part
+    below: Part
+
+    def of(self, curves: Curves) -> float:
+        """Compute it."""
+        return ratio_of(*(self.statistic.of(part.of(curves)) for part in (self.above, self.below)))
+
+    @property
+    def words(self) -> str:
+        """What it is."""
+        return f"{self.statistic.words}, {self.above.words} / {self.below.words}"
+
+    def uses(self) -> Iterator[Use]:
+        """Yield the curves that it needs."""
+        yield from (*self.statistic.uses(), *self.above.uses(), *self.below.uses())
+
+
+def ratio_of(above: float, below: float) -> float:
+    """Return above / below; inf and 0 where one is infinite, NaN where both are or both are 0."""
+    if math.isinf(above) and math.isinf(below):
+        return math.nan
+    if below == 0:
+        return math.inf if above > 0 else math.nan
+    return above / below

@@ -1,0 +1,101 @@
+"""The table behind a figure: rows of several runs; what tells the runs apart stands in columns."""
+
+import gzip
+import hashlib
+import io
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from normscape.errors import UserError
+from normscape.files import replacing
+
+FACTS = ["run", "net", "series", "lr", "augment", "scale", "seed"]
+"""What a run is, from its config: its label, its network, what figures call it, its rate, and so on."""
+
+COLUMNS = [*FACTS, "step", "quantity", "layer", "step_size", "level", "edge", "value"]
+"""``level`` is of a quantile, ``edge`` min or max of a range over step sizes; what a row has no use for is empty."""
+
+LARGE_BYTES = 2**20
+RESTORE = "restore it (git checkout results) or reproduce the figure"
+
+TYPES: dict[str, Any] = {
+    "layer": "Int64",
+    "step_size": "float64",
+    "level": "float64",
+    "lr": "float64",
+    "edge": "string",
+    "value": "float64",
+}
+
+
+def gather(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Return the parts of a figure's table as one."""
+    return pd.concat([part for part in parts if len(part)], ignore_index=True)
+
+
+def select(table: pd.DataFrame, **columns: object) -> pd.DataFrame:
+    """Return the rows whose columns have the given values."""
+    keep = np.ones(len(table), dtype=bool)
+    for name, value in columns.items():
+        keep &= (table[name] == value).fillna(value=False).to_numpy(dtype=bool)
+    return table[keep]
+
+
+def curve(table: pd.DataFrame, **columns: object) -> pd.Series:
+    """Return the values of one seed's curve, indexed by step; ValueError if the columns leave more than one curve."""
+    values = select(table, **columns).set_index("step")["value"].sort_index()
+    if values.index.has_duplicates:
+        raise ValueError(f"{columns} are several curves")
+    return values
+
+
+def table_bytes(table: pd.DataFrame) -> bytes:
+    """Return a table as CSV, with 9 significant digits: all that float32 has, and what claims are judged from."""
+    return table.to_csv(index=False, float_format="%.9g", lineterminator="\n").encode()
+
+
+def write_table(table: pd.DataFrame, folder: Path, stem: str) -> dict[str, Any]:
+    """Write a figure's table as ``<stem>.csv``, or ``<stem>.csv.gz`` if it is large.
+
+    Returns
+    -------
+    dict
+        What a manifest keeps of it: ``rows``, their number, and ``sha256``, of the table as plain CSV.
+    """
+    text = table_bytes(table)
+    large = len(text) > LARGE_BYTES
+    paths = folder / f"{stem}.csv", folder / f"{stem}.csv.gz"
+    with replacing(paths[large]) as file:
+        file.write(gzip.compress(text, mtime=0) if large else text)
+    paths[not large].unlink(missing_ok=True)
+    return {"rows": len(table), "sha256": hashlib.sha256(text).hexdigest()}
+
+
+def table_file(folder: Path, stem: str) -> Path | None:
+    """Return the file of a figure's table, None if there is none."""
+    files = (folder / f"{stem}.csv", folder / f"{stem}.csv.gz")
+    return next((file for file in files if file.exists()), None)
+
+
+def read_table(path: Path, expected: dict[str, Any] | None = None) -> pd.DataFrame:
+    """Read a figure's table.
+
+    Raises
+    ------
+    UserError
+        If it is not whole, or not the one that ``expected`` tells of (see `write_table`).
+    """
+    try:
+        content = path.read_bytes()
+        text = gzip.decompress(content) if path.suffix == ".gz" else content
+    except (OSError, EOFError, zlib.error) as error:
+        raise UserError(f"{path}: cannot be read ({error}); {RESTORE}") from error
+    if expected is not None and hashlib.sha256(text).hexdigest() != expected["sha256"]:
+        rows = text.count(b"\n") - 1
+        raise UserError(f"{path}: not the table of its manifest ({rows} rows, expected {expected['rows']}); {RESTORE}")
+    return pd.read_csv(io.BytesIO(text), dtype=TYPES)

@@ -1,0 +1,39 @@
+"""What series and quantities are called in sentences."""
+
+SERIES = {"batch": "BatchNorm", "noisy_batch": "noisy BatchNorm"}
+
+QUANTITIES = {
+    "train_accuracy": "training accuracy",
+    "test_accuracy": "test accuracy",
+    "train_loss": "training loss",
+    "loss_landscape": "the loss along the gradient",
+    "loss_landscape_random": "the loss along a random direction",
+    "gradient_difference": "the gradient difference",
+    "gradient_difference_tensor_sum": "the gradient difference, tensor norms summed",
+    "effective_beta": "effective beta",
+    "effective_beta_tensor_sum": "effective beta, tensor norms summed",
+    "gradient_norm": "the gradient's norm",
+    "ics_l2": "||G - G'||",
+    "ics_cosine": "cos(G, G')",
+    "ics_gradient_norm": "||G||",
+    "mean_change": "the change of a unit's mean{place} from snapshot to snapshot",
+    "variance_change": "the change of a unit's variance{place} from snapshot to snapshot",
+    "mean_drift": "the change of a unit's mean{place} since step 0",
+    "variance_drift": "the change of a unit's variance{place} since step 0",
+    "activation_distance": "the Wasserstein-1 distance of a unit's distribution{place} from the snapshot before",
+    "activation_change": "the Wasserstein-1 distance of a unit's distribution{place} from the snapshot before, in "
+    "units of its standard deviation",
+}
+"""What quantities are called; ``{place}`` is where the layer is named, at the end if it is not there."""
+
+
+def display_name(series: str) -> str:
+    """Return a series as sentences call it."""
+    return SERIES.get(series, series.replace("_", " "))
+
+
+def quantity_name(quantity: str, layer: int | None = None) -> str:
+    """Return a quantity as sentences call it, with its layer if it has one."""
+    name = QUANTITIES.get(quantity, quantity.replace("_", " "))
+    place = "" if layer is None else f" in layer {layer}"
+    return name.replace("{place}", place) if "{place}" in name else name + place

@@ -1,0 +1,162 @@
+"""CLAIMS.md and README say what the verdicts are, no more and no less, and count honestly."""
+
+from dataclasses import replace
+
+import pytest
+from fakes import FakeFamily, Known, judged_figure
+
+from normscape.errors import UserError
+from normscape.evidence.answers import ANSWER_MARKS, CLAIM_MARKS, Answer, Asked, answer_block, claims_block
+from normscape.evidence.claims import Claim
+from normscape.evidence.counts import summary
+from normscape.evidence.report import claims_markdown
+from normscape.evidence.results import Results, judged_figures, scales_in
+
+SIZE = Known(1.0, "its size")
+LARGE = Claim(
+    "it is large",
+    SIZE,
+    "large",
+    above=2,
+    note="Read so.",
+    reasons=[
+        Claim("It is halved", Known(0.5, "half its size"), below=1),
+        Claim("It is doubled", Known(2.0, "double its size"), below=1),
+    ],
+    evidence=[Known(1 / 3, "a third")],
+)
+SMALL = Claim("it is small", Known(1.0, "|its| size"), "small", below=9, origin="ours")
+
+
+@pytest.fixture
+def results(tmp_path):
+    family = FakeFamily(
+        judged_figure(1, [LARGE, SMALL], [1.0, 1.5, 1.25], original=0.5, headline=("large",)),
+        judged_figure("text", [LARGE], [1.0]),
+    )
+    family.write(tmp_path / "laptop")
+    family.write(tmp_path / "smoke")
+    return family, tmp_path
+
+
+def test_one_row_per_claim(results):
+    lines = claims_markdown(*results).splitlines()
+    start = lines.index("## Every claim, at scale=laptop")
+    rows = [line for line in lines[start:] if line.startswith("| it is")]
+    ours = "1.25 (1 to 1.5) | 3"
+    assert (
+        f"| it is large | the paper | its size | 0.5 (does not hold) | {ours} | above 2 | **does not hold** |" in rows
+    )
+    assert rf"| it is small | ours | \|its\| size | 0.5 | {ours} | below 9 | **holds** |" in rows
+    assert "| it is large | the paper | its size |  | 1 (one seed) | 1 | above 2 | **does not hold** |" in rows
+    assert "smoke" not in "\n".join(lines)
+    assert "- A note." in lines
+
+
+def test_the_first_page_sums_up_and_shows_the_main_claims(results):
+    lines = claims_markdown(*results).splitlines()
+    assert lines[0] == "# Sizes: claims, judged"
+    page = lines[: lines.index("## How to read this")]
+    assert (
+        "Of the paper's 1 claim, judged on 1 or 3 seeds, 1 does not hold. 1 of them fails on the paper's own curves. "
+        "Of 1 finding of ours or on the paper's curves, 1 holds."
+    ) in page
+    assert "| Figure 1 | it is large | its size | 0.5 | 1.25 (1 to 1.5) | above 2 | **does not hold** |" in page
+    assert "| Figure 1 | sizes | 1 | 0 | 1 | 0 | 0 |" in page
+    assert "| The paper's text | sizes | 0 | 0 | 1 | 0 | 0 |" in page
+
+
+def test_what_does_not_hold_comes_with_reasons_and_evidence(results):
+    lines = claims_markdown(*results).splitlines()
+    start = lines.index("### Figure 1: sizes")
+    said = lines[start:]
+    assert (
+        "- it is large: **does not hold** (0 of 3). It is halved (half its size: 0.625 (0.5 to 0.75); the paper's "
+        "curves: 0.25). The paper's own curves do not meet it either (0.5)."
+    ) in said
+    assert "Read so." in said
+    first = said.index(
+        "| it is large | its size: above 2 | 0.5 (does not hold) | 1.25 (1 to 1.5) | **does not hold** (0 of 3) |"
+    )
+    assert said[first + 1 : first + 4] == [
+        "| why: It is halved | half its size: below 1 | 0.25 | 0.625 (0.5 to 0.75) | holds |",
+        "| considered: It is doubled | double its size: below 1 | 1 | 2.5 (2 to 3) | does not hold |",
+        "|  | a third | 0.1667 | 0.4167 (0.3333 to 0.5) |  |",
+    ]
+    assert "- it is large: **does not hold** (0 of 1). It is halved (half its size: 0.5 (one seed))." in said
+    assert not any("it is small: " in line for line in said)
+
+
+def test_a_claim_that_holds_only_over_a_part_is_listed(tmp_path):
+    parts = [Known(0.5, "at first"), Known(2.0, "then"), Known(3.0, "at last")]
+    family = FakeFamily(judged_figure(1, [replace(LARGE, above=1, parts=parts, reasons=(), evidence=())], [1.5, 1.75]))
+    family.write(tmp_path / "laptop")
+    lines = claims_markdown(family, tmp_path).splitlines()
+    assert "- it is large: **holds in part** (2 of 2). It holds then and at last. It does not hold at first." in lines
+    assert "|  | at first |  | 0.8125 (0.75 to 0.875) | does not hold |" in lines
+
+
+def test_the_same_statistic_of_the_same_runs_is_counted_once():
+    stricter = replace(LARGE, name="very large", above=50, origin="text")
+    weaker = replace(LARGE, name="not tiny", above=0.1)
+    one, two = judged_figure(1, [stricter], [1.0]), judged_figure(2, [weaker], [1.0])
+    assert summary([one, two]).startswith("Of the paper's 1 claim, judged on one seed, 1 holds in part. 0 of them")
+    assert summary([one]).startswith("Of the paper's 1 claim, judged on one seed, 1 does not hold. ")
+    other = judged_figure(2, [replace(weaker, statistic=Known(3.0))], [1.0])
+    assert summary([one, other]).startswith(
+        "Of the paper's 2 claims, judged on one seed, 1 holds and 1 does not hold. "
+    )
+
+
+def test_what_cannot_be_judged_at_this_scale_is_counted_as_that():
+    judged = judged_figure(1, [replace(LARGE, scale="paper")], [1.0])
+    assert "1 cannot be judged at this scale. " in summary([judged])
+
+
+def test_the_readme_gets_the_main_claims(results, tmp_path):
+    family, _ = results
+    lines = claims_block(judged_figures(family, tmp_path / "laptop"), tmp_path / "laptop").splitlines()
+    assert (lines[0], lines[-1]) == CLAIM_MARKS
+    assert lines[1].startswith("At `scale=laptop`: Of the paper's 1 claim, judged on 1 or 3 seeds, ")
+    assert lines[5:-1] == [
+        "| Figure 1 | it is large | its size | 0.5 | 1.25 (1 to 1.5) | above 2 | **does not hold** |"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("asked", "word"),
+    [
+        ([Asked(1, "large", above=0.9)], "Yes"),
+        ([Asked(1, "large", below=0.9)], "No"),
+        ([Asked(1, "large", above=1.25)], "Undecided"),
+        ([Asked(1, "large", above=0.9), Asked(1, "small", below=0.9)], "In part"),
+    ],
+)
+def test_an_answer_is_computed_and_shows_its_numbers(results, tmp_path, asked, word):
+    family, _ = results
+    figures = judged_figures(family, tmp_path / "laptop")
+    lines = answer_block([Answer("Is it large?", tuple(asked))], figures, "results/laptop").splitlines()
+    assert (lines[0], lines[-1]) == ANSWER_MARKS
+    (line,) = lines[1:-1]
+    assert line.startswith(
+        f"- **Is it large? {word}.** its size: **1.25** (1 to 1.5 over 3 seeds; the paper: 0.5), "
+        "[figure 1](results/laptop/fig01.png)"
+    )
+
+
+def test_results_of_other_claims_are_one_line(results, tmp_path):
+    family, _ = results
+    figure = family.figures()[0]
+    Results(tmp_path / "laptop", replace(figure, module=figure.module)).judged()
+    figure.module.CLAIMS = [LARGE]
+    with pytest.raises(
+        UserError, match=r"fig01.json: its claims are not those of the code .*make redraw-all SCALE=laptop"
+    ):
+        Results(tmp_path / "laptop", figure).judged()
+
+
+def test_the_largest_scale_comes_first(tmp_path):
+    for name in ("laptop", "smoke", "paper", "laptop,steps=9", "mine"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "fig01.json").write_text("{}")
+    assert [folder.name for folder in scales_in(tmp_path)] == ["paper", "laptop", "laptop,steps=9", "mine"]

@@ -1,0 +1,283 @@
+"""Statistics of claims: no curve, a diverged run or an overflow must not look like a success; words follow the code."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from normscape.evidence.claims import judge
+from normscape.evidence.curves import Use, indexed
+from normscape.evidence.measures import (
+    Final,
+    Largest,
+    Mean,
+    Median,
+    MedianAtLargestStepSize,
+    MedianQuotient,
+    MedianSize,
+    MedianTimesHalfRate,
+    MedianWidth,
+    ShareBelow,
+    StepsTo,
+)
+from normscape.evidence.parts import EARLY, LATE, MIDDLE, Fitting, Share
+from normscape.evidence.statistics import Change, Difference, During, Of, Ratio, ratio_of
+from normscape.evidence.table import COLUMNS
+from santurkar2018.movements import movement_claim
+
+INF, NAN = math.inf, math.nan
+
+
+def rows(quantity, values, *, series="batch", lr=0.1, every=10, **more):
+    steps = range(0, every * len(values), every)
+    facts = {"run": f"{series} {lr}", "net": "vgg", "augment": False, "seed": 0, "series": series, "lr": lr, **more}
+    return pd.DataFrame({"step": steps, "value": values, "quantity": quantity, **facts}).reindex(columns=COLUMNS)
+
+
+def curves(*parts):
+    return indexed(pd.concat(parts, ignore_index=True))[0]
+
+
+def accuracies(**each):
+    return curves(*(rows("train_accuracy", values, series=series) for series, values in each.items()))
+
+
+def edges(low, high, **more):
+    return [rows("loss_landscape", values, edge=edge, **more) for edge, values in (("min", low), ("max", high))]
+
+
+@pytest.mark.parametrize(
+    ("measure", "values", "expected"),
+    [
+        (Median("x"), [1, NAN, 5, 2, 9], 3.5),
+        (Median("x"), [NAN, NAN], NAN),
+        (MedianSize("x"), [-1, 5, NAN, -3], 3),
+        (Largest("x"), [1, NAN, 7, 2], 7),
+        (Largest("x"), [NAN], NAN),
+        (Mean("x"), [1, 2, 6], 3),
+        (Mean("x"), [1, NAN], NAN),  # what diverged does not average out
+        (ShareBelow("x", bound=2), [1, -1.5, 3, NAN], 2 / 3),
+        (MedianTimesHalfRate("x"), [10, 20, 90], 1.0),  # lr 0.1: 2 / lr is 20
+        (Final("x", points=3), [9, 1, 2, 3], 2),
+        (Final("x", points=5), [50, 50, NAN], INF),  # a loss that is no number
+        (Final("x", points=1, percent=True), [0.1, 0.25], 0.25),
+        (StepsTo(quantity="x", level=0.5), [0] * 6 + [1] * 9, 60),  # the mean of five
+        (StepsTo(quantity="x", level=0.5), [0] * 9, INF),
+    ],
+)
+def test_measures(measure, values, expected):
+    assert measure.of(curves(rows("x", values)), "batch") == pytest.approx(expected, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    "measure",
+    [
+        Median("x"),
+        MedianSize("x"),
+        Largest("x"),
+        Mean("x"),
+        ShareBelow("x", bound=1),
+        MedianTimesHalfRate("x"),
+        MedianQuotient("x", divisor="y"),
+        MedianWidth("x"),
+        MedianAtLargestStepSize("x"),
+        Final("x"),
+        StepsTo(quantity="x", level=0.5),
+    ],
+)
+def test_no_curve_is_no_number(measure):
+    assert math.isnan(measure.of(curves(rows("other", [1.0])), "batch"))
+    assert math.isnan(measure.of(curves(rows("x", [1.0])), "l1"))
+
+
+def test_a_run_that_ended_early_is_judged_by_its_last_point_alone():
+    found = accuracies(standard=[0.1] * 8, batch=[0.2, 0.5, 0.7, 0.8, 0.1])
+    assert Final("train_accuracy").of(found, "batch") == 0.1
+
+
+@pytest.mark.parametrize(
+    ("standard", "batch", "expected"),
+    [
+        ([0] * 6 + [1] * 9, [0] * 3 + [1] * 12, 2),
+        ([0] * 9, [1] * 9, INF),
+        ([1] * 9, [0] * 9, 0),
+        ([0] * 9, [0] * 9, NAN),
+    ],
+)
+def test_who_needs_how_many_times_the_steps(standard, batch, expected):
+    found = Ratio(StepsTo(level=0.5), "standard", "batch").of(accuracies(standard=standard, batch=batch))
+    assert found == pytest.approx(expected, nan_ok=True)
+
+
+def test_compared_with_nobody_it_cannot_be_told():
+    found = accuracies(standard=[1] * 9)
+    assert math.isnan(Ratio(StepsTo(level=0.5), "standard", "l1").of(found))
+    assert math.isnan(Ratio(StepsTo(level=0.5), "l1", "standard").of(found))
+    assert math.isnan(Difference(Final("train_accuracy"), "l1", "standard").of(found))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "width"),
+    [([1, 1, 1], [3, 4, 9], 3), ([1, 1, 1], [3, INF, INF], INF), ([1, INF, INF], [3, INF, INF], INF)],
+)
+def test_the_width_of_a_range_counts_an_overflow_as_wide(low, high, width):
+    assert MedianWidth("loss_landscape").of(curves(*edges(low, high)), "batch") == width
+
+
+def test_edges_over_other_steps_are_taken_where_both_are():
+    low, high = rows("x", [1, 1, 1, 1], edge="min"), rows("x", [3, 4, 9, 9], edge="max").assign(step=[0, 10, 20, 40])
+    found = MedianWidth("x").of(curves(low, high), "batch")
+    assert found == 8  # widths 2, 3, 8, and at steps 30 and 40 what is missing counts as infinite
+
+
+def test_the_largest_step_size_alone():
+    sizes = [0.1, 0.4] * 3
+    table = rows("x", [1, 10, 2, 20, 3, NAN], step_size=sizes).assign(step=[0, 0, 5, 5, 9, 9])
+    assert MedianAtLargestStepSize("x").of(curves(table), "batch") == 20  # of 10, 20 and what overflowed
+    with pytest.raises(ValueError, match="several values at a step"):
+        Median("x").of(curves(table), "batch")
+
+
+def test_a_quotient_of_two_quantities_step_by_step():
+    found = curves(rows("x", [2, 6, 9]), rows("y", [1, 2, 0.0]))
+    assert MedianQuotient("x", divisor="y").of(found, "batch") == 3
+
+
+@pytest.mark.parametrize(("a", "b", "expected"), [(6, 3, 2), (1, 0, INF), (1, INF, 0), (INF, 1, INF)])
+def test_ratio(a, b, expected):
+    assert ratio_of(a, b) == expected
+
+
+@pytest.mark.parametrize(("a", "b"), [(0, 0), (INF, INF), (NAN, 1), (1, NAN)])
+def test_a_ratio_that_cannot_be_told(a, b):
+    assert math.isnan(ratio_of(a, b))
+
+
+def test_several_rates_are_no_one_curve_unless_the_claim_says_which():
+    found = curves(rows("x", range(100)), rows("x", [7] * 90, lr=0.5))
+    with pytest.raises(ValueError, match=r"batch, x: of several runs \(batch 0.1, batch 0.5\)"):
+        Median("x").of(found, "batch")
+    assert Median("x").of(found.about({"lr": 0.5}), "batch") == 7
+
+
+def test_parts_are_of_the_run_that_is_meant():
+    found = curves(rows("x", range(100)), rows("x", [7] * 900, lr=0.5)).about({"lr": 0.1})
+    values = [During(Of(Median("x"), "batch"), part).of(found) for part in (EARLY, MIDDLE, LATE)]
+    assert values == [4.5, 29.5, 74.5]
+    assert Change(Of(Median("x"), "batch"), LATE, EARLY).of(found) == 74.5 / 4.5
+
+
+@pytest.mark.parametrize("last", [9950, 9999, 10000])
+def test_whether_the_last_step_is_logged_moves_no_part(last):
+    steps = [*range(0, 9950, 50), last]
+    found = curves(rows("x", steps).assign(step=steps))
+    ends = []
+    for share in (Share("", 0.0, 0.1), Share("", 0.5, 1.0)):
+        part = share.of(found).curve("batch", "x")
+        ends.append((part.steps[0], part.steps[-1]))
+    assert ends == [(0, 950), (5000, last)]
+
+
+FITTED_LATE = rows("train_accuracy", [0.5] * 10 + [1.0] * 10, series="l1")
+"""The mean of five reaches 99 % at the thirteenth value."""
+
+
+def test_a_part_ends_where_the_network_has_fitted_its_training_data():
+    found = curves(FITTED_LATE, rows("x", range(20), series="l1"))
+    until, after = (During(Of(Median("x"), "l1"), Fitting("l1", after=after)) for after in (False, True))
+    assert (until.of(found), after.of(found)) == (5.5, 15.5)
+    assert until.part == "before l1 has fitted its training data"
+    assert set(until.uses()) == {Use("l1", "x", None), Use("l1", "train_accuracy", None)}
+
+
+def test_who_never_fits_is_measured_over_the_whole_run():
+    found = curves(rows("train_accuracy", [0.98] * 20, series="l1"), rows("x", range(20), series="l1"))
+    typical = Of(Median("x"), "l1")
+    assert During(typical, Fitting("l1")).of(found) == 9.5
+    assert math.isnan(During(typical, Fitting("l1", after=True)).of(found))
+    assert math.isnan(During(typical, Fitting("batch")).of(found))  # nothing is known of batch
+
+
+@pytest.mark.parametrize(
+    ("statistic", "words"),
+    [
+        (
+            Ratio(MedianWidth("gradient_difference"), "standard", "batch"),
+            "median over steps of the width over step sizes of the gradient difference, standard / BatchNorm",
+        ),
+        (
+            Difference(Final("test_accuracy", points=1, percent=True), "batch", "standard"),
+            "test accuracy after the last step, percentage points, BatchNorm - standard",
+        ),
+        (Of(Median("ics_l2", 5), "noisy_batch"), "median over steps of ||G - G'|| in layer 5, noisy BatchNorm"),
+        (
+            During(Ratio(StepsTo(level=0.8), "standard", "l1"), EARLY),
+            "steps to 80 % training accuracy (mean of 5 logged mini-batches), standard / l1, "
+            "over the first tenth of the steps",
+        ),
+        (
+            Of(Mean("activation_change", 3), "batch"),
+            "mean over steps of the Wasserstein-1 distance of a unit's distribution in layer 3 from the snapshot "
+            "before, in units of its standard deviation, BatchNorm",
+        ),
+    ],
+)
+def test_words_are_those_of_the_code(statistic, words):
+    assert statistic.words == words
+
+
+def test_a_share_is_shown_in_per_cent_where_the_words_say_so():
+    found = accuracies(standard=[0.25] * 6, batch=[0.5] * 6)
+    measure = Final("train_accuracy", percent=True)
+    assert Of(measure, "batch").of(found) == 50
+    assert Difference(measure, "batch", "standard").of(found) == 25
+    assert Ratio(measure, "batch", "standard").of(found) == 2
+
+
+def test_curves_are_those_of_the_table_by_brute_force():
+    draws = np.random.default_rng(0)
+    parts = [
+        rows("x", draws.normal(size=7), series=series, lr=lr, layer=layer, edge=edge, seed=seed)
+        for series in ("a", "b")
+        for lr in (0.1, 1e-7)
+        for layer in (None, 3)
+        for edge in (None, "min")
+        for seed in (0, 2)
+    ]
+    table = pd.concat(parts, ignore_index=True).sample(frac=1, random_state=0)
+    seeds = indexed(table)
+    assert list(seeds) == [0, 2]
+    for part in parts:
+        first = part.iloc[0]
+        layer, edge = (None if pd.isna(first[name]) else first[name] for name in ("layer", "edge"))
+        found = seeds[first["seed"]].about({"lr": first["lr"]}).curve(first["series"], "x", layer, edge or "")
+        assert found.values.tolist() == part["value"].tolist()
+        assert found.steps.tolist() == part["step"].tolist()
+        assert (found.lr, found.run) == (first["lr"], first["run"])
+
+
+def test_movement_is_compared_in_both_units():
+    moved = [
+        rows(quantity, [value] * 3, series=series, layer=3)
+        for quantity, series, value in (
+            ("activation_change", "l1", 2.0),
+            ("activation_change", "standard", 4.0),
+            ("activation_distance", "l1", 30.0),
+            ("activation_distance", "standard", 10.0),
+        )
+    ]
+    verdict = judge(movement_claim("name", "words", 3, "l1", above=1.0), {0: curves(*moved)})
+    assert (verdict.measured.value, verdict.of(verdict.measured)) == (0.5, "does not hold")
+    assert verdict.parts[-1].words.startswith("in other terms (")
+    assert verdict.parts[-1].value == 3
+    assert [measured.value for measured in verdict.evidence] == [2, 4]
+
+
+def test_why_a_normalised_network_is_the_steadier_one():
+    """It rests once it has fitted at the thirteenth step, the standard network moves on: 8 to 2, and 1 to 3."""
+    moves = {"l1": [8.0] * 12 + [2.0] * 8, "standard": [1.0] * 12 + [3.0] * 8}
+    parts = [rows("activation_change", values, series=series, layer=3) for series, values in moves.items()]
+    verdict = judge(movement_claim("name", "words", 3, "l1", above=10.0), {0: curves(*parts, FITTED_LATE)})
+    assert [(reason.measured.value, reason.kind) for reason in verdict.reasons] == [(0.25, "holds"), (3, "holds")]
+    assert verdict.parts[0].value == 8

@@ -20,7 +20,7 @@ def main(steps: int) -> None:
     loss_fn = torch.nn.CrossEntropyLoss()
     probes = [
         normscape.InternalCovariateShift(["layer2.0.conv1", "fc"], every=2),
-        normscape.Landscape(step_sizes=[0.5, 1.0, 2.0], every=2),
+        normscape.Landscape(lr_multiples=[0.5, 1.0, 2.0], every=2),
         normscape.Activations(["layer4.1.conv2"], every=2),
     ]
     with normscape.observe(model, optimizer, loss_fn, probes) as seen:

@@ -188,7 +188,7 @@ REFUSED = {
     "run's own name": (["+probe.mine={_target_: zoo.YieldsRunsOwn}"], "expected a name of its own for the quantity"),
     "twice": (["+probe.mine={_target_: zoo.YieldsTwice}"], "a second time in a step"),
     "two probes alike": (
-        ["+probe.more={_target_: normscape.probes.Landscape, step_sizes: [8.0]}"],
+        ["+probe.more={_target_: normscape.probes.Landscape, lr_multiples: [8.0]}"],
         "probe Landscape: it yielded Row(0, 'objective', None, None) a second time",
     ),
     "no number": (["+probe.mine={_target_: zoo.YieldsText}"], "expected a number as its value, not 'many'"),

@@ -132,6 +132,15 @@ def test_the_scale_suits_the_machine_unless_it_is_given(monkeypatch):
         ("+optimizer.lrr=1", "optimizer.lrr=1: torch.optim.SGD takes no 'lrr'; did you mean 'lr'?"),
         ("++optimizer.lrr=1", "optimizer.lrr=1: torch.optim.SGD takes no 'lrr'; did you mean 'lr'?"),
         ("optimizer.momentum=0.9", "optimizer.momentum=0.9: 'momentum' is not set; to add it, +optimizer.momentum=0.9"),
+        (
+            "measure.step_sizes=[1]",
+            "measure.step_sizes=[1]: there is no key 'step_sizes'; did you mean 'lr_multiples'?",
+        ),
+        ("+measure.step_sizes=[1]", "measure.step_sizes=[1]: there is no such key; did you mean 'lr_multiples'?"),
+        (
+            "probe.landscape_random.step_sizes=[1]",
+            "probe.landscape_random.step_sizes=[1]: 'step_sizes' is not set; to add it, +probe",
+        ),
         ("stepps=3", "stepps=3: there is no key 'stepps'; did you mean 'steps'?"),
         ("+stepps=3", "stepps=3: there is no such key; did you mean 'steps'?"),
         ("scale.vgg.widht=1", "scale.vgg.widht=1: there is no key 'widht'; did you mean 'width'?"),

@@ -17,8 +17,8 @@ OWN_PROBE = """
 from normscape.probes import Landscape
 
 class Mine(Landscape):
-    def __init__(self, step_sizes, every: int, weight_decay: float | None = None):
-        super().__init__(step_sizes, every, weight_decay or 0.0)
+    def __init__(self, lr_multiples, every: int, weight_decay: float | None = None):
+        super().__init__(lr_multiples, every, weight_decay or 0.0)
 """
 
 
@@ -107,19 +107,27 @@ def test_a_value_that_makes_no_sense(overrides, line):
     [
         ("measure.every=0", "measure.every=0: expected 1 or more"),
         (
-            "measure.step_sizes=[]",
-            "measure.step_sizes=[]: expected at least one, e.g. [0.5, 1.0]; to do without its pro",
+            "measure.lr_multiples=[]",
+            "measure.lr_multiples=[]: expected at least one, e.g. [0.5, 1.0]; to do without its pro",
         ),
-        ("measure.step_sizes=[1,1.0]", "measure.step_sizes=[1.0, 1.0]: expected each step size once"),
-        ("measure.step_sizes=[1,nan]", "measure.step_sizes=[1.0, nan]: expected finite multiples of the learning rate"),
+        ("measure.lr_multiples=[1,1.0]", "measure.lr_multiples=[1.0, 1.0]: expected each of them once"),
         (
-            "measure.step_sizes=[0,1]",
-            "measure.step_sizes=[0.0, 1.0]: expected finite multiples of the learning rate, ab",
+            "measure.lr_multiples=[1,nan]",
+            "measure.lr_multiples=[1.0, nan]: expected finite multiples of the learning rate",
         ),
-        ("measure.step_sizes=[1,true]", "measure.step_sizes=[1, true]: expected a list, each a number"),
-        ("measure.step_sizes=1", "measure.step_sizes=1: expected a list, each a number"),
-        ("probe.landscape.step_sizes=[]", "probe.landscape.step_sizes=[]: expected at least one"),
-        ("probe.landscape.step_sizes=[inf]", "probe.landscape.step_sizes=[inf]: expected finite multiples"),
+        (
+            "measure.lr_multiples=[0,1]",
+            "measure.lr_multiples=[0.0, 1.0]: expected finite multiples of the learning rate, ab",
+        ),
+        ("measure.lr_multiples=[1,true]", "measure.lr_multiples=[1, true]: expected a list, each a number"),
+        ("measure.lr_multiples=1", "measure.lr_multiples=1: expected a list, each a number"),
+        ("probe.landscape.lr_multiples=[]", "probe.landscape.lr_multiples=[]: expected at least one"),
+        ("probe.landscape.lr_multiples=[inf]", "probe.landscape.lr_multiples=[inf]: expected finite multiples"),
+        ("+probe.landscape.step_sizes=[-1]", "probe.landscape.step_sizes=[-1]: expected finite step sizes, above 0"),
+        (
+            "+probe.landscape.step_sizes=[0.1]",
+            "probe.landscape: probe lr_multiples=[0.5, 1.0, 2.0, 4.0] and step_sizes=[0.1]: expected one of them; ",
+        ),
         ("measure.ics_layers=[]", f"measure.ics_layers=[]: expected at least one layer number; {NO_ICS}"),
         (
             "measure.ics_layers=[0,1]",
@@ -169,7 +177,8 @@ def test_nothing_or_nonsense_to_measure(override, line):
         "seed=100000000000000000000",
         "data.seed=${steps}",
         "scale.vgg.width=1",
-        "measure.step_sizes=[1,2]",
+        "measure.lr_multiples=[1,2]",
+        "probe.landscape.lr_multiples=null +probe.landscape.step_sizes=[0.1]",
         "measure.ics_layers=all",
         "measure.ics_layers=[14,1]",
         "measure.activation_layers=all",
@@ -178,7 +187,7 @@ def test_nothing_or_nonsense_to_measure(override, line):
         "norm=torch_batch norm.momentum=null",
         "norm=group norm.num_groups=2",
         "probe.ics.layers=all",
-        "~probe.ics measure.step_sizes=[3]",
+        "~probe.ics measure.lr_multiples=[3]",
         "probe=[]",
         "tracker=wandb tracker.project='3' tracker.mode=null",
     ],

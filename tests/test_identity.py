@@ -5,6 +5,7 @@ from dataclasses import fields
 import pytest
 
 from normscape.config import RunConfig, compose_run
+from normscape.former_keys import formerly, suggest_key
 from normscape.identity import changes, identity, settings
 
 GOLDEN = {
@@ -32,6 +33,21 @@ def test_every_field_counts_unless_it_is_marked():
     keys = {item.name for item in fields(RunConfig)}
     assert set(settings(config)) == keys - HOW_NOT_WHAT - {"scale", "measure"}
     assert {key for key in keys if not changes([f"{key}=1"])} == HOW_NOT_WHAT | {"scale", "seed"}
+
+
+def test_multiples_of_the_rate_and_absolute_step_sizes_are_two_runs():
+    probe = "+probe.more={{_target_: normscape.probes.Landscape, {}: [0.5]}}"
+    one, other = (compose_run(["scale=smoke", probe.format(key)]) for key in ("lr_multiples", "step_sizes"))
+    assert identity(one) != identity(other)
+
+
+def test_former_names_hold_for_the_project_s_own_components_alone():
+    own = {"_target_": "normscape.probes.Landscape", "lr_multiples": [1.0], "every": 1}
+    theirs = {"_target_": "mypackage.Probe", "lr_multiples": [1.0], "inner": [own]}
+    former = {"_target_": "normscape.probes.Landscape", "step_sizes": [1.0], "every": 1}
+    assert formerly({"a": own, "b": theirs}) == {"a": former, "b": {**theirs, "inner": [former]}}
+    assert suggest_key("step_sizes", ["every", "lr_multiples"]) == "; did you mean 'lr_multiples'?"
+    assert suggest_key("step_sizes", ["every"]) == "; known here: every"
 
 
 def test_the_settings_are_a_copy():

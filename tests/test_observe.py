@@ -369,9 +369,9 @@ def rates(parameters):
 
 
 def test_groups_with_different_rates_need_absolute_step_sizes():
-    with pytest.raises(UserError, match=r"the optimiser's are 0.05, 0.1; give a Landscape absolute=True"):
+    with pytest.raises(UserError, match=r"the optimiser's are 0.05, 0.1; give a Landscape absolute step sizes"):
         Loop(zoo.PlainNet, rates).run([normscape.Landscape()])
-    table = Loop(zoo.PlainNet, rates).run([normscape.Landscape([0.3], absolute=True)], steps=1)
+    table = Loop(zoo.PlainNet, rates).run([normscape.Landscape(step_sizes=[0.3])], steps=1)
     assert value(table, 0, "loss_landscape", 0.3) > 0
 
 

@@ -19,6 +19,7 @@ from hydra.utils import get_object
 
 from normscape.config import COMPONENTS, RunConfig
 from normscape.files import worded
+from normscape.former_keys import formerly
 
 NUMERICS = 1
 """Part of every identity; raised by a change of the code that changes the numbers of a run."""
@@ -40,7 +41,7 @@ def identity(config: RunConfig) -> str:
     Classes of the user's own count by their source: that of the class, of its bases, and of what their files import
     from the user's own files; edited, they make another run. Classes of this project count by `NUMERICS`.
     """
-    content = {"numerics": NUMERICS, **_canonical(settings(config)), **_foreign_sources(config)}
+    content = {"numerics": NUMERICS, **_canonical(formerly(settings(config))), **_foreign_sources(config)}
     text = json.dumps(worded(content), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 

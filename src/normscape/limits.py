@@ -75,6 +75,7 @@ ORDER = ("scale", "seed", "steps", "measure")
 
 NO_PROBE = "to do without the probe, ~probe.{name}, or a list without it, e.g. probe=[landscape]"
 PROBE_OF = {"ics_layers": "ics", "activation_layers": "activations"}
+STEP_SIZES = {"lr_multiples": "multiples of the learning rate", "step_sizes": "step sizes"}
 
 
 def check_measure(config: RunConfig) -> None:
@@ -84,10 +85,11 @@ def check_measure(config: RunConfig) -> None:
         if value != "all" and not (isinstance(value, list) and not any(isinstance(layer, str) for layer in value)):
             raise UserError(f"measure.{key}={shown(value)}: expected layer numbers, e.g. [1, 2], or all")
         _check_layers(f"measure.{key}", value, probe)
-    _check_step_sizes("measure.step_sizes", config.measure.step_sizes)
+    _check_step_sizes("measure.lr_multiples", config.measure.lr_multiples)
     for name, node in config.probe.items():
         _check_layers(f"probe.{name}.layers", node.get("layers"), name)
-        _check_step_sizes(f"probe.{name}.step_sizes", node.get("step_sizes"))
+        for key in STEP_SIZES:
+            _check_step_sizes(f"probe.{name}.{key}", node.get(key))
 
 
 def _check_layers(path: str, layers: Any, probe: str) -> None:
@@ -109,9 +111,9 @@ def _check_step_sizes(path: str, sizes: Any) -> None:
     if not sizes:
         raise UserError(f"{where} at least one, e.g. [0.5, 1.0]; to do without its probes, probe=[activations,ics]")
     if not all(type(size) in (int, float) and math.isfinite(size) and size > 0 for size in sizes):
-        raise UserError(f"{where} finite multiples of the learning rate, above 0")
+        raise UserError(f"{where} finite {STEP_SIZES[path.rpartition('.')[2]]}, above 0")
     if len(set(sizes)) < len(sizes):
-        raise UserError(f"{where} each step size once")
+        raise UserError(f"{where} each of them once")
 
 
 def check_numbers(config: RunConfig) -> None:

@@ -54,7 +54,7 @@ class Measure:
     every: int
     activation_layers: Any  # a list of layer numbers, or all, which OmegaConf has no type for; see `limits`
     ics_layers: Any
-    step_sizes: list[float]
+    lr_multiples: list[float]  # step sizes of the landscape, as multiples of the step's learning rate
 
 
 @dataclass

@@ -216,7 +216,7 @@ class StepView:
         found = ", ".join(sorted({f"{rate:g}" for rate in rates})) or "none"
         raise UserError(
             f"step {self.step}: step sizes are multiples of one learning rate above 0, the optimiser's are {found}; "
-            "give a Landscape absolute=True, with absolute step sizes"
+            "give a Landscape absolute step sizes, e.g. step_sizes=[0.01, 0.1]"
         )
 
     def _place(self, point: Parameters, differentiated: Sequence[str] = ()) -> list[Tensor]:

@@ -44,6 +44,16 @@ def test_on_a_quadratic_it_is_the_closed_form(weight_decay):
     assert rows["effective_beta", None] == pytest.approx(float((hessian @ g).norm() / g.norm()), rel=1e-10)
 
 
+def test_absolute_step_sizes_are_those_of_their_multiples():
+    view, *_ = quadratic()
+    by_multiples, absolute = (
+        measured(probe, view) for probe in (Landscape(STEP_SIZES), Landscape(step_sizes=[0.1 * m for m in STEP_SIZES]))
+    )
+    assert by_multiples == absolute
+    assert {size for _, size in absolute} == {None, *(0.1 * m for m in STEP_SIZES)}
+    assert Landscape().lr_multiples == (0.5, 1.0, 2.0, 4.0)
+
+
 def test_effective_beta_of_a_quadratic_never_exceeds_the_largest_eigenvalue():
     view, hessian, _, _ = quadratic()
     for direction in ("gradient", "random"):
@@ -173,8 +183,15 @@ def test_it_costs_one_forward_backward_pass_per_step_size(direction):
 
 @pytest.mark.parametrize(
     ("settings", "named"),
-    [({"step_sizes": [0.0]}, "0.0"), ({"step_sizes": []}, "above 0"), ({"direction": "gradeint"}, "'gradient'")],
+    [
+        ({"lr_multiples": [0.0]}, "lr_multiples=.*0.0"),
+        ({"lr_multiples": []}, "above 0"),
+        ({"lr_multiples": None, "step_sizes": [-0.1]}, "step_sizes=.*-0.1.*above 0"),
+        ({"lr_multiples": None, "step_sizes": []}, "above 0"),
+        ({"step_sizes": [0.1]}, r"lr_multiples=\[1.0\] and step_sizes=\[0.1\]: expected one of them"),
+        ({"direction": "gradeint"}, "'gradient'"),
+    ],
 )
 def test_bad_settings_are_named(settings, named):
     with pytest.raises(UserError, match=named):
-        Landscape(**{"step_sizes": [1.0], "every": 1, **settings})
+        Landscape(**{"lr_multiples": [1.0], "every": 1, **settings})

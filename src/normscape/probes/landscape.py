@@ -15,6 +15,7 @@ from normscape.replica import Parameters
 from normscape.view import StepView
 
 DIRECTIONS = ("gradient", "random")
+LR_MULTIPLES = (0.5, 1.0, 2.0, 4.0)
 
 
 class Landscape(Probe):
@@ -35,8 +36,9 @@ class Landscape(Probe):
 
     Parameters
     ----------
-    step_sizes
-        The step sizes s as multiples of the step's learning rate, read before its update; finite and above 0.
+    lr_multiples
+        The step sizes s as multiples of the step's learning rate, read before its update; finite and above 0. None,
+        unless there are ``step_sizes``, is 0.5, 1, 2 and 4.
     every
         Measure every so many steps.
     weight_decay
@@ -44,8 +46,9 @@ class Landscape(Probe):
         from it (AdamW); 0 makes J the loss alone; any other number must be the optimiser's own.
     direction
         ``gradient`` or ``random``.
-    absolute
-        Whether ``step_sizes`` are s itself. Needed where parameter groups have different learning rates.
+    step_sizes
+        The step sizes s themselves, instead of ``lr_multiples``. Needed where parameter groups have different learning
+        rates.
 
     Notes
     -----
@@ -65,31 +68,33 @@ class Landscape(Probe):
     Raises
     ------
     UserError
-        If a step size is not above 0 and finite, there is none, or one twice; if the direction is unknown; at a step
-        whose learning rate is 0 or differs between parameters, unless ``absolute``; if ``weight_decay`` is neither 0
-        nor the optimiser's.
+        If a step size is not above 0 and finite, there is none, or one twice; if both ``lr_multiples`` and
+        ``step_sizes`` are given; if the direction is unknown; at a step whose learning rate is 0 or differs between
+        parameters, unless ``step_sizes`` are given; if ``weight_decay`` is neither 0 nor the optimiser's.
     """
 
     def __init__(
         self,
-        step_sizes: Sequence[float] = (0.5, 1.0, 2.0, 4.0),
+        lr_multiples: Sequence[float] | None = None,
         every: int = 1,
         weight_decay: float | None = None,
         direction: Literal["gradient", "random"] = "gradient",
-        absolute: bool = False,
+        step_sizes: Sequence[float] | None = None,
     ) -> None:
         super().__init__(every)
-        sizes = [*step_sizes]
-        if not sizes or not all(size > 0 and math.isfinite(size) for size in sizes) or len({*sizes}) < len(sizes):
-            raise UserError(f"probe step_sizes={sizes}: expected different finite numbers above 0")
+        if lr_multiples is not None and step_sizes is not None:
+            raise UserError(
+                f"probe lr_multiples={[*lr_multiples]} and step_sizes={[*step_sizes]}: expected one of them; "
+                "lr_multiples=None (null) takes the step sizes as they are"
+            )
+        self.step_sizes = None if step_sizes is None else _checked("step_sizes", step_sizes)
+        self.lr_multiples = _checked("lr_multiples", LR_MULTIPLES if lr_multiples is None else lr_multiples)
         if weight_decay is not None and not (weight_decay >= 0 and math.isfinite(weight_decay)):
             raise UserError(f"probe weight_decay={weight_decay}: expected a finite number, 0 or more")
         if direction not in DIRECTIONS:
             raise UserError(f"probe direction={direction}: no such direction{suggest(direction, DIRECTIONS)}")
-        self.step_sizes = tuple(sizes)
         self.weight_decay = weight_decay
         self.direction = direction
-        self.absolute = absolute
         self._suffix = "" if direction == "gradient" else f"_{direction}"
 
     def outline(self, network: Network, learning_rate: float) -> Iterator[Row | Snapshot]:
@@ -106,15 +111,13 @@ class Landscape(Probe):
     def measure(self, view: StepView) -> Iterator[Row | Snapshot]:
         """Yield the rows of one step."""
         decays = self._weight_decays(view)
-        unit = 1.0 if self.absolute else view.learning_rate
         base = {name: g + decays[name] * view.parameters[name] for name, g in view.gradient.items()}
         direction = base if self.direction == "gradient" else self._random_direction(view, base)
         length, length_sum = norm(direction), tensor_sum(direction)
         yield self._row(view, "objective", None, view.loss + _penalty(view.parameters, decays))
         yield self._row(view, "gradient_norm", None, norm(base))
         betas, betas_sum = [], []
-        for multiple in self.step_sizes:
-            s = multiple * unit
+        for s in self._step_sizes(view):
             point = {**view.parameters, **{name: view.parameters[name] - s * d for name, d in direction.items()}}
             loss, gradient = view.loss_and_gradient_at(point)
             change = {name: gradient[name] + decays[name] * point[name] - base[name] for name in base}
@@ -126,6 +129,12 @@ class Landscape(Probe):
             yield self._row(view, "gradient_difference_tensor_sum", s, difference_sum)
         yield self._row(view, "effective_beta", None, torch.stack(betas).max())
         yield self._row(view, "effective_beta_tensor_sum", None, torch.stack(betas_sum).max())
+
+    def _step_sizes(self, view: StepView) -> Sequence[float]:
+        if self.step_sizes is not None:
+            return self.step_sizes
+        rate = view.learning_rate
+        return [multiple * rate for multiple in self.lr_multiples]
 
     def _weight_decays(self, view: StepView) -> dict[str, float]:
         """Return lambda of each parameter that trains."""
@@ -147,6 +156,12 @@ class Landscape(Probe):
         drawn = {name: torch.randn(g.shape, generator=stream).to(g) for name, g in like.items()}
         scale = norm(like) / norm(drawn)
         return {name: scale * d for name, d in drawn.items()}
+
+
+def _checked(name: str, sizes: Sequence[float]) -> tuple[float, ...]:
+    if not sizes or not all(size > 0 and math.isfinite(size) for size in sizes) or len({*sizes}) < len(sizes):
+        raise UserError(f"probe {name}={[*sizes]}: expected different finite numbers above 0")
+    return tuple(sizes)
 
 
 def _penalty(point: Parameters, decays: Mapping[str, float]) -> Tensor | float:

@@ -13,7 +13,7 @@ from normscape.seeds import seed_layer_noise
 
 NORMS = [Standard, BatchNorm, NoisyBatchNorm, NoisyStandard, lambda n: LpNorm(n, 1), lambda n: LpNorm(n, "inf")]
 MODELS = {
-    "vgg": (lambda norm: VGG(norm, depth="A", width=0.03125), (6, 3, 32, 32)),
+    "vgg": (lambda norm: VGG(norm, configuration="A", width=0.03125), (6, 3, 32, 32)),
     "mlp": (lambda norm: MLP(12, [5, 4], 10, norm), (6, 3, 2, 2)),
     "dln": (lambda norm: DLN(norm, depth=4, features=10), (6, 10)),
 }

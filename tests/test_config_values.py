@@ -64,7 +64,10 @@ class Mine(Landscape):
         ("run=mlp_batch model.hidden=9", "model.hidden=9: normscape.models.MLP expects a list, each a whole number"),
         ("model.width=true", "model.width=true: normscape.models.VGG expects a number"),
         ("model.width=inf", "model.width=inf: expected a finite number, above 0"),
-        ("model.depth=1", """model.depth=1: normscape.models.VGG expects text, "model.depth='1'\""""),
+        (
+            "model.configuration=1",
+            """model.configuration=1: normscape.models.VGG expects text, "model.configuration='1'\"""",
+        ),
         ("+loss.label_smoothing=nan", "loss.label_smoothing=nan: expected a finite number"),
         ("+loss.reduction=3", "loss.reduction=3: torch.nn.CrossEntropyLoss expects text"),
         ("+loss.weight=[1,2]", "loss.weight=[1, 2]: torch.nn.CrossEntropyLoss expects null"),

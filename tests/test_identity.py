@@ -46,6 +46,8 @@ def test_former_names_hold_for_the_project_s_own_components_alone():
     theirs = {"_target_": "mypackage.Probe", "lr_multiples": [1.0], "inner": [own]}
     former = {"_target_": "normscape.probes.Landscape", "step_sizes": [1.0], "every": 1}
     assert formerly({"a": own, "b": theirs}) == {"a": former, "b": {**theirs, "inner": [former]}}
+    assert formerly({"_target_": "normscape.models.VGG", "configuration": "A"})["depth"] == "A"
+    assert formerly({"_target_": "normscape.models.DLN", "depth": 7})["depth"] == 7
     assert suggest_key("step_sizes", ["every", "lr_multiples"]) == "; did you mean 'lr_multiples'?"
     assert suggest_key("step_sizes", ["every"]) == "; known here: every"
 

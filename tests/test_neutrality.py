@@ -20,7 +20,7 @@ PROBES = sorted(path.stem for path in (CONFIGS / "probe").glob("*.yaml"))
 MODELS = ["vgg", "mlp", "dln"]
 SETTINGS = ["scale=smoke", "tracker=none", "steps=4", "log_every=1", "eval_every=2"]
 SMALL = {
-    "vgg": ["model.width=0.03125", "model.depth=A", "data.train_images=48", "batch_size=32"],
+    "vgg": ["model.width=0.03125", "model.configuration=A", "data.train_images=48", "batch_size=32"],
     "mlp": ["model.hidden=[8,8,8]", "data.train_images=48", "batch_size=32"],
     "dln": ["data.samples=20", "optimizer.lr=1e-9"],  # the noisy standard net diverges at the rate of the paper
 }

@@ -162,7 +162,7 @@ def recurrent():
 
 
 def chain():
-    return normscape.VGG(normscape.NoisyBatchNorm, depth="A", width=1 / 32)
+    return normscape.VGG(normscape.NoisyBatchNorm, configuration="A", width=1 / 32)
 
 
 NETWORKS = {

@@ -8,6 +8,7 @@ from normscape.errors import suggest
 FORMER_KEYS = {
     "lr_multiples": "step_sizes",
     "step_sizes": "absolute step_sizes",  # before, it needed absolute=True beside it; no identity may mix the two up
+    "configuration": "depth",  # of a VGG, a letter; the nets whose depth is a count keep it
 }
 """Former names by the present ones. Goes, with `formerly`, when NUMERICS is raised next: all runs are new then."""
 

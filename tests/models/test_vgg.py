@@ -26,13 +26,13 @@ def linears(model):
     return [layer.linear for layer in model.layers.values()]
 
 
-@pytest.mark.parametrize("depth", REFERENCES)
-def test_convolutions_equal_torchvision(depth):
+@pytest.mark.parametrize("configuration", REFERENCES)
+def test_convolutions_equal_torchvision(configuration):
     torch.manual_seed(0)
-    model = VGG(norm=Standard, depth=depth)
+    model = VGG(norm=Standard, configuration=configuration)
     ours = linears(model)[:-1]
     with torch.device("meta"):  # no memory for its classifier; its convolutions are called with our weights
-        reference = REFERENCES[depth](init_weights=False).features
+        reference = REFERENCES[configuration](init_weights=False).features
     theirs = [module for module in reference if isinstance(module, nn.Conv2d)]
     for name in ("weight", "bias"):
         assert [getattr(layer, name).shape for layer in ours] == [getattr(layer, name).shape for layer in theirs]
@@ -51,11 +51,11 @@ def test_convolutions_equal_torchvision(depth):
 
 
 def test_c_is_d_with_pointwise_convolutions():
-    model = VGG(norm=Standard, depth="C", width=1 / 64)
+    model = VGG(norm=Standard, configuration="C", width=1 / 64)
     expected = [3, 3, 3, 3, 3, 3, 1, 3, 3, 1, 3, 3, 1]
     assert [layer.kernel_size for layer in linears(model)[:-1]] == [(size, size) for size in expected]
     assert [layer.padding for layer in linears(model)[:-1]] == [(size // 2, size // 2) for size in expected]
-    d = VGG(norm=Standard, depth="D", width=1 / 64)
+    d = VGG(norm=Standard, configuration="D", width=1 / 64)
     assert [layer.weight.shape[:2] for layer in linears(model)] == [layer.weight.shape[:2] for layer in linears(d)]
     assert model(torch.randn(2, 3, 32, 32)).shape == (2, 10)
 
@@ -75,7 +75,7 @@ def test_norm_follows_every_layer_but_the_last():
 
 
 def test_relu_then_pooling_ends_a_stage():
-    layer = VGG(norm=Standard, depth="A", width=1 / 64).layers["1"]
+    layer = VGG(norm=Standard, configuration="A", width=1 / 64).layers["1"]
     with torch.no_grad():
         layer.linear.weight.zero_()[0, 0, 1, 1] = 1.0
         layer.linear.bias.zero_()
@@ -93,10 +93,10 @@ def test_memory_is_channels_last():
     assert layers["2"](layers["1"](x)).is_contiguous(memory_format=torch.channels_last)
 
 
-@pytest.mark.parametrize("depth", ["F", "d", 16])
-def test_unknown_depth_is_named_with_what_is_known(depth):
-    with pytest.raises(UserError, match=f"'{depth}'.*A, B, C, D, E"):
-        VGG(norm=Standard, depth=depth)
+@pytest.mark.parametrize("configuration", ["F", "d", 16])
+def test_unknown_configuration_is_named_with_what_is_known(configuration):
+    with pytest.raises(UserError, match=f"'{configuration}'.*A, B, C, D, E"):
+        VGG(norm=Standard, configuration=configuration)
 
 
 @pytest.mark.parametrize("width", [0.1, 0.0, -1.0, 1 / 128, float("nan"), float("inf")])

@@ -34,8 +34,8 @@ class VGG(LayeredModel):
     ----------
     norm
         Makes the normalisation of a layer, for convolutions from its number of channels.
-    depth
-        Letter of the configuration, A to E; D is VGG-16.
+    configuration
+        Its letter in Simonyan & Zisserman's table 1, A to E; D is VGG-16.
     width
         Factor on all channel counts.
     head
@@ -54,16 +54,16 @@ class VGG(LayeredModel):
     def __init__(
         self,
         norm: NormFactory,
-        depth: str = "D",
+        configuration: str = "D",
         width: float = 1.0,
         head: Sequence[int] = (),
         num_classes: int = 10,
         in_channels: int = 3,
     ) -> None:
-        if depth not in KERNELS:
-            raise UserError(f"unknown VGG depth '{depth}'{suggest(str(depth), KERNELS)}")
+        if configuration not in KERNELS:
+            raise UserError(f"unknown VGG configuration '{configuration}'{suggest(str(configuration), KERNELS)}")
         layers = []
-        for kernels, full in zip(KERNELS[depth], CHANNELS, strict=True):
+        for kernels, full in zip(KERNELS[configuration], CHANNELS, strict=True):
             channels = _scaled(full, width)
             for position, kernel in enumerate(kernels, start=1):
                 convolution = nn.Conv2d(in_channels, channels, kernel, padding=kernel // 2)

@@ -1,7 +1,7 @@
 """Data sets: CIFAR-10, the synthetic data of the deep linear net, and small stand-ins for tests."""
 
 from normscape.data.augment import augment
-from normscape.data.cifar10 import cifar10
+from normscape.data.cifar import cifar10
 from normscape.data.dataset import Dataset, Split
 from normscape.data.gaussian_linear import gaussian_linear
 from normscape.data.synthetic import synthetic

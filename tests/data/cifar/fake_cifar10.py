@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from normscape.data.cifar10_archive import BATCHES, RECORD_BYTES, Fingerprint, Records
+from normscape.data.cifar.archive import BATCHES, RECORD_BYTES, Fingerprint, Records
 from patience import PATIENCE_SECONDS
 
 BATCH_IMAGES = 20

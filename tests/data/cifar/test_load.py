@@ -7,10 +7,10 @@ import pytest
 import torch
 from fake_cifar10 import copy_but, fake_records, fingerprint, web_server, write_binary, write_pickles, write_pngs
 
-from normscape.data import download
-from normscape.data.cifar10 import ARRAY_FILE, HAND_PLACED, MEAN, STD, Source, cifar10, load_records
-from normscape.data.cifar10_archive import CIFAR10, check_records
-from normscape.data.download import SourceError
+from normscape.data.cifar import download
+from normscape.data.cifar.archive import CIFAR10, check_records
+from normscape.data.cifar.download import SourceError
+from normscape.data.cifar.load import ARRAY_FILE, HAND_PLACED, MEAN, STD, Source, cifar10, load_records
 from normscape.errors import UserError
 from patience import PATIENCE_SECONDS, wait_until
 
@@ -216,7 +216,7 @@ CHILD = """
 import sys
 from pathlib import Path
 from fake_cifar10 import copy_but, fake_records, fingerprint
-from normscape.data.cifar10 import Source, load_records
+from normscape.data.cifar.load import Source, load_records
 records = fake_records()
 assert (load_records(Path(sys.argv[1]), [Source("held", sys.argv[2])], fingerprint(records)) == records).all()
 """

@@ -1,19 +1,15 @@
-"""Trackers mirror a run elsewhere, today in W&B, while it trains; the run's own store stays the record.
-
-A tracker may fail and must not disturb: none of its methods raises, and none waits longer than it says. A failure
-gives one warning on the ``normscape`` logger; then the tracker is off until its next ``start``.
-"""
+"""The mirror of a run in W&B; wandb itself is imported when a run starts, and not before."""
 
 import logging
 import os
 import queue
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from normscape.errors import UserError, suggest
-from normscape.wandb_guard import NoAnswerError, Worker, drop_service, environment, require_room
+from normscape.trackers.guard import NoAnswerError, Worker, drop_service, environment, require_room
+from normscape.trackers.protocol import RunInfo
 
 if TYPE_CHECKING:
     from wandb import Run
@@ -25,39 +21,6 @@ STEP = "trainer/step"
 
 _MODES = ("offline", "online")
 _USER_MODES = (*_MODES, "disabled", "shared", "dryrun", "run")
-
-
-@dataclass(frozen=True)
-class RunInfo:
-    """What a tracker may know of a run."""
-
-    run_id: str  # the hash that identifies the run, 12 hex digits; the same whenever the run is resumed
-    name: str  # for people, e.g. 'vgg_batch-s0'
-    group: str  # figure or sweep that asked for the run, e.g. 'fig01'
-    job_type: str  # e.g. 'train'
-    tags: tuple[str, ...]
-    config: dict[str, Any]  # resolved: plain dicts, lists and scalars
-    directory: Path  # where wandb/ goes unless WANDB_DIR says otherwise; one for all runs, as `wandb leet` wants
-
-
-class Tracker(Protocol):
-    """What the training loop asks of a tracker: one ``start``, any number of rows and images, one ``finish``."""
-
-    def start(self, info: RunInfo) -> None:
-        """Begin to mirror a run."""
-
-    def log(self, step: int, values: Mapping[str, float]) -> None:
-        """Mirror metrics of a training step."""
-
-    def image(self, step: int, name: str, png: Path) -> None:
-        """Mirror a picture; its file may be changed or removed afterwards."""
-
-    def finish(self, exit_code: int) -> None:
-        """End the mirror; an exit code other than 0 marks the run as failed."""
-
-
-class NoTracker(Tracker):
-    """Mirrors nothing and imports nothing."""
 
 
 class WandbTracker:
@@ -220,20 +183,3 @@ class WandbTracker:
         lost = isinstance(error, NoAnswerError | queue.Full | ConnectionError)
         if lost or type(error).__name__ == "MailboxClosedError":
             drop_service()
-
-
-def metric_name(quantity: str, layer: int | str | None = None, step_size: float | None = None) -> str:
-    """Return the W&B name of a row of the store; at most one slash, so that a quantity is a section.
-
-    Examples
-    --------
-    >>> metric_name("train_loss")
-    'train_loss'
-    >>> metric_name("activation_quantile_50", layer=3)
-    'activation_quantile_50/layer03'
-    >>> metric_name("gradient_change", layer=3, step_size=0.1)
-    'gradient_change/layer03_step_size0.1'
-    """
-    parts = [] if layer is None else [layer if isinstance(layer, str) else f"layer{layer:02d}"]
-    parts += [] if step_size is None else [f"step_size{step_size:g}"]
-    return f"{quantity}/{'_'.join(parts)}" if parts else quantity

@@ -20,19 +20,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hydra.utils import instantiate
-from omegaconf import OmegaConf
+from wandb_server import serve
 
-from normscape import wandb_guard
 from normscape.config import compose_run
 from normscape.errors import UserError
 from normscape.execute import execute
 from normscape.identity import identity
-from normscape.trackers import NoTracker, RunInfo, WandbTracker, metric_name
+from normscape.trackers import RunInfo, WandbTracker, guard, metric_name
 from patience import PATIENCE_SECONDS, wait_until
-from wandb_server import serve
 
-ROOT = Path(__file__).parents[1]
 START_SECONDS = 3.0  # where wandb is going to hang; elsewhere a busy machine must not look like a dead server
 FINISH_SECONDS = 5.0
 ROWS = [
@@ -61,7 +57,7 @@ def _isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("WANDB__SERVICE_WAIT", str(PATIENCE_SECONDS))  # for its helper to start
-    monkeypatch.setattr(wandb_guard, "_DROP_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(guard, "_DROP_SECONDS", PATIENCE_SECONDS)
     yield
     wait_until(lambda: not workers())
     if sys.modules.get("wandb"):
@@ -99,9 +95,9 @@ def limits(monkeypatch: pytest.MonkeyPatch) -> Limits:
     import wandb
 
     given = Limits([], {})
-    do, settings = wandb_guard.Worker.do, wandb.Settings
+    do, settings = guard.Worker.do, wandb.Settings
 
-    def patiently(worker: wandb_guard.Worker, action: Callable[[], None], seconds: float) -> None:
+    def patiently(worker: guard.Worker, action: Callable[[], None], seconds: float) -> None:
         given.ours.append(seconds)
         do(worker, action, PATIENCE_SECONDS if seconds else 0)
 
@@ -109,7 +105,7 @@ def limits(monkeypatch: pytest.MonkeyPatch) -> Limits:
         given.wandb.update(values)
         return settings(**values)
 
-    monkeypatch.setattr(wandb_guard.Worker, "do", patiently)
+    monkeypatch.setattr(guard.Worker, "do", patiently)
     monkeypatch.setattr(wandb, "Settings", noted)
     return given
 
@@ -469,42 +465,6 @@ def test_random_streams_are_untouched(tmp_path: Path) -> None:
     assert state() == before
 
 
-@pytest.mark.parametrize("tracker", ["NoTracker", "WandbTracker"])
-def test_wandb_is_not_imported_before_it_is_needed(tracker: str) -> None:
-    script = f"""
-import sys
-from pathlib import Path
-from normscape.trackers import NoTracker, RunInfo, {tracker}
-{tracker}()
-none = NoTracker()
-none.start(RunInfo("", "", "", "", (), {{}}, Path()))
-none.log(0, {{"x": 1.0}})
-none.image(0, "x", Path("x.png"))
-none.finish(0)
-print([name for name in sys.modules if name.startswith("wandb")])
-"""
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
-
-
-@pytest.mark.parametrize(("name", "kind"), [("none", NoTracker), ("wandb", WandbTracker)])
-def test_configs_name_the_trackers(name: str, kind: type) -> None:
-    assert isinstance(instantiate(OmegaConf.load(ROOT / "configs" / "tracker" / f"{name}.yaml")), kind)
-
-
 def test_unknown_mode_is_refused() -> None:
     with pytest.raises(UserError, match="did you mean 'offline'"):
         WandbTracker(mode="ofline")
-
-
-@pytest.mark.parametrize(
-    ("arguments", "name"),
-    [
-        (("train_loss",), "train_loss"),
-        (("activation_quantile_50", 3), "activation_quantile_50/layer03"),
-        (("loss_along_gradient", None, 0.1), "loss_along_gradient/step_size0.1"),
-        (("gradient_change", 13, 0.4), "gradient_change/layer13_step_size0.4"),
-    ],
-)
-def test_metric_names(arguments: tuple[Any, ...], name: str) -> None:
-    assert metric_name(*arguments) == name

@@ -1,0 +1,7 @@
+"""The tracker of a run that is mirrored nowhere."""
+
+from normscape.trackers.protocol import Tracker
+
+
+class NoTracker(Tracker):
+    """Mirrors nothing and imports nothing."""

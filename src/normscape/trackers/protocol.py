@@ -1,0 +1,52 @@
+"""What a run asks of a tracker, and what it calls its rows by."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """What a tracker may know of a run."""
+
+    run_id: str  # the hash that identifies the run, 12 hex digits; the same whenever the run is resumed
+    name: str  # for people, e.g. 'vgg_batch-s0'
+    group: str  # figure or sweep that asked for the run, e.g. 'fig01'
+    job_type: str  # e.g. 'train'
+    tags: tuple[str, ...]
+    config: dict[str, Any]  # resolved: plain dicts, lists and scalars
+    directory: Path  # where wandb/ goes unless WANDB_DIR says otherwise; one for all runs, as `wandb leet` wants
+
+
+class Tracker(Protocol):
+    """What the training loop asks of a tracker: one ``start``, any number of rows and images, one ``finish``."""
+
+    def start(self, info: RunInfo) -> None:
+        """Begin to mirror a run."""
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        """Mirror metrics of a training step."""
+
+    def image(self, step: int, name: str, png: Path) -> None:
+        """Mirror a picture; its file may be changed or removed afterwards."""
+
+    def finish(self, exit_code: int) -> None:
+        """End the mirror; an exit code other than 0 marks the run as failed."""
+
+
+def metric_name(quantity: str, layer: int | str | None = None, step_size: float | None = None) -> str:
+    """Return the W&B name of a row of the store; at most one slash, so that a quantity is a section.
+
+    Examples
+    --------
+    >>> metric_name("train_loss")
+    'train_loss'
+    >>> metric_name("activation_quantile_50", layer=3)
+    'activation_quantile_50/layer03'
+    >>> metric_name("gradient_change", layer=3, step_size=0.1)
+    'gradient_change/layer03_step_size0.1'
+    """
+    parts = [] if layer is None else [layer if isinstance(layer, str) else f"layer{layer:02d}"]
+    parts += [] if step_size is None else [f"step_size{step_size:g}"]
+    return f"{quantity}/{'_'.join(parts)}" if parts else quantity

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 
 from normscape.components import (
     build_component,
@@ -41,19 +42,24 @@ def device_of(config: RunConfig) -> torch.device:
     return device
 
 
-def dry_build(config: RunConfig) -> None:
-    """Build everything but the data, to find mistakes before any training; holds no memory for the weights.
+def dry_model(config: RunConfig) -> nn.Module:
+    """Build the network without memory for its weights.
 
     A class that needs real numbers when it is made, which torch's meta device has not, is built with them.
     """
-    device_of(config)
     try:
         with torch.device("meta"):
-            model = build_model(config)
+            return build_model(config)
     except UserError as error:
         if isinstance(error.__cause__, UserError | None):
             raise
-        model = build_model(config)
+        return build_model(config)
+
+
+def dry_build(config: RunConfig) -> None:
+    """Build everything but the data, to find mistakes before any training; holds no memory for the weights."""
+    device_of(config)
+    model = dry_model(config)
     build_schedule(config, build_optimizer(config, model))
     build_loss(config)
     build_component("tracker", config.tracker)

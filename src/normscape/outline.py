@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 
-from normscape.components import build_data, build_model, build_probes
+from normscape.build import dry_model
+from normscape.components import build_data, build_probes
 from normscape.network import is_chain, network_of
 from normscape.records import Records, Row, Snapshot
 from normscape.schema import RunConfig
@@ -32,8 +32,7 @@ class Outline:
 
 def outline(config: RunConfig) -> Outline | None:
     """Return the outline of a run, None if its network is no chain, whose layers are known only when it runs."""
-    with torch.device("meta"):
-        model = build_model(config)
+    model = dry_model(config)
     if not is_chain(model):
         return None
     network = network_of(model, lambda: None, numbered=True)

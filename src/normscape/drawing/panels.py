@@ -52,9 +52,9 @@ def step_sizes_in_words(configs: Mapping[str, Mapping[str, Any]], probe: str = "
     spans: dict[str, None] = {}
     for config in configs.values():
         asked, rate = config["probe"][probe], float(config["optimizer"]["lr"])
-        multiples = asked.get("lr_multiples", asked.get("step_sizes"))  # as older results call them
-        sizes = [rate * multiple for multiple in multiples]
-        spans[f"s = {min(sizes):.3g} to {max(sizes):.3g} ({min(multiples):.3g} to {max(multiples):.3g} lr)"] = None
+        sizes = asked.get("step_sizes") or [rate * multiple for multiple in asked["lr_multiples"]]
+        low, high = min(sizes), max(sizes)
+        spans[f"s = {low:.3g} to {high:.3g} ({low / rate:.3g} to {high / rate:.3g} lr)"] = None
     return f"edged bands: from least to greatest over step sizes {', '.join(spans)}, medians over seeds"
 
 

@@ -100,10 +100,8 @@ class Landscape(Probe):
     def outline(self, network: Network, learning_rate: float) -> Iterator[Row | Snapshot]:
         """Yield the rows of one step, without their values."""
         names = ["loss_landscape", "gradient_difference", "gradient_difference_tensor_sum"]
-        unit = 1.0 if self.absolute else learning_rate
-        rows: list[tuple[str, float | None]] = [
-            (name, multiple * unit) for multiple in self.step_sizes for name in names
-        ]
+        sizes = self.step_sizes or [multiple * learning_rate for multiple in self.lr_multiples]
+        rows: list[tuple[str, float | None]] = [(name, size) for size in sizes for name in names]
         rows += [(name, None) for name in ("objective", "gradient_norm", "effective_beta", "effective_beta_tensor_sum")]
         for name, size in rows:
             yield Row(0, name + self._suffix, None, size, math.nan)

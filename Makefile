@@ -16,7 +16,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help env data test lint smoke lock clean reproduce-text reproduce-all redraw-text redraw-all
+.PHONY: help env data test lint docs smoke lock clean reproduce-text reproduce-all redraw-text redraw-all
 
 help: ## list the targets
 	@echo "Start with: make reproduce-fig1 (the plan that it prints says how long it takes; Ctrl-C keeps what is done)"
@@ -55,6 +55,10 @@ lint: $(READY) ## check style and types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
+docs: $(READY) ## build the documentation as a site; a link or a name that leads nowhere is an error
+	@$(BIN)/python -m sphinx -q -E -W --keep-going -c docs -b html . docs/_build/html
+	@echo "docs/_build/html/index.html"
+
 smoke: $(READY) ## run every figure at scale=smoke: two minutes, synthetic data, no meaning
 	@$(MAKE) --no-print-directory reproduce-fig1 SCALE=smoke
 	@$(MAKE) --no-print-directory reproduce-all SCALE=smoke
@@ -68,8 +72,8 @@ lock: ## resolve requirements.lock anew from pyproject.toml (needs uv)
 	uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	  --no-annotate --no-header --extra dev pyproject.toml --output-file requirements.lock
 
-clean: ## remove the environment and caches; keeps runs, results and data
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache
+clean: ## remove the environment, the site and caches; keeps runs, results and data
+	rm -rf .venv docs/_build .mypy_cache .pytest_cache .ruff_cache
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { \

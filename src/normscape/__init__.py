@@ -1,6 +1,7 @@
 """Internal covariate shift, the loss landscape, gradient predictiveness and effective beta-smoothness of any network.
 
-`observe` measures a network in a training loop of one's own; the probes say what; `norms` and `models` are the suite's.
+`observe` measures a network in your own training loop, and the probes say what is measured; the suite's normalisations
+and networks are here too.
 """
 
 import importlib.metadata

@@ -1,7 +1,8 @@
 """Where the weight layers of a network are, whatever its architecture: the one place that knows.
 
-A weight layer is a convolution or a linear map. Layers are numbered from 1 in forward order. A `LayeredModel` that is
-a chain says so itself; any other network is traced: one forward pass shows which modules run, and in which order.
+A weight layer is a convolution or a linear map. Layers are numbered from 1 in forward order. A
+`normscape.LayeredModel` that is a chain says so itself; any other network is traced: one forward pass shows which
+modules run, and in which order.
 
 "Earlier than layer i" is meant as follows. Every parameter belongs to the block of the weight layer that was the last
 to begin when the module which owns the parameter first began to run: a convolution's weight and bias, and the scale and

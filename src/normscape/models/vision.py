@@ -45,7 +45,7 @@ def torchvision_model(
     Raises
     ------
     UserError
-        If the network is unknown, has no BatchNorm2d though ``norm`` is not Standard, or an option is one of `TAKEN`.
+        If the network is unknown, has no BatchNorm2d though ``norm`` is not Standard, or an option is one of ``TAKEN``.
     """
     model = _untrained(architecture, num_classes, options)
     if not _replace(model, norm) and not isinstance(norm(64), Standard):

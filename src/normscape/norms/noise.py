@@ -44,14 +44,14 @@ class NoisyStandard(nn.Module):
     """``s * x + m`` on the plain pre-activation, s and m drawn anew at each training step; no noise in evaluation.
 
     The control of the noise experiment: the paper says (section 2.1) that it keeps the standard network from training
-    at all. See `draw_noise` for the distribution and for the random stream.
+    at all. See ``draw_noise`` for the distribution and for the random stream.
 
     Parameters
     ----------
     num_features
         Number of features F or channels C; taken because every normalisation takes it, and not used.
     n_mu, n_sigma, r_mu, r_sigma
-        See `draw_noise`; the defaults are the paper's.
+        See ``draw_noise``; the defaults are the paper's.
 
     Raises
     ------
@@ -80,14 +80,14 @@ class NoisyStandard(nn.Module):
 class NoisyBatchNorm(BatchNorm):
     """BatchNorm, then noise on its output, after scale and shift. Its parameters and buffers are BatchNorm's.
 
-    Source: paper, section 2.1 and Algorithm 1. See `draw_noise` for the distribution and for the random stream.
+    Source: paper, section 2.1 and Algorithm 1. See ``draw_noise`` for the distribution and for the random stream.
 
     Parameters
     ----------
     num_features, eps, momentum, accurate
         See `BatchNorm`.
     n_mu, n_sigma, r_mu, r_sigma
-        See `draw_noise`; the defaults are the paper's.
+        See ``draw_noise``; the defaults are the paper's.
 
     Raises
     ------

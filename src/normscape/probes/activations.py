@@ -16,7 +16,7 @@ LEVELS = (torch.arange(100, dtype=torch.float64) + 0.5) / 100
 """Levels of the stored quantile function: the midpoints of a hundred equal shares."""
 
 MIRRORED = {"05": 4, "25": 24, "50": 49, "75": 74, "95": 94}
-"""Quantiles that are also rows, so that a dashboard can plot them: name and index into `LEVELS`."""
+"""Quantiles that are also rows, so that a dashboard can plot them: name and index into ``LEVELS``."""
 
 
 LARGEST = 2**24
@@ -44,7 +44,7 @@ class Activations(Probe):
     Notes
     -----
     Rows: ``activation_mean``, ``activation_variance`` (biased), ``activation_quantile_05`` ... ``_95``. Snapshot:
-    ``activation_quantiles``, the quantile function at the 100 `LEVELS`, float32. Cost: one forward pass.
+    ``activation_quantiles``, the quantile function at the 100 ``LEVELS``, float32. Cost: one forward pass.
 
     Raises
     ------
@@ -87,7 +87,7 @@ class Activations(Probe):
 
 
 def quantile_function(values: Tensor) -> Tensor:
-    """Return the quantiles of ``(N,)`` at the `LEVELS`, on the CPU.
+    """Return the quantiles of ``(N,)`` at the ``LEVELS``, on the CPU.
 
     `torch.quantile` takes at most 2^24 values, fewer than a large batch of images has: of more, evenly spaced ones.
     """

@@ -27,12 +27,12 @@ class Landscape(Probe):
     - gradient predictiveness: ||grad J(W - s d) - g|| over the step sizes, likewise;
     - effective beta-smoothness: the maximum over s of ||grad J(W - s d) - g|| / (s ||d||).
 
-    d is g (the paper's choice), or a random direction of the same norm ||g||, uniform on the sphere and drawn anew at
-    each step; parameters that do not train stay where they are. Source: paper, section 3.2, figs. 4 and 9 to 13; random
-    directions: its text. The penalty is part of the objective since the plotted loss includes it (inferred). With plain
-    SGD s = lr is then the optimiser's own step. With any other optimiser it is not: what is measured is the landscape
-    along the gradient, at multiples of the optimiser's learning rate, whatever the update makes of both. Forward mode:
-    the step's own (training), with the step's layer noise.
+    d is g (the paper's choice), or a random direction of the same norm ||g||, uniform on the sphere and drawn afresh at
+    each step; parameters that do not train stay where they are. Source: paper, section 3.2, figs. 4 and 10 to 13;
+    random directions: its text. The penalty is part of the objective since the plotted loss includes it (inferred).
+    With plain SGD s = lr is then the optimiser's own step. With any other optimiser it is not: what is measured is the
+    landscape along the gradient, at multiples of the optimiser's learning rate, whatever the update makes of both.
+    Forward mode: the step's own (training), with the step's layer noise.
 
     Parameters
     ----------

@@ -147,7 +147,7 @@ def test_it_can_be_built_without_memory(architecture):
             {},
             "squeezenet1_1 has no BatchNorm2d that norm= could replace; take e.g. resnet18, or norm=",
         ),
-        ("resnet18", {"weights": "DEFAULT"}, "weights=DEFAULT: networks here begin untrained; leave it out"),
+        ("resnet18", {"weights": "DEFAULT"}, "weights=DEFAULT: networks here start untrained; leave it out"),
         ("resnet18", {"norm_layer": nn.Identity}, "the normalisation is norm=; leave it out"),
         ("resnet18", {"zero_init_residual": True}, "zero_init_residual=True: it would set the scale of a BatchNorm2d"),
         ("googlenet", {"aux_logits": True}, "aux_logits=True: googlenet has one output here; leave it out"),

@@ -1,4 +1,4 @@
-"""Data sets: CIFAR-10, the synthetic data of the deep linear net, and small stand-ins for tests."""
+"""Data sets: CIFAR-10, the synthetic data of the deep linear net, and small synthetic images for tests."""
 
 from normscape.data.augment import augment
 from normscape.data.cifar import cifar10

@@ -1,4 +1,4 @@
-"""The augmentation behind the accuracies that the paper gives for augmented training (92 % BN, 88 % standard)."""
+"""The augmentation behind the accuracies that the paper reports for augmented training (92 % BN, 88 % standard)."""
 
 import torch
 from torch import Tensor
@@ -10,13 +10,13 @@ PADDING = 4
 def augment(inputs: Tensor, generator: torch.Generator) -> Tensor:
     """Return each image shifted by up to four pixels and mirrored with probability 1/2.
 
-    The usual one for CIFAR-10 (the paper names none): a crop at a random place of the image padded by four black
-    pixels on each side, then a horizontal flip.
+    The usual one for CIFAR-10 (the paper does not specify one): a crop at a random place of the image padded by four
+    black pixels on each side, then a horizontal flip.
 
     Parameters
     ----------
     inputs
-        Stored images ``(N, C, H, W)``, on any device; they are left as they are.
+        Stored images ``(N, C, H, W)``, on any device; they are left unchanged.
     generator
         A CPU generator; nothing else is drawn from, so the result does not depend on the device.
     """

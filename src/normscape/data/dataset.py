@@ -1,4 +1,4 @@
-"""A data set as four arrays that live whole on the training device."""
+"""A data set as four arrays, held entirely on the training device."""
 
 from dataclasses import dataclass, replace
 
@@ -28,7 +28,7 @@ class Dataset:
     train, test
         ``test`` is None where the paper has no test set (the deep linear net).
     mean, std
-        Per channel, in the unit of the stored inputs (0 to 255 for images); None leaves inputs as they are.
+        Per channel, in the unit of the stored inputs (0 to 255 for images); None leaves inputs unchanged.
     """
 
     name: str

@@ -40,8 +40,8 @@ def gaussian_linear(
     ``samples * ||A||_F^2``, 3.5e4 at step 0: the mean square is a third, not 1. By step 200 a fifth of it is left, and
     a tenth with BatchNorm (fig. 5b): one direction holds most of it, as with the mean 0.5 of uniform entries, whose
     square is three quarters of their mean square; of a centred A two thirds would be left without that direction. The
-    curves fix mean and variance, not the shape: N(0.5, 0.29^2) would do as well; [0, 1) is the plainest. It does not
-    fit throughout: over ten seeds the paper's l1 ends below all of ours. `tests/data/test_gaussian_linear.py` compares.
+    curves fix mean and variance, not the shape: N(0.5, 0.29^2) would do as well; [0, 1) is the simplest. It does not
+    fit everywhere: over ten seeds the paper's l1 ends below all of ours. `tests/data/test_gaussian_linear.py` compares.
     """
     for option, value in (("samples", samples), ("features", features), ("target_scale", target_scale)):
         if not value > 0:

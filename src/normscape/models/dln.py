@@ -10,8 +10,8 @@ class DLN(LayeredModel):
     """Square linear layers without nonlinearity, a normalisation after each of them but the last.
 
     Source: paper, appendix A (25 layers of 10x10). Without biases: our reading of "fully
-    connected 10x10 layers"; the plotted curves do not tell. That the last layer
-    has no normalisation is our reading: its output has to fit the targets.
+    connected 10x10 layers"; the plotted curves do not show which. That the last layer has no normalisation is our
+    reading too: its output has to fit the targets.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ class DLN(LayeredModel):
     Raises
     ------
     UserError
-        If there is not even one layer.
+        If there is no layer.
     """
 
     def __init__(self, norm: NormFactory, depth: int = 25, features: int = 10) -> None:

@@ -49,7 +49,7 @@ class LayeredModel(nn.Module):
 
     ``model.layers["3"]`` is layer 3, ``layers.3.linear.weight`` its weight. Forward is the composition of the layers
     and nothing else, which is what lets a probe walk the chain one layer at a time. A subclass may have another
-    ``forward``: the probes see that it is no chain, and number its layers as they run (`normscape.network`).
+    ``forward``: the probes notice that it is not a chain, and number its layers as they run (`normscape.network`).
     """
 
     def __init__(self, layers: Iterable[Layer]) -> None:
@@ -68,7 +68,7 @@ def glorot_(model: LayeredModel, seed: int) -> None:
     """Initialise all weights by Glorot's uniform rule and biases by zero, in place.
 
     Each layer has its own stream, so that every normalisation starts from the same weights. Source: paper, appendix A
-    ("Glorot"); uniform or normal is not said, and both have variance 2 / (fan_in + fan_out).
+    ("Glorot"); whether uniform or normal is not stated; both have variance 2 / (fan_in + fan_out).
 
     Raises
     ------
@@ -81,7 +81,7 @@ def glorot_(model: LayeredModel, seed: int) -> None:
         stream = generator(seed, "init", int(number))
         weight = linear.weight
         assert isinstance(weight, Tensor)
-        if is_parametrized(linear, "weight"):  # its weight is computed: what is written into it would be lost
+        if is_parametrized(linear, "weight"):  # its weight is computed: anything written into it would be lost
             linear.weight = nn.init.xavier_uniform_(torch.empty_like(weight), generator=stream)
         elif isinstance(linear._parameters.get("weight"), nn.Parameter):
             nn.init.xavier_uniform_(weight, generator=stream)

@@ -13,8 +13,8 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "sigmoid": nn.Sigmoi
 class MLP(LayeredModel):
     """Hidden linear layers with normalisation and nonlinearity, then a linear layer with neither.
 
-    Three sigmoid layers of 100 units are the net of Ioffe & Szegedy 2015, section 4.1. Every layer has a bias, though
-    a norm that centres takes it off again, so that every variant has the same weight layers.
+    Three sigmoid layers of 100 units are the net of Ioffe & Szegedy 2015, section 4.1. Every layer has a bias, although
+    a norm that centres removes it again, so that every variant has the same weight layers.
 
     Parameters
     ----------

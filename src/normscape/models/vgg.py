@@ -26,9 +26,9 @@ class VGG(LayeredModel):
 
     The paper says "VGG-like" and numbers its layers at least to 13, which is the number of convolutions of C and D.
     Every layer but the last is a weight layer, its normalisation, and ReLU. All have biases, zero at initialisation
-    (see ``glorot_``): before a norm that centres a bias is redundant, but so every variant has the same weight layers.
-    ReLU does not work in place, since probes keep its input; and memory is laid out channels last, which is 1.4 times
-    faster on a CPU.
+    (see ``glorot_``): a bias before a norm that centres is redundant, but this way every variant has the same weight
+    layers. ReLU does not work in place, since probes keep its input; and memory is laid out channels last, which is 1.4
+    times faster on a CPU.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class VGG(LayeredModel):
     num_classes
         Number of outputs; the output is ``(N, num_classes)``.
     in_channels
-        C of the inputs ``(N, C, 32, 32)``, of which pooling leaves one position.
+        C of the inputs ``(N, C, 32, 32)``, which pooling reduces to one position.
 
     Raises
     ------

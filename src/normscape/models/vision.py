@@ -11,11 +11,11 @@ from normscape.models.layered import NormFactory
 from normscape.norms import Standard
 
 TAKEN = {
-    "weights": "networks here begin untrained; leave it out",
+    "weights": "networks here start untrained; leave it out",
     "norm_layer": "the normalisation is norm=; leave it out",
     "zero_init_residual": "it would set the scale of a BatchNorm2d that norm= replaces; leave it out",
 }
-"""Options of torchvision's that would download, or that say something else than ``norm=`` does, and why not."""
+"""Options of torchvision's that would download, or that contradict ``norm=``, and why they are refused."""
 
 WITH_AUXILIARY_OUTPUTS = ("googlenet", "inception_v3")
 
@@ -23,9 +23,9 @@ WITH_AUXILIARY_OUTPUTS = ("googlenet", "inception_v3")
 def torchvision_model(
     norm: NormFactory, architecture: str = "resnet18", num_classes: int = 10, **options: Any
 ) -> nn.Module:
-    """Build an untrained network of torchvision's, with ``norm`` in place of each of its BatchNorm2d.
+    """Build an untrained network of torchvision's, with ``norm`` in place of each BatchNorm2d.
 
-    Standard in their place takes normalisation off; other kinds, e.g. the LayerNorm of a ConvNeXt, stay where they are.
+    Standard in their place removes normalisation; other kinds, e.g. the LayerNorm of a ConvNeXt, stay where they are.
     Initial weights are torchvision's own, drawn from torch's global random stream, the same whatever the norm; scale,
     shift and eps are those of ``norm``. Modules such as ReLU do not work in place, as in `VGG`, so that a hook may keep
     what enters them; the numbers are the same.

@@ -3,8 +3,8 @@
 There ``torch.nn.functional.batch_norm`` on a CPU adds the N * H * W values of a channel one after the other in float32
 (in contiguous memory it adds in float64), so that its statistics are off by some 1e-5 of a standard deviation. It
 takes the variance in two passes: nothing cancels, and shifting the values would not help. Read as an ``(N, H * W * C)``
-matrix, memory that need not move, the same kernel adds N values only, per position; what it finds at the positions is
-put together afterwards.
+matrix, memory that need not move, the same kernel adds N values only, per position; the results at the positions are
+combined afterwards.
 """
 
 from typing import Any
@@ -35,13 +35,13 @@ def batch_moments(x: Tensor) -> tuple[Tensor, Tensor]:
 def batch_normalise(x: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, var: Tensor, eps: float) -> Tensor:
     """Return ``weight * (x - mean) / sqrt(var + eps) + bias`` with the gradient of batch normalisation.
 
-    Gradients of gradients are supported: with ``create_graph=True`` the gradient is made of plain operations, and so
-    may differ in its last digits from that without. Forward-mode differentiation and ``torch.func.grad`` are not.
+    Gradients of gradients are supported: with ``create_graph=True`` the gradient is made of plain operations, so it may
+    differ in its last digits from the gradient without. Forward-mode differentiation and ``torch.func.grad`` are not.
 
     Parameters
     ----------
     x
-        ``(N, C, H, W)``; quickest in channels-last memory, in which the output lies.
+        ``(N, C, H, W)``; fastest in channels-last memory, which the output has too.
     weight, bias
         ``(C,)``.
     mean, var
@@ -94,7 +94,7 @@ def _plain_gradient(x: Tensor, weight: Tensor, towards: Tensor, eps: float) -> t
 
     With y the normalised x and g the gradient with respect to the output (``towards``), per channel:
     weight / sqrt(var + eps) * (g - mean(g) - y * mean(g * y)), sum(g * y) and sum(g). Source: Ioffe & Szegedy 2015,
-    section 3, its chain rule put together.
+    section 3, with its chain rule collected.
     """
     axes = (0, 2, 3)
     centred = x - x.mean(axes, keepdim=True)

@@ -23,7 +23,7 @@ class BatchNorm(nn.Module):
     momentum
         Weight of the newest batch in the running buffers, from 0 to 1.
     accurate
-        Whether training mode adds as exactly for images that lie channels last in the memory of a CPU as for others:
+        Whether training mode sums as exactly for images in channels-last memory on a CPU as for others:
         there torch's own sums are 100 times less exact (see `normscape.norms.accurate`). It changes numbers.
 
     Raises

@@ -14,7 +14,7 @@ FEWEST_FEATURES = 4
 class GroupNorm(nn.GroupNorm):
     """``weight * (x - mean) / sqrt(var + eps) + bias``, mean and variance over a group of features of one sample.
 
-    Features are parted into groups of neighbours; for images a group holds all positions of its channels, and
+    Features are divided into groups of neighbours; for images a group holds all positions of its channels, and
     ``weight`` and ``bias`` are per channel. The variance is the biased one. There are no running statistics: training
     and evaluation mode are the same. Source: Wu & He 2018, section 3.1.
 
@@ -56,9 +56,9 @@ class GroupNorm(nn.GroupNorm):
 class LayerNorm(GroupNorm):
     """``weight * (x - mean) / sqrt(var + eps) + bias``, mean and variance over all features of one sample.
 
-    For images over channels and positions together, with a scale and shift per channel: GroupNorm with one group, as
-    Wu & He 2018 (section 3.1) and their comparisons have it. ``torch.nn.LayerNorm`` on ``(C, H, W)`` would have them
-    per channel and position; on ``(N, F)`` the two are the same. Source: Ba, Kiros & Hinton 2016, section 3.
+    For images over channels and positions together, with a scale and shift per channel: GroupNorm with one group, as in
+    Wu & He 2018 (section 3.1) and their comparisons. ``torch.nn.LayerNorm`` on ``(C, H, W)`` would have them per
+    channel and position; on ``(N, F)`` the two are the same. Source: Ba, Kiros & Hinton 2016, section 3.
 
     Parameters
     ----------

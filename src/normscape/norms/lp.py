@@ -18,7 +18,7 @@ class LpNorm(nn.Module):
     several equally large ``|x|`` share the gradient of their maximum.
 
     Evaluation divides by the same function of ``running_moment``, which follows ``mean |x|^p`` (``max |x|`` for inf)
-    of the batches as it is: for p = 2 without BatchNorm's factor m / (m - 1), since no mean was taken off it.
+    of the batches unchanged: for p = 2 without BatchNorm's factor m / (m - 1), since no mean was subtracted.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ class LpNorm(nn.Module):
         return torch.addcmul(shift.view(shape), x, scale.view(shape))
 
     def extra_repr(self) -> str:
-        """Show p, by which the members of the family differ."""
+        """Show p, in which the members of the family differ."""
         return f"p={self.p}"
 
     def _moment(self, x: Tensor, axes: tuple[int, ...]) -> Tensor:
@@ -87,7 +87,8 @@ class LpNorm(nn.Module):
         if self.p == 2.0:
             return x.square().mean(axes)
         if math.isinf(self.p):
-            # Over the batch, then over positions: at once is ten times slower for few channels that lie last in memory.
+            # Over the batch, then over positions: both at once is ten times slower for few channels in channels-last
+            # memory.
             rows = x.movedim(1, -1).reshape(len(x), -1)
             return rows.abs().amax(0).view(-1, x.shape[1]).amax(0)
         return x.abs().pow(self.p).mean(axes)
@@ -103,5 +104,5 @@ def _exponent(p: float | str) -> float:
     except (TypeError, ValueError):
         number = math.nan
     if not number >= 1.0:
-        raise UserError(f"{p!r} is no exponent of an Lp norm: give a number of at least 1, or inf")
+        raise UserError(f"{p!r} is not an exponent of an Lp norm: give a number of at least 1, or inf")
     return number

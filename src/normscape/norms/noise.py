@@ -11,8 +11,8 @@ def draw_noise(like: Tensor, n_mu: float, n_sigma: float, r_mu: float, r_sigma: 
     """Draw the factors s and summands m of one forward pass of one layer.
 
     Per unit j: mu_j ~ U(-n_mu, n_mu) and sigma_j ~ U(1, n_sigma); then per sample and spatial position i:
-    m_ij ~ U(mu_j - r_mu, mu_j + r_mu) and s_ij ~ N(sigma_j, r_sigma), where r_sigma is
-    read as the standard deviation. Source: paper, Algorithm 1.
+    m_ij ~ U(mu_j - r_mu, mu_j + r_mu) and s_ij ~ N(sigma_j, r_sigma), where we read r_sigma as the standard deviation.
+    Source: paper, Algorithm 1.
 
     The draws are from torch's global random stream on the device of ``like``: the training loop reseeds that stream
     before every step, so that a probe which does the same draws the same noise. They are a function of the stream and
@@ -41,7 +41,7 @@ def draw_noise(like: Tensor, n_mu: float, n_sigma: float, r_mu: float, r_sigma: 
 
 
 class NoisyStandard(nn.Module):
-    """``s * x + m`` on the plain pre-activation, s and m drawn anew at each training step; no noise in evaluation.
+    """``s * x + m`` on the plain pre-activation, s and m drawn afresh at each training step; no noise in evaluation.
 
     The control of the noise experiment: the paper says (section 2.1) that it keeps the standard network from training
     at all. See ``draw_noise`` for the distribution and for the random stream.
@@ -56,7 +56,7 @@ class NoisyStandard(nn.Module):
     Raises
     ------
     UserError
-        If ``n_sigma`` is below 1, another size below 0, or one of them no number.
+        If ``n_sigma`` is below 1, another size is below 0, or one of them is not a number.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Checks of what a normalisation is constructed with: a mistake is one line that names the option and its value."""
+"""Checks of the options of a normalisation: a mistake is reported in one line that names the option and its value."""
 
 import math
 from typing import TypeGuard

@@ -27,12 +27,11 @@ class Activations(Probe):
     """Distribution of one random unit's pre-activation over the mini-batch.
 
     The pre-activation is what enters the nonlinearity: after the normalisation with its scale, shift and noise. In a
-    network that is no `LayeredModel` it is the output of the layer, or of the normalisation module that takes exactly
-    this output. Its values are taken over the batch, for convolutions over height and width too. The unit is drawn once
-    per run and layer from the run's seed; it is the same unit in every variant of a network. Forward mode: the step's
-    own (training: batch statistics).
-    Source: paper, figs. 1c, 2b and 9 (ridge plots). That it is taken before the nonlinearity is inferred: the noise of
-    fig. 8 has the size that Algorithm 1 adds there.
+    network that is not a `LayeredModel` it is the output of the layer, or of the normalisation module that takes
+    exactly this output. Its values are taken over the batch, for convolutions over height and width too. The unit is
+    drawn once per run and layer from the run's seed; it is the same unit in every variant of a network. Forward mode:
+    the step's own (training: batch statistics). Source: paper, figs. 1c, 2b and 9 (ridge plots). That it is taken
+    before the nonlinearity is inferred: the noise of fig. 8 has the size that Algorithm 1 adds there.
 
     Parameters
     ----------

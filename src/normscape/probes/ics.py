@@ -1,4 +1,4 @@
-"""Internal covariate shift as the paper defines it: how far updates of earlier layers turn a layer's gradient."""
+"""Internal covariate shift as the paper defines it: how much updates of earlier layers change a layer's gradient."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -17,8 +17,8 @@ from normscape.view import StepView, fresh
 class InternalCovariateShift(Probe):
     """Difference and angle between a layer's gradient before and after all earlier layers were updated.
 
-    For layer i, with L the loss of the step's mini-batch, without weight decay, which would cancel from the
-    difference and turn both gradients alike:
+    For layer i, with L the loss of the step's mini-batch, without weight decay, which would cancel from the difference
+    and rotate both gradients alike:
 
     - G_i is the gradient of L w.r.t. W_i at (W_1(t), ..., W_k(t));
     - G'_i is the gradient of L w.r.t. W_i at (W_1(t+1), ..., W_{i-1}(t+1), W_i(t), ..., W_k(t)), on the same batch.
@@ -27,8 +27,8 @@ class InternalCovariateShift(Probe):
     optimiser made of W(t), weight decay included. A layer's block is its weight, bias and normalisation parameters:
     earlier blocks are updated whole; the gradient is w.r.t. the weight ``(out, in)`` or ``(out, in, kH, kW)``, or the
     parameters of its parametrisation. For the first layer G' is G, so the difference is exactly 0. In a network that is
-    no chain, which layers are earlier is what `normscape.network` says. Source: paper, section 2.2, Definition 2.1,
-    fig. 3. Forward mode: the step's own (training), with the step's layer noise.
+    not a chain, `normscape.network` defines which layers are earlier. Source: paper, section 2.2, Definition 2.1, fig.
+    3. Forward mode: the step's own (training), with the step's layer noise.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class InternalCovariateShift(Probe):
     Raises
     ------
     UserError
-        If a layer is not one of the network's, is frozen, or has its weight in common with an earlier one.
+        If a layer is not one of the network's, is frozen, or shares its weight with an earlier one.
     """
 
     def __init__(self, layers: Layers = "all", every: int = 1) -> None:
@@ -55,7 +55,7 @@ class InternalCovariateShift(Probe):
         self.layers: Layers = layers if isinstance(layers, str) else tuple(layers)
 
     def check(self, network: Network) -> None:
-        """Raise `UserError` if a layer does not exist, or has its weight in common with an earlier one."""
+        """Raise `UserError` if a layer does not exist, or shares its weight with an earlier one."""
         for layer in network.find(self.layers):
             if self.layers != "all" and _is_tied(layer, network):
                 raise UserError(

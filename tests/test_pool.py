@@ -27,7 +27,7 @@ def test_one_control_c_saves_what_is_being_trained_and_begins_nothing_more(tmp_p
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
     _, said = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 130
-    assert said.strip().splitlines()[-1] == "normscape: stopped; what was trained is saved, start again to go on"
+    assert said.strip().splitlines()[-1] == "normscape: stopped; what was trained is saved; start again to continue"
     assert "Traceback" not in said
     assert [status["status"] for status in statuses(runs)] == ["interrupted", "interrupted"]
     assert all(0 < status["step"] < STEPS for status in statuses(runs))

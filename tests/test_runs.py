@@ -144,7 +144,7 @@ def test_what_uncommitted_code_made_says_so(tmp_path, monkeypatch):
         monkeypatch.setattr("normscape.execute.commit", lambda now=now: now)
         monkeypatch.setattr("normscape.provenance.commit", lambda: "abc")
         execute(config, reporter)
-    assert ["alter its numbers" in line for line in reporter.messages] == [False, True, False]
+    assert ["affect its numbers" in line for line in reporter.messages] == [False, True, False]
 
 
 def test_the_data_s_folder_is_not_part_of_the_identity():
@@ -250,7 +250,7 @@ def test_asked_to_stop_it_saves_and_says_so(tmp_path, unbroken, start):
     (tmp_path / "released").touch()
     _, said = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 130
-    assert "start it again to go on" in said
+    assert "start it again to continue" in said
     assert "Traceback" not in said
     directory = RunDirectory.of(compose_run([*SMOKE, f"runs_dir={runs}"]))
     assert directory.summary is None

@@ -210,7 +210,7 @@ def test_an_interruption_is_one_line_and_goes_on(train, runs, monkeypatch):
     assert code == 130
     assert (
         errors.strip()
-        == "normscape: mlp_batch,steps=3,probe=[] seed 0: stopped at step 1 of 3; start it again to go on"
+        == "normscape: mlp_batch,steps=3,probe=[] seed 0: stopped at step 1 of 3; start it again to continue"
     )
     monkeypatch.undo()
     monkeypatch.setenv("NORMSCAPE_RUNS", str(runs))

@@ -45,7 +45,7 @@ def device_of(config: RunConfig) -> torch.device:
 def dry_model(config: RunConfig) -> nn.Module:
     """Build the network without memory for its weights.
 
-    A class that needs real numbers when it is made, which torch's meta device has not, is built with them.
+    A class whose constructor needs real numbers, which torch's meta device does not have, is built with them.
     """
     try:
         with torch.device("meta"):

@@ -1,8 +1,8 @@
-"""What a checkpoint holds, so that a resumed run ends with the bits of an unbroken one.
+"""What a checkpoint holds, so that a resumed run ends with the same bits as an uninterrupted one.
 
-A ``state_dict`` has the parameters and persistent buffers of a network and the groups of an optimiser. A normalisation
-of the user's may keep its statistics in plain attributes, an optimiser its step count: what has changed of these since
-they were constructed is kept beside it.
+A ``state_dict`` has the parameters and persistent buffers of a network and the groups of an optimiser. A user's
+normalisation may keep its statistics in plain attributes, a user's optimiser its step count: whatever of these has
+changed since construction is saved beside it.
 """
 
 import io
@@ -47,7 +47,7 @@ class Checkpoints:
         Raises
         ------
         UserError
-            If something that has changed in training is nothing that can be kept.
+            If something that changed in training cannot be kept.
         """
         state = self._state
         content = {
@@ -64,7 +64,7 @@ class Checkpoints:
         return {key: _plain_numbers(value) for key, value in content.items()}
 
     def require_whole(self) -> None:
-        """Refuse a state that could be saved and not be loaded again; call after the first step, not hours later."""
+        """Refuse a state that can be saved but not loaded again; call after the first step, not hours later."""
         now = {name: _shape(tensor) for name, tensor in self._state.model.state_dict().items()}
         for name in sorted(now.keys() ^ self._buffers.keys() | {n for n in now if now[n] != self._buffers.get(n)}):
             raise UserError(

@@ -22,7 +22,7 @@ from normscape.schema import COMPONENTS, RunConfig
 def check(config: DictConfig) -> RunConfig:
     """Merge a composed configuration onto the schema and check it.
 
-    Catches what Hydra lets pass: an unknown key that was added by ``+key=value`` or stands in a YAML file, a value of
+    Catches what Hydra lets pass: an unknown key that was added by ``+key=value`` or occurs in a YAML file, a value of
     the wrong type, a number that makes no sense.
     """
     keys = [str(key) for key in config if key != "hydra"]
@@ -120,7 +120,7 @@ def _check_components(run: RunConfig) -> None:
         target = run.schedule["_target_"]
         scheduler = _imported("schedule", target)
         if inspect.isclass(scheduler) and issubclass(scheduler, ReduceLROnPlateau):
-            other = "expected one that goes by steps alone, e.g. schedule=cosine"
+            other = "expected one that depends on steps alone, e.g. schedule=cosine"
             raise UserError(f"schedule._target_={target}: needs a measurement at each step; {other}")
 
 
@@ -151,7 +151,7 @@ def _mistyped(path: str, value: Any, target: str, hint: Any) -> str:
 
 
 def _check_inside(path: str, value: Any) -> None:
-    """Check the components that stand in a component's setting."""
+    """Check the components nested in a component's settings."""
     if isinstance(value, Mapping) and "_target_" in value:
         _check_component(path, value)
     elif isinstance(value, Mapping | list):
@@ -163,7 +163,7 @@ def _imported(path: str, target: Any) -> Any:
     if not isinstance(target, str):
         raise UserError(f"{path}._target_={shown(target)}: expected the dotted path of a class or function")
     try:
-        with _silent("hydra.utils"):  # what it would log is said here
+        with _silent("hydra.utils"):  # what it would log is reported here
             called = get_object(target)
     except Exception as error:  # importing foreign code may raise anything
         reason = " ".join(str(error).split())
@@ -185,5 +185,5 @@ def _silent(name: str) -> Iterator[None]:
 
 
 def first_line(error: Exception) -> str:
-    """Return the first line of an exception's message that says something."""
+    """Return the first line of an exception's message that is not blank."""
     return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__).strip()

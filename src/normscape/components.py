@@ -48,9 +48,9 @@ def _refusal(path: str, node: Mapping[str, Any], error: Exception, hint: str = "
 
 @contextmanager
 def seeded(config: RunConfig, path: str) -> Iterator[None]:
-    """Seed the global random streams for the construction of one component, and put them back afterwards.
+    """Seed the global random streams for the construction of one component, and restore them afterwards.
 
-    What a class draws when it is made is then a function of the config, and not of what was made before it.
+    What a constructor draws is then a function of the config, and not of what was built before.
     """
     with kept_streams(torch.device("cpu")):
         seed_streams(config.seed, "construction", path)
@@ -71,11 +71,11 @@ def _build_norm(node: Mapping[str, Any]) -> NormFactory:
     if isinstance(made, LazyModuleMixin) or (
         type(made).__module__.startswith("torch.nn") and not _takes_features(made)
     ):
-        raise UserError(f"norm: {target} is not made from a number of features; {OWN_NORMS}")
+        raise UserError(f"norm: {target} is not constructed from a number of features; {OWN_NORMS}")
     return factory
 
 
-OWN_NORMS = "expected one of configs/norm, e.g. norm=group, or a class of yours that is made as MyNorm(num_features)"
+OWN_NORMS = "expected one of configs/norm, e.g. norm=group, or a class of yours called as MyNorm(num_features)"
 
 
 def _takes_features(made: nn.Module) -> bool:
@@ -116,17 +116,19 @@ def _seeded_model(config: RunConfig, norm: NormFactory) -> Any:
             return build_component("model", config.model)
     raise UserError(
         f"model._target_={target}: it takes no 'norm', so norm={config.norm['_target_']} would do nothing; add the "
-        "argument, or say norm=standard and it keeps its own"
+        "argument, or set norm=standard to keep the network's own"
     )
 
 
 def _require_function(model: nn.Module, again: nn.Module, target: str) -> None:
-    """Refuse a network that is another one when it is built again: the run would depend on what was built before."""
+    """Refuse a network that differs when it is built a second time: the run would depend on what was built before."""
     for (path, one), other in zip(model.named_modules(), again.modules(), strict=False):
         for name, value in {**attributes(one), **one._buffers, **one._parameters}.items():
             if digest(value) != digest({**attributes(other), **other._buffers, **other._parameters}.get(name)):
                 where = f"{path}.{name}".lstrip(".")
-                raise UserError(f"model._target_={target}: {where} is another when it is built again; use no counters")
+                raise UserError(
+                    f"model._target_={target}: {where} differs when the network is built again; use no counters"
+                )
 
 
 def build_optimizer(config: RunConfig, model: nn.Module) -> torch.optim.Optimizer:
@@ -153,7 +155,7 @@ def build_schedule(config: RunConfig, optimizer: torch.optim.Optimizer) -> LRSch
     made = build_component("schedule", config.schedule, optimizer=optimizer, _partial_=False)
     if not isinstance(made, LRScheduler) or isinstance(made, ReduceLROnPlateau):
         target = config.schedule["_target_"]
-        raise UserError(f"schedule._target_={target}: expected a scheduler of steps alone, not a {type(made).__name__}")
+        raise UserError(f"schedule._target_={target}: expected a scheduler by steps alone, not a {type(made).__name__}")
     return made
 
 

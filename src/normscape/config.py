@@ -75,9 +75,9 @@ def compose_run(
     configs
         Folder of the YAMLs.
     own
-        A folder of further YAMLs, laid out alike, as Hydra's ``--config-dir`` takes it.
+        A folder of further YAML files with the same layout, as Hydra's ``--config-dir`` takes it.
     name
-        The YAML to begin with.
+        The YAML file to start from.
 
     Raises
     ------
@@ -89,7 +89,7 @@ def compose_run(
     folders = [configs, *further_folders(further, configs)]
     main = configs
     if own:
-        if not (configs / f"{name}.yaml").exists():  # Hydra begins in its main folder
+        if not (configs / f"{name}.yaml").exists():  # Hydra starts from its main folder
             main, further[0] = own, f"file://{configs.absolute()}"
         overrides = [search_path(further), *overrides]
     with initialize_config_dir(version_base="1.3", config_dir=str(main.absolute())):

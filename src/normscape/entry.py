@@ -1,4 +1,4 @@
-"""What the entry points share: a mistake of the user is one line, not a traceback."""
+"""What the entry points share: a user's mistake is reported in one line, not as a traceback."""
 
 import logging
 import sys
@@ -13,7 +13,7 @@ INTERRUPTED = 130
 
 @contextmanager
 def entry_point() -> Iterator[None]:
-    """Print `UserError` as one line and leave with status 2; leave with 130 when interrupted."""
+    """Print `UserError` as one line and exit with status 2; exit with 130 when interrupted."""
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
     try:
         yield

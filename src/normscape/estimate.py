@@ -17,7 +17,7 @@ from normscape.seeds import kept_streams
 def estimate_seconds(configs: Sequence[RunConfig]) -> float | None:
     """Return about how long the runs will take one after the other, from timing a few steps of each kind of run.
 
-    None if one of them fails: the run will too, and say so, beside the others.
+    None if one of them fails: the run itself will fail too, and report it.
     """
     step_seconds: dict[str, float] = {}
     total = 0.0

@@ -1,4 +1,4 @@
-"""Carry out one run: go on from its last checkpoint, train, keep everything."""
+"""Carry out one run: continue from its last checkpoint, train, save everything."""
 
 import signal
 import time
@@ -29,14 +29,14 @@ from normscape.trackers import RunInfo, Tracker, metric_name
 
 
 class Interrupted(KeyboardInterrupt):
-    """The process was asked to stop; the run was saved and goes on when it is started again."""
+    """The process was asked to stop; the run was saved and continues when it is started again."""
 
 
 def execute(config: RunConfig, reporter: Reporter) -> RunDirectory:
-    """Bring a run to its end and return its directory.
+    """Carry out a run and return its directory.
 
-    A run that is over is not trained again; one that another process trains is waited for; one with a checkpoint goes
-    on from there.
+    A run that has ended is not trained again; one that another process is training is waited for; one with a checkpoint
+    continues from there.
 
     Raises
     ------
@@ -95,7 +95,7 @@ def _train(
 
         if not train(plan, state, on_step):
             saver.save("interrupted")
-            raise Interrupted(f"{label}: stopped at step {state.step} of {plan.steps}; start it again to go on")
+            raise Interrupted(f"{label}: stopped at step {state.step} of {plan.steps}; start it again to continue")
         final = saver.save("finished" if state.diverged_at is None else "diverged")
         for name, picture in save_ridge_plots(state.records.arrays(), directory.path, title=label):
             tracker.image(state.step, name, picture)
@@ -107,7 +107,7 @@ def _train(
 def _note_origin(
     directory: RunDirectory, dataset: Dataset, device: torch.device, step: int, reporter: Reporter
 ) -> None:
-    """Write where the run comes from; a resumed run keeps what it began with and adds what it went on with."""
+    """Record where the run comes from; a resumed run keeps its first record and adds another."""
     file = directory.path / "provenance.json"
     here = {**provenance(device), "data": {"name": dataset.name, "checksum": dataset.checksum}}
     begun = read_json(file) if step else None
@@ -117,25 +117,25 @@ def _note_origin(
     if begun["data"] != here["data"]:
         was, now = begun["data"], here["data"]
         raise UserError(
-            f"data: the run began with {was['name']} {was['checksum']} and would go on with {now['name']} "
-            f"{now['checksum']}; bring the data back, or remove {directory.path}"
+            f"data: the run began with {was['name']} {was['checksum']} and would continue with {now['name']} "
+            f"{now['checksum']}; restore the data, or remove {directory.path}"
         )
     write_json(file, {**begun, "resumed": [*begun.get("resumed", []), {"from_step": step, **here}]})
     if begun["hardware"] != here["hardware"] or begun["commit"] != here["commit"]:
-        where = f"{directory.path.name}: goes on from step {step}"
+        where = f"{directory.path.name}: continues from step {step}"
         reporter.message(f"{where} on other hardware, threads or code than it began with; its bits may differ")
 
 
 def _warned(directory: RunDirectory) -> str:
-    """Say that a run may not be what the code would make now: what is not committed, its identity cannot tell."""
+    """Warn that the code may no longer produce this run: its identity does not cover uncommitted changes."""
     then, now = (read_json(directory.path / "provenance.json") or {}).get("commit"), commit()
     if any((revision or "").endswith("+changes") for revision in (then, now)):
-        return " (the code has uncommitted changes, then or now; if they alter its numbers, remove its folder)"
+        return " (the code had or has uncommitted changes; if they affect its numbers, remove its folder)"
     return ""
 
 
 class _Saver:
-    """Writes checkpoint and status of a run, and knows how long it has trained in all."""
+    """Writes checkpoint and status of a run, and knows how long it has trained in total."""
 
     def __init__(
         self, directory: RunDirectory, state: State, checkpoints: Checkpoints, steps: int, every_seconds: float
@@ -155,7 +155,7 @@ class _Saver:
         return content
 
     def save_now_and_then(self) -> None:
-        """Save if the last time is long enough ago; after the first step see that all can be saved."""
+        """Save if the last save was long enough ago; after the first step, check that everything can be saved."""
         if self._unkept:
             self._checkpoints.require_whole()
             self._unkept = False
@@ -209,7 +209,7 @@ def stop_signals() -> Iterator[Callable[[], bool]]:
     received: list[int] = []
 
     def note(number: int, _frame: object) -> None:
-        if received:  # asked twice: at once
+        if received:  # the second request: stop at once
             raise KeyboardInterrupt
         received.append(number)
 
@@ -217,7 +217,7 @@ def stop_signals() -> Iterator[Callable[[], bool]]:
     for asked in (signal.SIGINT, signal.SIGTERM):
         try:
             before[asked] = signal.signal(asked, note)
-        except ValueError:  # not the main thread: the caller minds signals
+        except ValueError:  # not the main thread: the caller handles signals
             break
     try:
         yield lambda: bool(received)

@@ -1,4 +1,4 @@
-"""What is wrong with Hydra overrides, said in one line: before composing and after composing failed."""
+"""What is wrong with Hydra overrides, in one line: before composing, and after it has failed."""
 
 import re
 from collections.abc import Collection, Sequence
@@ -51,7 +51,7 @@ def check_choices(overrides: Sequence[str], folders: Sequence[Path]) -> None:
 
 
 def explained(error: Exception, overrides: Sequence[str], folders: Sequence[Path], name: str) -> UserError:
-    """Turn what Hydra says of a failed composition into one line, with a suggestion where a key is unknown."""
+    """Turn Hydra's message about a failed composition into one line, with a suggestion where a key is unknown."""
     if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
         group, _, choice = error.missing_cfg_file.rpartition("/")
         file = _asking(group, choice, folders)

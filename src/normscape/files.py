@@ -1,4 +1,4 @@
-"""Files that are whole at every moment."""
+"""Files that are complete at every moment."""
 
 import json
 import math
@@ -12,7 +12,7 @@ from typing import Any
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Any]:
-    """Open a temporary binary file that takes the place of ``path`` in one stroke when the block ends well."""
+    """Open a temporary binary file that replaces ``path`` atomically when the block succeeds."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     try:
@@ -28,7 +28,7 @@ def replacing(path: Path) -> Iterator[Any]:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON in one stroke; what JSON has no number for, infinity and NaN, as a word."""
+    """Write JSON atomically; infinity and NaN, for which JSON has no number, as words."""
     with replacing(path) as file:
         file.write((json.dumps(worded(content), indent=2, allow_nan=False) + "\n").encode())
 

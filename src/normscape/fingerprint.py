@@ -54,10 +54,10 @@ def require_untouched(before: Fingerprint, now: Fingerprint, what: str) -> None:
 
 @contextmanager
 def stateless(loss_function: Any) -> Iterator[None]:
-    """Refuse a loss that the block's call of it changes: nothing would keep its state, nor put it back.
+    """Refuse a loss that the block's call of it changes: nothing would save or restore its state.
 
-    What it can reach counts too: another network that it runs, say, whose BatchNorm follows what it is given. Of that
-    the buffers are put back before it is refused.
+    What it can reach counts too, e.g. another network that it runs, whose BatchNorm updates its running statistics. The
+    buffers of that network are restored before the loss is refused.
     """
     before = {name: digest(value) for name, value in _held(loss_function).items()}
     modules = [value for value in reached_at_last(loss_function).values() if isinstance(value, nn.Module)]
@@ -127,7 +127,7 @@ def _settings(optimizer: torch.optim.Optimizer) -> list[Any]:
 
 
 def digest(value: Any, depth: int = 6) -> str:
-    """Return a text that is another one when the value is another one."""
+    """Return a text that differs when the value differs."""
     if isinstance(value, Tensor):
         return f"{value.dtype}{tuple(value.shape)}{_hash(_bytes(value))}"
     if isinstance(value, np.ndarray):
@@ -150,7 +150,7 @@ def digest(value: Any, depth: int = 6) -> str:
 
 
 def _bytes(tensor: Tensor) -> Any:
-    """Return a tensor's content as a buffer, without a copy where it lies in the memory of the CPU in order."""
+    """Return a tensor's content as a buffer, without a copy if it is contiguous in CPU memory."""
     if tensor.is_meta:
         return b""
     plain = tensor.detach().cpu()

@@ -1,4 +1,4 @@
-"""Folders of YAMLs that a user has beside ``configs/``: found, refused if they cannot serve."""
+"""Folders of YAMLs that a user has beside ``configs/``: found, and refused if they cannot be used."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,13 +27,13 @@ def search_path(places: Sequence[str]) -> str:
 
 
 def further_folders(places: Sequence[str], configs: Path) -> list[Path]:
-    """Return the folders among the places to search, after making sure that what they hold is not passed over.
+    """Return the folders among the places to search, after making sure that none of their files would be ignored.
 
     Raises
     ------
     UserError
         If there is no such folder, or one has a YAML that differs from the suite's own of that name, which Hydra would
-        silently take instead.
+        silently use instead.
     """
     folders = [Path(place.removeprefix("file://")) for place in places if "://" not in place.removeprefix("file://")]
     for folder in folders:
@@ -42,12 +42,12 @@ def further_folders(places: Sequence[str], configs: Path) -> list[Path]:
         for file in sorted(folder.rglob("*.yaml")):
             same = configs / file.relative_to(folder)
             if same.is_file() and same.read_bytes() != file.read_bytes():
-                raise UserError(f"{file}: the suite's own file of that name would be taken instead; rename yours")
+                raise UserError(f"{file}: the suite's own file of that name would be used instead; rename yours")
     return folders
 
 
 def undecodable(folders: Sequence[Path]) -> Path:
-    """Return the first YAML that is no text in UTF-8."""
+    """Return the first YAML file that is not UTF-8 text."""
     for folder in folders:
         for file in sorted(folder.rglob("*.yaml")):
             try:

@@ -13,7 +13,7 @@ PLAIN = {int: "a whole number", float: "a number", bool: "true or false", str: "
 """Types that YAML has, in words."""
 
 NEVER_PLAIN = (Tensor, Module)
-"""What no YAML value is; only a nested component, with a ``_target_`` of its own, can make one."""
+"""Types that no YAML value has; only a nested component, with a ``_target_`` of its own, can make one."""
 
 
 def parameters(called: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:

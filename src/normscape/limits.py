@@ -12,7 +12,7 @@ from normscape.hints import shown
 from normscape.schema import RunConfig
 
 MOST_THREADS = 1024
-"""More CPU threads than this end the process on any machine."""
+"""With more CPU threads than this, the process ends on any machine."""
 
 
 class Limit(NamedTuple):
@@ -139,7 +139,7 @@ def _limit(path: str, content: Mapping[str, Any]) -> Limit | None:
 
 
 def _numbers(node: Any, path: str = "", whole: Any = None) -> Iterator[tuple[str, float, Any]]:
-    """Yield each number with the key that it stands under, and all that stands there: itself or a list."""
+    """Yield each number with its key and the whole value of that key: the number itself, or a list."""
     if isinstance(node, Mapping):
         for key, value in node.items():
             yield from _numbers(value, f"{path}.{key}".lstrip("."))

@@ -99,15 +99,15 @@ def train(plan: Plan, state: State, on_step: Callable[[int, list[Row]], bool]) -
     Parameters
     ----------
     plan, state
-        What to do, and where to begin: a fresh state or one from a checkpoint.
+        What to do, and where to start: a fresh state or one from a checkpoint.
     on_step
         Called after every step with the steps done and the rows that the step added; when it returns False, training
-        stops there and may go on later from the same state.
+        stops there and may continue later from the same state.
 
     Returns
     -------
     bool
-        Whether the run is over: by its last step, or because its loss is no longer finite (``state.diverged_at``).
+        Whether the run has ended: at its last step, or because its loss is no longer finite (``state.diverged_at``).
     """
     model, optimizer, schedule = state.model, state.optimizer, state.schedule
     batches = Batches(plan.dataset, plan.seed, plan.batch_size, augmented=plan.augmented)

@@ -1,13 +1,14 @@
-"""Where the weight layers of a network are, whatever its architecture: the one place that knows.
+"""Where the weight layers of a network are, whatever its architecture: the only place that knows.
 
 A weight layer is a convolution or a linear map. Layers are numbered from 1 in forward order. A
 `normscape.LayeredModel` that is a chain says so itself; any other network is traced: one forward pass shows which
 modules run, and in which order.
 
 "Earlier than layer i" is meant as follows. Every parameter belongs to the block of the weight layer that was the last
-to begin when the module which owns the parameter first began to run: a convolution's weight and bias, and the scale and
-shift of the normalisation behind it, are one block. What runs before the first weight layer belongs to the first block.
-Earlier than layer i are the blocks 1 to i - 1; in a residual network that includes both branches of earlier blocks.
+to start when the module that owns the parameter first started to run: a convolution's weight and bias, and the scale
+and shift of the normalisation after it, are one block. What runs before the first weight layer belongs to the first
+block. Earlier than layer i are the blocks 1 to i - 1; in a residual network, this includes both branches of earlier
+blocks.
 """
 
 from collections.abc import Callable, Sequence
@@ -40,7 +41,7 @@ class WeightLayer:
     unit_axis
         The axis of its output that counts units: 1 of ``(N, C, H, W)``, the last of ``(N, ..., F)``.
     runs
-        How often it runs in a forward pass: a layer that runs twice has no one pre-activation.
+        How often it runs in a forward pass: a layer that runs twice has no single pre-activation.
     """
 
     number: int
@@ -61,7 +62,7 @@ class Network:
     layers
         In forward order.
     block
-        For each parameter's name the number of the layer whose block it is in.
+        For each parameter's name, the number of the layer whose block it is in.
     chain
         Whether the network is the composition of ``layers.1``, ``layers.2`` and so on, and nothing else.
     numbered
@@ -91,7 +92,7 @@ class Network:
             raise UserError("probe layers=[]: expected at least one layer, or all; without the probe none is measured")
         for layer in found:
             if found.count(layer) > 1:
-                raise UserError(f"probe layers={list(asked)}: expected each layer once; {layer.path} is there twice")
+                raise UserError(f"probe layers={list(asked)}: expected each layer once; {layer.path} is listed twice")
         return found
 
     def _one(self, asked: int | str) -> WeightLayer:
@@ -160,7 +161,7 @@ def _weight_modules(model: nn.Module) -> dict[str, nn.Module]:
 
 
 def _runs(model: nn.Module, forward: Callable[[], object]) -> dict[str, int]:
-    """Return how often each module runs, by path, in the order in which they first begin to."""
+    """Return how often each module runs, by path, in the order in which they first start."""
     runs: dict[str, int] = {}
 
     def begin(path: str, *_: object) -> None:
@@ -176,7 +177,7 @@ def _runs(model: nn.Module, forward: Callable[[], object]) -> dict[str, int]:
 
 
 def _weights(module: nn.Module, names: dict[int, str]) -> tuple[str, ...]:
-    """Return the names of the parameters that make a layer's weight, plain or parametrised, by hooks of old too."""
+    """Return the names of the parameters that make a layer's weight, also if parametrised, by old-style hooks too."""
     parametrised = getattr(getattr(module, "parametrizations", None), "weight", None)
     if isinstance(parametrised, nn.Module):
         return tuple(names[id(p)] for p in parametrised.parameters(recurse=False))

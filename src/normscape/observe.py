@@ -1,4 +1,4 @@
-"""The suite's measurements in a training loop of one's own."""
+"""The suite's measurements in your own training loop."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ from normscape.watch import Watch
 
 
 class Observation:
-    """What the probes see of a network that somebody else's loop trains; made by `observe`."""
+    """What the probes see of a network that your own loop trains; made by `observe`."""
 
     def __init__(self, observer: Observer) -> None:
         self._observer = observer
@@ -39,12 +39,12 @@ class Observation:
         targets
             What the loss takes besides the network's output.
         step
-            Number of the step; the steps so far, if it is not given.
+            Number of the step; by default steps are counted from 0.
 
         Raises
         ------
         UserError
-            If the step is due and is not one that can be measured right; the network's own step is done by then.
+            If the step is due and cannot be measured correctly; the network has taken the step by then.
         """
         number = self._next if step is None else step
         self._next = number + 1
@@ -72,7 +72,7 @@ def observe(
     probes: Sequence[Probe],
     seed: int = 0,
 ) -> Iterator[Observation]:
-    """Measure a network while a loop of one's own trains it, without changing its training.
+    """Measure a network while your own loop trains it, without changing its training.
 
     ::
 
@@ -87,7 +87,7 @@ def observe(
     Parameters
     ----------
     model
-        Any network with convolutions or linear maps; compiled or in mixed precision too.
+        Any network with convolutions or linear maps; it may be compiled or run in mixed precision.
     optimizer
         The optimiser of the network's parameters, of any kind; groups, frozen parameters and schedules are respected.
     loss_fn
@@ -101,14 +101,13 @@ def observe(
     -----
     A due step costs what its probes say, a forward pass that shows which layers run (unless the network is a chain of
     the suite's), and a forward-backward pass that repeats the step at W(t): its loss and gradient are the base of all
-    differences, and must be those that the loop trains on. What the loop does to the
-    gradient afterwards (clipping, noise) is part of the optimiser's update. Hooks and the rest of the state that a due
-    step needs are gone when it is over.
+    differences, and must be those that the loop trains on. What the loop does to the gradient afterwards (clipping,
+    noise) is part of the optimiser's update. Hooks and all other state that a due step needs are removed when it ends.
 
     Raises
     ------
     UserError
-        On a due step that cannot be measured right: the network runs more than once (gradient accumulation), is in
+        On a due step that cannot be measured correctly: the network runs more than once (gradient accumulation), is in
         evaluation mode, or trains on another loss or gradient than ``loss_fn`` of this batch.
     """
     _require_trainable(model, optimizer, loss_fn, probes)
@@ -133,7 +132,7 @@ def _require_trainable(model: Any, optimizer: Any, loss_fn: Any, probes: Any) ->
             line = "whose own weights it would read, not those of the probed points; use the optimiser's weight_decay"
             raise UserError(f"loss_fn: it reads the network itself, through '{name}', {line}, or loss_fn=model.loss")
     if not hasattr(optimizer, "_optimizer_step_pre_hooks"):
-        raise UserError(f"optimizer: {type(optimizer).__name__} is no complete torch optimiser; give the one inside it")
+        raise UserError(f"optimizer: {type(optimizer).__name__} is not a whole torch optimiser; pass the one inside it")
     if not parameters_of(model):
         raise UserError(f"model: {type(model).__name__} has no parameters; expected a network that trains")
     for name, p in parameters_of(model).items():

@@ -72,7 +72,7 @@ class Observer:
     def open(
         self, step: int, arguments: tuple[Any, ...], targets: Any, options: Mapping[str, Any] | None = None
     ) -> "OpenStep":
-        """Note all that the step's forward pass begins with; call right before it, whatever its mode.
+        """Record the state in which the step's forward pass starts; call right before it, whatever its mode.
 
         Parameters
         ----------
@@ -103,12 +103,12 @@ class Observer:
     def describe(self, replay: Replay) -> Network:
         """Return the network's layers as they run in a step; at first, check the probes against them.
 
-        A network may take other ways at other steps, so it is traced at each of them, unless it is a chain.
+        A network may take different paths at different steps, so it is traced at each of them, unless it is a chain.
 
         Raises
         ------
         UserError
-            If a probe asks for what is not there, or if rows name layers by numbers and these have changed.
+            If a probe asks for a layer that does not exist, or if rows name layers by numbers and these have changed.
         """
         replay.replica.place(replay.state.parameters)
         network = network_of(replay.replica.twin, replay.without_graph, numbered=self.numbered)
@@ -118,7 +118,7 @@ class Observer:
             self.network = network
         elif self.numbered and network.layers != self.network.layers:
             raise UserError(
-                f"{network.kind}: its layers run in another order than at first, so that their numbers name others; "
+                f"{network.kind}: its layers run in another order than at first, so their numbers name other layers; "
                 "switch the probes off, or measure it by module paths with normscape.observe"
             )
         return network
@@ -161,7 +161,7 @@ class OpenStep:
             self.replay = replace(self.replay, state=replica.capture())
 
     def after_update(self) -> None:
-        """Copy W(t+1); call when the optimiser has made its update, before anybody else moves weights."""
+        """Copy W(t+1); call when the optimiser has made its update, before anything else changes the weights."""
         self.updated = {name: p.detach().clone() for name, p in parameters_of(self.observer.model).items()}
 
     def close(self, loss: Tensor) -> StepView:
@@ -177,11 +177,11 @@ class OpenStep:
         return StepView(self.step, seed, network, self.updated, loss.detach(), self.gradient, self.rule, self.replay)
 
     def repeated(self) -> StepView:
-        """Return the view with loss and gradient from a repetition of the step at W(t), where nobody has noted them."""
+        """Return the view with loss and gradient from repeating the step at W(t), where they were not recorded."""
         observer = self.observer
         loss_function = observer.replica.loss_function
         with kept_contents([*hooks_of(observer.model), loss_function]), ExitStack() as checks:
-            if not isinstance(loss_function, nn.Module):  # whose state is put back before each pass
+            if not isinstance(loss_function, nn.Module):  # whose state is restored before each pass
                 checks.enter_context(stateless(loss_function))
             view = self.close(torch.zeros(()))
             loss, gradient = view.loss_and_gradient_at(view.parameters)
@@ -193,7 +193,8 @@ class OpenStep:
         Raises
         ------
         UserError
-            If the step cannot be measured right, or a probe yields what would be lost; nothing is recorded then.
+            If the step cannot be measured correctly, or a probe yields what could not be stored; nothing is recorded
+            then.
         """
         observer = self.observer
         given = {name: g for name, g in (self.gradient or {}).items() if name not in self.idle}

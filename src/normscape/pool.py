@@ -19,7 +19,7 @@ from normscape.progress import ProgressDisplay, Reporter
 _queue: "Queue[tuple[Any, ...] | None] | None" = None
 _stopped: Event | None = None
 
-STOPPED = "stopped; what was trained is saved, start again to go on"
+STOPPED = "stopped; what was trained is saved; start again to continue"
 
 
 @dataclass
@@ -43,7 +43,7 @@ def _start_worker(queue: "Queue[tuple[Any, ...] | None]", stopped: Event) -> Non
 
 
 def failure(config: RunConfig, error: Exception) -> str:
-    """Return what went wrong with a run as one line; a program's mistake also says where its traceback lies."""
+    """Return what went wrong with a run as one line; for a bug, the line also says where the traceback is."""
     reason = " ".join(str(error).split())
     if not isinstance(error, UserError):
         reason = f"{type(error).__name__}: {reason} (traceback: failure.txt in the run's directory)"
@@ -59,7 +59,7 @@ def _work(config: RunConfig) -> str | None:
         execute(config, _Relay(_queue))
     except Interrupted:
         _stopped.set()
-    except Exception as error:  # as text, since not every exception survives the way to another process
+    except Exception as error:  # as text, since not every exception can be passed to another process
         return failure(config, error)
     return None
 
@@ -72,7 +72,7 @@ def default_workers(device_type: str) -> int:
 
 
 def execute_all(configs: Sequence[RunConfig], workers: int) -> list[str]:
-    """Bring several runs to their ends; return a line for each that failed. One failing run does not stop the rest."""
+    """Carry out several runs; return a line for each that failed. One failing run does not stop the rest."""
     if min(workers, len(configs)) <= 1:
         return _execute_here(configs)
     context = multiprocessing.get_context("spawn")
@@ -100,7 +100,7 @@ def execute_all(configs: Sequence[RunConfig], workers: int) -> list[str]:
             pool.shutdown(wait=True, cancel_futures=True)
             queue.put(None)
             listener.join()
-    if stopped.is_set():  # the signal went to the workers alone
+    if stopped.is_set():  # the signal reached only the workers
         raise Interrupted(STOPPED)
     return [failures[position] for position in sorted(failures)]
 

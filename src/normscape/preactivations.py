@@ -1,4 +1,4 @@
-"""What enters the nonlinearity of a layer, in any network, by hooks that are gone afterwards."""
+"""What enters the nonlinearity of a layer, in any network, by hooks that are removed afterwards."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -24,7 +24,7 @@ def recorded_preactivations(model: nn.Module, layers: Iterable[WeightLayer]) -> 
     """Record, in forward passes of the block, what enters the nonlinearity of each layer.
 
     That is the output of the layer, or of the normalisation that takes exactly this output. It is copied as soon as it
-    is there, so that a nonlinearity which works in place does not matter.
+    exists, so that a nonlinearity may work in place.
 
     Raises
     ------
@@ -56,9 +56,10 @@ def recorded_preactivations(model: nn.Module, layers: Iterable[WeightLayer]) -> 
 
 
 def _norm_modules(model: nn.Module) -> list[nn.Module]:
-    """Return the normalisations: of a `LayeredModel` its layers' own, elsewhere torch's and what is called a norm.
+    """Return the normalisations: of a `LayeredModel` its layers' own, elsewhere torch's, and classes called a norm.
 
-    What holds a weight layer is no normalisation, whatever its name; of a norm within a norm the outer one counts.
+    A module that contains a weight layer is not a normalisation, whatever its name; of a norm within a norm, the outer
+    one counts.
     """
     if isinstance(model, LayeredModel):
         return list(dict.fromkeys(layer.get_submodule("norm") for layer in model.layers.values()))

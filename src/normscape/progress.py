@@ -21,7 +21,7 @@ LINE_SECONDS = 30.0
 
 
 class Reporter(Protocol):
-    """Takes what runs say of their progress."""
+    """Receives the progress that runs report."""
 
     def update(self, name: str, step: int, steps: int) -> None:
         """Run ``name`` has done ``step`` of ``steps``."""

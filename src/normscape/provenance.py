@@ -15,7 +15,7 @@ PACKAGES = ("torch", "torchvision", "numpy", "pandas", "matplotlib", "hydra-core
 
 
 KERNEL_LIMITS = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS")
-"""What limits the kernels of torch, oneDNN and MKL to an instruction set: with it, a CPU's bits are others."""
+"""Variables that limit the kernels of torch, oneDNN and MKL to an instruction set; they change a CPU's bits."""
 
 
 def _git(*arguments: str) -> str | None:

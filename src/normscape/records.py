@@ -43,7 +43,7 @@ class Records:
     snapshots: list[Snapshot] = field(default_factory=list)
 
     def add(self, measured: Iterable[Row | Snapshot]) -> list[Row]:
-        """Take in what was measured, all of it or nothing, and return its rows."""
+        """Add what was measured, all of it or nothing, and return its rows."""
         items = list(measured)
         rows = [item for item in items if isinstance(item, Row)]
         self.rows += rows
@@ -103,8 +103,8 @@ def checked(
     Raises
     ------
     UserError
-        For what is neither `Row` nor `Snapshot`, belongs to another step, has a name of the run's own, is there twice,
-        is no number, or is an array of another shape than before.
+        For what is neither `Row` nor `Snapshot`, belongs to another step, has a name that the run itself uses, occurs
+        twice, is not a number, or is an array of a different shape than before.
     """
     for item in measured:
         what = f"probe {probe}: it yielded {type(item).__name__}{tuple(item)[:4] if isinstance(item, tuple) else ''}"

@@ -1,4 +1,4 @@
-"""One step on a copy, before any training: what would fail or go wrong later is said now, in one line."""
+"""One step on a copy, before any training: what would fail or go wrong later is reported now, in one line."""
 
 import warnings
 from collections.abc import Iterator
@@ -55,7 +55,7 @@ def _pass_batches(observer: Observer, plan: Plan) -> None:
 
 
 def _smallest(plan: Plan) -> int:
-    """Return the step of an epoch whose batch is the smallest, if the run comes to it; refuse a single sample there."""
+    """Return the step of an epoch whose batch is the smallest, if the run gets there; refuse a single sample."""
     images = len(plan.dataset.train)
     size = min(plan.batch_size or images, images)
     last, left = (images - 1) // size, images % size
@@ -82,9 +82,7 @@ def _require_outputs(replay: Replay, inputs: Tensor, targets: Tensor, plan: Plan
             loss = replay.loss(outputs)
     if any("target size" in str(warning.message) for warning in said):
         shapes = f"{tuple(outputs.shape)} and {tuple(targets.shape)}"
-        raise UserError(
-            f"loss: outputs and targets of shapes {shapes} do not belong together; choose another loss or data"
-        )
+        raise UserError(f"loss: outputs and targets of shapes {shapes} do not match; choose another loss or data")
     if not isinstance(loss, Tensor) or loss.dim():
         found = f"a tensor of shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else f"a {type(loss).__name__}"
         raise UserError(f"loss: expected a scalar, not {found}; take its mean or sum")

@@ -1,7 +1,7 @@
 """A twin of a network, on which a step can be repeated at any point in weight space while the network stays untouched.
 
 A forward pass may read and write more than parameters and buffers: plain attributes, generators, modes. The twin is a
-deep copy, and before each pass all of that is put back to where it stood when the step began. Aliases stay aliases: a
+deep copy, and before each pass all of that is restored to what it was when the step began. Aliases stay aliases: a
 module or a parameter that is used in two places is one in the twin too. What ``torch.compile`` has wrapped is copied
 unwrapped.
 """
@@ -33,7 +33,7 @@ def original(model: nn.Module) -> nn.Module:
 
 
 def is_compiled(model: nn.Module) -> bool:
-    """Whether ``torch.compile`` or ``compile()`` has been at work on the network or a part of it."""
+    """Whether ``torch.compile`` or ``compile()`` has been applied to the network or a part of it."""
     return any(
         WRAPPED in module._modules or module._compiled_call_impl is not None or "forward" in vars(module)
         for module in model.modules()
@@ -60,7 +60,7 @@ class ModuleState:
 
 @dataclass(frozen=True)
 class NetworkState:
-    """A network as it stood at one moment.
+    """The state of a network at one moment.
 
     Attributes
     ----------
@@ -81,7 +81,7 @@ class Replica:
     Parameters
     ----------
     model
-        The network in training, of which nothing is ever written; what ``torch.compile`` made of it counts as itself.
+        The network in training, which is never written to; what ``torch.compile`` made of it counts as itself.
     loss_function
         A loss that is a module is copied too, and a method of the network becomes that of its twin; any other function
         is called as it is.
@@ -125,7 +125,7 @@ class Replica:
         )
 
     def moved(self, state: NetworkState) -> bool:
-        """Whether the network's parameters are others than they were, as after a data-dependent initialisation."""
+        """Whether the network's parameters have changed, as after a data-dependent initialisation."""
         now = parameters_of(self.model)
         return now.keys() != state.parameters.keys() or not all(
             torch.equal(p, now[name]) or bool(torch.isnan(p).any()) for name, p in state.parameters.items()
@@ -139,7 +139,7 @@ class Replica:
 
     @torch.no_grad()
     def place(self, point: Parameters, differentiated: Iterable[str] = ()) -> list[Tensor]:
-        """Give the twin's parameters their values at a point; return those by which one wants to differentiate."""
+        """Give the twin's parameters their values at a point; return those to differentiate by."""
         for name, value in point.items():
             self.parameters[name].requires_grad_(False).copy_(value)
         return [self.parameters[name].requires_grad_() for name in differentiated]
@@ -188,7 +188,7 @@ def _twin(module: nn.Module, what: str) -> nn.Module:
                     memo[id(tensor)] = tensor.detach().clone()
         for hook in hooks_of(module):
             if id(getattr(hook, "__self__", None)) not in own:
-                memo[id(hook)] = hook  # a hook of somebody else's, which may hold anything
+                memo[id(hook)] = hook  # a foreign hook, which may hold anything
         for part in module.modules():
             if WRAPPED in part._modules:
                 memo[id(part)] = copy.deepcopy(part._modules[WRAPPED], memo)

@@ -2,12 +2,12 @@
 
 A run's directory is ``<name>-s<seed>-<identity>`` (`normscape.identity`). Files:
 
-- ``config.json``, the settings; ``provenance.json``, code, versions, machine and data checksum, and what of these was
-  when the run was resumed;
+- ``config.json``, the settings; ``provenance.json``, code, versions, machine and data checksum, and the same for each
+  time the run was resumed;
 - ``status.json``, training, interrupted, failed, finished or diverged, with the step; ``failure.txt``, a traceback;
 - ``checkpoint.pt``, the state at the last checkpoint;
-- ``metrics.csv``, tidy rows, and ``arrays.npz``, stacked snapshots, when the run is over;
-- ``summary.json``, written last: the run is over.
+- ``metrics.csv``, tidy rows, and ``arrays.npz``, stacked snapshots, once the run has ended;
+- ``summary.json``, written last: the run has ended.
 """
 
 import pickle
@@ -50,22 +50,22 @@ class RunDirectory:
 
     @property
     def summary(self) -> dict[str, Any] | None:
-        """What the run came to, or None while it is not over."""
+        """The outcome of the run, or None if it has not ended."""
         summary: dict[str, Any] | None = read_json(self.path / "summary.json")
         return summary
 
     @property
     def status(self) -> dict[str, Any]:
-        """What was last said of the run: at least ``status`` and ``step``."""
+        """The last recorded status of the run: at least ``status`` and ``step``."""
         return read_json(self.path / "status.json") or {"status": "new", "step": 0}
 
     def table(self) -> pd.DataFrame:
-        """Return the rows of a run that is over, with the columns of `normscape.records.Row`."""
+        """Return the rows of a run that has ended, with the columns of `normscape.records.Row`."""
         types = {"layer": "Int64", "step_size": "float64"}
         return pd.read_csv(self.path / "metrics.csv", dtype=types)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return the stacked snapshots of a run that is over."""
+        """Return the stacked snapshots of a run that has ended."""
         with np.load(self.path / "arrays.npz") as file:
             return dict(file)
 
@@ -86,13 +86,13 @@ class RunDirectory:
             lock.release()
 
     def save_checkpoint(self, checkpoints: Checkpoints) -> None:
-        """Write the state so that after a kill at any moment either this checkpoint or the last one is whole."""
+        """Write the state so that after a kill at any moment either this checkpoint or the previous one is complete."""
         content = checkpoints.content(self.identity)
         with replacing(self.path / "checkpoint.pt") as file:
             torch.save(content, file)
 
     def load_checkpoint(self, checkpoints: Checkpoints, device: torch.device) -> None:
-        """Continue from the last checkpoint, if there is one; sweep up after a killed process."""
+        """Continue from the last checkpoint, if there is one; clean up after a killed process."""
         for leftover in self.path.glob(".*.tmp"):
             leftover.unlink()
         file = self.path / "checkpoint.pt"
@@ -108,7 +108,7 @@ class RunDirectory:
             raise UserError(f"{file}: not a checkpoint of this version ({reason}); remove the run's folder") from error
 
     def save_result(self, state: State, summary: dict[str, Any]) -> None:
-        """Write rows, arrays and, last, the summary that says the run is over."""
+        """Write rows, arrays and, last, the summary, which marks the run as ended."""
         with replacing(self.path / "metrics.csv") as file:
             file.write(state.records.table().to_csv(index=False).encode())
         with replacing(self.path / "arrays.npz") as file:

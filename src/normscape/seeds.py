@@ -39,7 +39,7 @@ def seed_streams(seed: int, *purpose: str | int) -> None:
 
 
 def seed_layer_noise(seed: int, step: int) -> None:
-    """Set the global random streams to where they stand at the start of ``step``'s forward pass.
+    """Set the global random streams to their positions at the start of ``step``'s forward pass.
 
     Layers that draw (noise, dropout) draw from the global streams, so every forward pass of a step that starts here
     draws the same numbers.
@@ -49,7 +49,7 @@ def seed_layer_noise(seed: int, step: int) -> None:
 
 @dataclass(frozen=True)
 class Streams:
-    """Where the global random streams stand: torch's on the CPU and on one device, NumPy's and Python's."""
+    """The positions of the global random streams: torch's on the CPU and on one device, NumPy's and Python's."""
 
     device: torch.device
     cpu: Tensor
@@ -59,12 +59,12 @@ class Streams:
 
     @classmethod
     def now(cls, device: torch.device) -> "Streams":
-        """Note where the streams stand."""
+        """Record where the streams are."""
         on_device = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
         return cls(device, torch.get_rng_state(), on_device, np.random.get_state(), random.getstate())
 
     def restore(self) -> None:
-        """Put the streams back to where they stood."""
+        """Restore the streams to these positions."""
         torch.set_rng_state(self.cpu)
         if self.on_device is not None:
             torch.cuda.set_rng_state(self.on_device, self.device)
@@ -74,7 +74,7 @@ class Streams:
 
 @contextmanager
 def kept_streams(device: torch.device) -> Iterator[None]:
-    """Let the block draw from the global random streams and put them back afterwards."""
+    """Let the block draw from the global random streams, and restore them afterwards."""
     before = Streams.now(device)
     try:
         yield

@@ -3,11 +3,11 @@
 The suite measures networks, normalisations, losses and optimisers that it does not know. What the measurements assume
 of them is tested on the step itself, at the cost of two forward-backward passes, once:
 
-- repeated at the step's own point, the step gives its loss and its gradient: nothing that the pass depends on is
+- repeated at the step's own point, the step gives the same loss and gradient: nothing that the pass depends on is
   missing from the copy, be it state, random numbers or modes;
 - repeated once more it does so again: along the chain where the network is one, so that the chain's output is the
   network's and G' of its first layer is G;
-- the network in training, with its buffers, attributes and gradients, the optimiser and the loss are what they were;
+- the network in training, with its buffers, attributes and gradients, the optimiser and the loss are unchanged;
 - if the optimiser is plain gradient descent, its update is what the landscape assumes at s = lr.
 """
 
@@ -27,7 +27,7 @@ from normscape.view import StepView
 def self_check(view: StepView, given: Mapping[str, Tensor]) -> None:
     """Check what the measurements of a step assume.
 
-    ``given`` is the gradient that the optimiser was given: the step's own, unless somebody's loop has clipped it.
+    ``given`` is the gradient that the optimiser was given: the step's own, unless a user's loop has clipped it.
 
     Raises
     ------
@@ -50,8 +50,8 @@ def tolerance(view: StepView) -> float:
     """Return how far two computations of one thing may differ, relative to its size.
 
     The square root of the precision of the weights' type, 3e-4 in float32 and 1e-8 in float64: far above rounding, far
-    below what another batch, mode, mask or state makes. A compiled network may round otherwise at every operation, in
-    its working precision, and what rounding does to a ReLU is more than rounding: 1e-2 in float32.
+    below the effect of another batch, mode, mask or state. A compiled network may round differently at every operation,
+    in its working precision, and what rounding does to a ReLU is more than rounding: 1e-2 in float32.
     """
     weight = next((p.dtype for p in view.parameters.values() if p.is_floating_point()), torch.float32)
     cast = view.replay.autocast

@@ -11,7 +11,7 @@ from normscape.replica import parameters_of
 
 @dataclass(frozen=True)
 class UpdateRule:
-    """What the optimiser says of its update, read before it.
+    """The settings of the optimiser's update, read before it.
 
     Attributes
     ----------

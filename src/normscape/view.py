@@ -46,7 +46,7 @@ class Autocast:
 
     @classmethod
     def now(cls, device: torch.device) -> "Autocast":
-        """Note what is on at the moment."""
+        """Record the current setting."""
         kind = device.type
         return cls(kind, torch.is_autocast_enabled(kind), torch.get_autocast_dtype(kind))
 
@@ -93,9 +93,9 @@ class Replay:
 
     @contextmanager
     def forward_pass(self) -> Iterator[nn.Module]:
-        """Make the block a forward pass of the step, with state, modes and streams as they were; give the twin.
+        """Make the block a forward pass of the step, with state, modes and streams as they were; yield the twin.
 
-        A backward pass belongs into the block too, since it may draw.
+        Run a backward pass in the block too, since it may draw random numbers.
         """
         with kept_streams(self.streams.device):
             self.streams.restore()
@@ -128,7 +128,7 @@ class Replay:
         """Return the loss at the point where the twin is, and its gradient w.r.t. some of the twin's parameters."""
         with _repeatable(), torch.enable_grad(), self.forward_pass():
             loss = self.run()
-            if not loss.requires_grad:  # nothing that one differentiates by takes part
+            if not loss.requires_grad:  # none of the leaves takes part
                 return loss, tuple(map(torch.zeros_like, leaves))
             gradients = torch.autograd.grad(loss, leaves, allow_unused=True, materialize_grads=True)
         return loss.detach(), gradients
@@ -160,7 +160,7 @@ class StepView:
         L and its gradient at W(t), as the training step computed them (without the optimiser's weight decay). The
         gradient has the parameters that train; frozen ones are part of every point, and of no direction.
     rule
-        What the optimiser says of its update, read before it.
+        The settings of the optimiser's update, read before it.
     replay
         The step's forward pass.
 

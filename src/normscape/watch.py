@@ -1,4 +1,4 @@
-"""What is noted of one step of somebody's loop, through hooks that are gone when it is over."""
+"""What is recorded of one step of a user's loop, through hooks that are removed when it ends."""
 
 import warnings
 from contextlib import ExitStack
@@ -18,7 +18,7 @@ from normscape.view import StepView, dense
 
 
 class Watch:
-    """One due step: what of it is noted through temporary hooks, and is measured when the block is over."""
+    """One due step: recorded through temporary hooks, and measured when the block ends."""
 
     def __init__(self, observer: Observer, step: int, targets: Any) -> None:
         self._observer, self._step, self._targets = observer, step, targets
@@ -67,7 +67,7 @@ class Watch:
             self._training = any(part.training for part in model.modules())
             try:
                 self._opened = self._observer.open(self._step, arguments, self._targets, options)
-            except UserError as error:  # the loop's own step goes on
+            except UserError as error:  # the loop's own step continues
                 self._error = error
 
     def _accumulate(self, name: str, p: Tensor) -> None:
@@ -120,7 +120,7 @@ class Watch:
         """Return the view of the repeated step, if its gradient is the one that the loop trains on.
 
         That is the gradient as the backward pass left it, or, if the loss was scaled, as the optimiser was given it. A
-        loss may have been taken inside of autocast or outside.
+        loss may have been taken inside autocast or outside.
         """
         view = opened.repeated()
         own = {name: self._gradient.get(name, torch.zeros_like(g)) for name, g in view.gradient.items()}

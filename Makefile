@@ -19,17 +19,17 @@ READY := .venv/.ready
 .PHONY: help env data test lint docs smoke lock clean reproduce-text reproduce-all redraw-text redraw-all
 
 help: ## list the targets
-	@echo "Start with: make reproduce-fig1 (the plan that it prints says how long it takes; Ctrl-C keeps what is done)"
+	@echo "Start with: make reproduce-fig1 (it prints a plan with the time it will take; after Ctrl-C, the same command continues)"
 	@echo
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { sub(/%/, "N", $$1); printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo "  Variables: SCALE=laptop|paper|smoke (default: paper on a GPU, else laptop)  SEEDS=0,1,2  DLN_SEEDS=0-9  WORKERS=2"
-	@echo "  ARGS='--paper' draws the paper's own curves behind; ARGS='tracker=none' sets anything of configs/train.yaml"
+	@echo "  Variables: SCALE=laptop|paper|smoke (default: paper with a GPU, else laptop)  SEEDS=0,1,2  DLN_SEEDS=0-9  WORKERS=2"
+	@echo "  ARGS='--paper' draws the paper's own curves behind ours; ARGS='tracker=none' sets any key of configs/train.yaml"
 
 REPRODUCE = $(BIN)/python experiments/reproduce.py
 OPTIONS = --scale $(SCALE) --seeds $(SEEDS) $(if $(DLN_SEEDS),--dln-seeds $(DLN_SEEDS)) --workers $(WORKERS) $(ARGS)
 
-reproduce-fig%: $(READY) ## train what figure N of the paper needs, redraw it, judge its claims (N: 1 to 13)
+reproduce-fig%: $(READY) ## train what figure N of the paper needs, draw it, judge its claims (N: 1 to 13)
 	@$(REPRODUCE) $* $(OPTIONS)
 
 reproduce-text: $(READY) ## the same for the claims that the paper makes in its text alone
@@ -59,7 +59,7 @@ docs: $(READY) ## build the documentation as a site; a link or a name that leads
 	@$(BIN)/python -m sphinx -q -E -W --keep-going -c docs -b html . docs/_build/html
 	@echo "docs/_build/html/index.html"
 
-smoke: $(READY) ## run every figure at scale=smoke: two minutes, synthetic data, no meaning
+smoke: $(READY) ## run every figure at scale=smoke: two minutes, synthetic data; the verdicts mean nothing
 	@$(MAKE) --no-print-directory reproduce-fig1 SCALE=smoke
 	@$(MAKE) --no-print-directory reproduce-all SCALE=smoke
 
@@ -68,7 +68,7 @@ data: $(READY) ## fetch and check CIFAR-10 (the experiments do so by themselves)
 
 env: $(READY) ## build the environment in .venv
 
-lock: ## resolve requirements.lock anew from pyproject.toml (needs uv)
+lock: ## resolve requirements.lock again from pyproject.toml (needs uv)
 	uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	  --no-annotate --no-header --extra dev pyproject.toml --output-file requirements.lock
 

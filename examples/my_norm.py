@@ -4,7 +4,7 @@ From the examples folder:
 
 python ../experiments/train.py run=vgg_standard norm._target_=my_norm.MedianNorm +norm.eps=1e-4 scale=laptop
 
-Everything of the suite is then measured of it; what could not be measured right is refused before training.
+The suite then measures everything of it; what could not be measured correctly is refused before training.
 """
 
 import torch

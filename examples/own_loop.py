@@ -1,6 +1,6 @@
-"""Measure torchvision's ResNet-18 in a training loop of one's own: python examples/own_loop.py [steps].
+"""Measure torchvision's ResNet-18 in your own training loop: python examples/own_loop.py [steps].
 
-On random images, so that it needs no download; with real ones, the loop stays as it is.
+The images are random, so that it needs no download; with real ones, the loop stays the same.
 """
 
 import sys

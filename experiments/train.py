@@ -47,7 +47,7 @@ def changes_of(component: str, changed: list[str]) -> list[str]:
 
 @hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="train")
 def job(composed: DictConfig) -> None:
-    """Run what one job of Hydra composed; a sweep goes on when one of its jobs fails."""
+    """Run what one job of Hydra composed; a sweep continues when one of its jobs fails."""
     hydra_config = HydraConfig.get()
     elsewhere = not hydra_config.launcher._target_.endswith("BasicLauncher")  # another process waits for the outcome
     config = None
@@ -62,12 +62,12 @@ def job(composed: DictConfig) -> None:
 
 
 def folders(parsed: Namespace) -> dict[str, Any]:
-    """Return where Hydra's options say that the YAMLs are, as arguments of `compose_run`."""
+    """Return where the YAML files are according to Hydra's options, as arguments of `compose_run`."""
     tree: dict[str, Any] = {}
     if parsed.config_dir:
         tree["own"] = Path(parsed.config_dir)
     if parsed.config_path:
-        tree["configs"] = Path(__file__).parent / parsed.config_path  # so Hydra takes it
+        tree["configs"] = Path(__file__).parent / parsed.config_path  # as Hydra reads it
     if parsed.config_name:
         tree["name"] = parsed.config_name
     for option, folder in (("--config-dir", tree.get("own")), ("--config-path", tree.get("configs"))):

@@ -1,6 +1,6 @@
 """Compare two runs, row by row: python scripts/compare_runs.py runs/vgg_batch-s0-... other/vgg_batch-s0-....
 
-Says of each quantity how many rows differ, from which step on and by how much. Leaves with 1 if anything differs.
+Prints for each quantity how many rows differ, from which step on and by how much. Exits with 1 if anything differs.
 """
 
 import argparse
@@ -13,7 +13,7 @@ KEY = ["step", "quantity", "layer", "step_size"]
 
 
 def main(arguments: list[str]) -> int:
-    """Return the exit code: 0 for the same, 1 for a difference, 2 for a folder that holds no run that is over."""
+    """Return the exit code: 0 for the same, 1 for a difference, 2 for a folder without a run that has ended."""
     parser = argparse.ArgumentParser(description="Compare two runs, row by row.")
     parser.add_argument("first", type=Path)
     parser.add_argument("second", type=Path)
@@ -22,7 +22,7 @@ def main(arguments: list[str]) -> int:
     for folder in (options.first, options.second):
         file = folder / "metrics.csv"
         if not file.exists():
-            print(f"{folder}: expected the folder of a run that is over, with its metrics.csv", file=sys.stderr)
+            print(f"{folder}: expected the folder of a run that has ended, with its metrics.csv", file=sys.stderr)
             return 2
         tables.append(pd.read_csv(file, dtype={"layer": str}))
     return report(*tables)

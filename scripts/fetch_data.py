@@ -1,4 +1,4 @@
-"""Fetch CIFAR-10, check every image, and say where it lies: ``python scripts/fetch_data.py [--root FOLDER]``."""
+"""Fetch CIFAR-10, check every image, and print where it is: ``python scripts/fetch_data.py [--root FOLDER]``."""
 
 import argparse
 import sys

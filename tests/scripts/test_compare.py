@@ -90,7 +90,7 @@ def test_a_changed_row_and_a_lost_column_are_named_and_a_new_column_is_none(resu
     capsys.readouterr()
     assert compared(results) == 1
     said = capsys.readouterr().out
-    assert "fig03: 1 rows are gone and 1 are new" in said
+    assert "fig03: 1 rows are missing and 1 are new" in said
     assert "fig01: the table has no column seed any more" in said
 
 
@@ -124,4 +124,4 @@ def test_runs_are_compared_row_by_row(tmp_path, capsys, second, code, said):
 
 def test_a_folder_without_a_run_is_named(tmp_path, capsys):
     assert compare_runs.main([str(tmp_path), str(tmp_path)]) == 2
-    assert "expected the folder of a run that is over" in capsys.readouterr().err
+    assert "expected the folder of a run that has ended" in capsys.readouterr().err

@@ -148,9 +148,11 @@ def require_writable(folder: Path) -> None:
 def from_runs(figures: Sequence[Figure], options: argparse.Namespace) -> list[dict[str, Any]]:
     """Train what is missing of the runs of figures, write their tables, and return their manifests."""
     from normscape.evidence.tabulate import tabulate
+    from normscape.kernels import use_kernels
     from normscape.launch import train_missing
 
     declared = declared_runs(figures, options)
+    use_kernels([config for configs in declared.values() for config in configs])
     require_writable(options.folder)
     title = f"{figures[0].label} at scale={options.scale}: {figures[0].title}"
     console.print(f"All figures at scale={options.scale}" if len(figures) > 1 else title)

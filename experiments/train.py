@@ -18,6 +18,7 @@ from normscape.entry import entry_point
 from normscape.errors import UserError
 from normscape.execute import execute
 from normscape.identity import changes, safe_name
+from normscape.kernels import use_kernels
 from normscape.pool import failure
 from normscape.progress import ProgressDisplay
 
@@ -83,12 +84,16 @@ def prepare(arguments: list[str]) -> list[str]:
     if parsed.help or parsed.hydra_help or parsed.info or parsed.cfg:
         return arguments
     overrides = with_scale(parsed.overrides)
-    if overrides[-1:] != parsed.overrides[-1:]:
-        print(f"{overrides[-1]}, which suits this machine", file=sys.stderr)
+    chosen = overrides[-1] if overrides[-1:] != parsed.overrides[-1:] else None
     if parsed.multirun and not any(override.startswith("group=") for override in overrides):
         overrides.append(f"group=sweep-{hashlib.sha256(' '.join(sorted(overrides)).encode()).hexdigest()[:8]}")
-    for combination in jobs(overrides) if parsed.multirun else [overrides]:
-        dry_build(compose_run(combination, **tree))
+    combinations = jobs(overrides) if parsed.multirun else [overrides]
+    configs = [compose_run(combination, **tree) for combination in combinations]
+    for config in configs:
+        dry_build(config)
+    use_kernels(configs)
+    if chosen:
+        print(f"{chosen}, which suits this machine", file=sys.stderr)
     flags = [argument for argument in arguments if argument not in parsed.overrides]
     return [*flags, *overrides]
 

@@ -16,6 +16,7 @@ from normscape.components import (
 )
 from normscape.config import RunConfig, check_threads
 from normscape.errors import UserError
+from normscape.kernels import check_device, require_kernels
 from normscape.loop import Plan, State
 from normscape.trackers import Tracker
 
@@ -58,7 +59,7 @@ def dry_model(config: RunConfig) -> nn.Module:
 
 def dry_build(config: RunConfig) -> None:
     """Build everything but the data, to find mistakes before any training; holds no memory for the weights."""
-    device_of(config)
+    check_device(config.kernels, device_of(config))
     model = dry_model(config)
     build_schedule(config, build_optimizer(config, model))
     build_loss(config)
@@ -69,6 +70,8 @@ def dry_build(config: RunConfig) -> None:
 def build(config: RunConfig, device: torch.device) -> Components:
     """Build data, network, optimiser, probes and tracker, and set the process's numerical switches."""
     check_threads(config.threads)
+    check_device(config.kernels, device)
+    require_kernels(config.kernels)
     torch.set_num_threads(config.threads)
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True

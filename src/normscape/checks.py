@@ -15,6 +15,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from normscape.errors import UserError
 from normscape.former_keys import suggest_key
 from normscape.hints import hints, in_words, parameters, shown, suits, takes_anything
+from normscape.kernels import check_kernels
 from normscape.limits import check_measure, check_numbers
 from normscape.schema import COMPONENTS, RunConfig
 
@@ -36,6 +37,7 @@ def check(config: DictConfig) -> RunConfig:
     run = _merged(plain)
     _check_components(run)
     check_numbers(run)
+    check_kernels(run.kernels, run.threads)
     return run
 
 

@@ -32,6 +32,8 @@ def settings(config: RunConfig) -> dict[str, Any]:
     kept["data"].pop("root", None)  # where the data lies, a label that stands in a component; its checksum is kept
     if not config.schedule:  # a constant rate, as all runs had before there were schedules
         del kept["schedule"]
+    if config.kernels == "native":  # as all runs were before there was a choice
+        del kept["kernels"]
     return kept
 
 

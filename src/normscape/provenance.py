@@ -3,8 +3,10 @@
 import importlib.metadata
 import os
 import platform
+import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,17 @@ import torch
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "matplotlib", "hydra-core", "wandb")
 
 
-KERNEL_LIMITS = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS")
+KERNEL_LIMITS = (
+    "ATEN_CPU_CAPABILITY",
+    "ONEDNN_MAX_CPU_ISA",
+    "DNNL_MAX_CPU_ISA",
+    "MKL_CBWR",
+    "MKL_ENABLE_INSTRUCTIONS",
+)
 """Variables that limit the kernels of torch, oneDNN and MKL to an instruction set; they change a CPU's bits."""
+
+LIBRARIES = {"blas": r"BLAS_INFO=(\w+)", "mkl": r"Math Kernel Library Version (\S+)", "onednn": r"MKL-DNN v(\S+)"}
+"""Where torch's own description of its build names the libraries that multiply and convolve on a CPU."""
 
 
 def _git(*arguments: str) -> str | None:
@@ -43,7 +54,19 @@ def _versions() -> dict[str, str]:
             versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             versions[package] = "not installed"
-    return versions
+    return {**versions, **_libraries()}
+
+
+def _libraries() -> dict[str, str]:
+    described = torch.__config__.show()
+    found = {name: re.search(pattern, described) for name, pattern in LIBRARIES.items()}
+    return {name: match[1] if match else "not there" for name, match in found.items()}
+
+
+def _vector_extensions() -> list[str]:
+    """Return the processor's, from which oneDNN chooses; what it chose it does not tell, save in ONEDNN_VERBOSE=1."""
+    known: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # which older ones have not
+    return sorted(name for name in known if name.startswith(("avx", "amx", "fma", "sve", "neon")) and known[name])
 
 
 def _processor() -> str:
@@ -68,6 +91,7 @@ def provenance(device: torch.device | None = None) -> dict[str, Any]:
             "processor": _processor(),
             "cores": os.cpu_count(),
             "instruction_set": torch.backends.cpu.get_cpu_capability(),
+            "vector_extensions": _vector_extensions(),
             "kernel_limits": {name: os.environ[name] for name in KERNEL_LIMITS if name in os.environ},
             "device": torch.cuda.get_device_name(device) if device and device.type == "cuda" else "cpu",
             "threads": torch.get_num_threads(),

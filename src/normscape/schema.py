@@ -71,6 +71,7 @@ class RunConfig:
     log_every: int
     eval_every: int
     tf32: bool
+    kernels: str
     measure: Measure = field(metadata=RESOLVED)
     data: dict[str, Any]
     model: dict[str, Any]

@@ -1,0 +1,159 @@
+"""kernels=portable: the limits are in force or the run is refused; its bits are the same on every x86 machine."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from normscape import kernels
+from normscape.build import build, dry_build
+from normscape.config import compose_run
+from normscape.errors import UserError
+from normscape.identity import identity, settings
+from normscape.kernels import PORTABLE, check_device, require_kernels, use_kernels
+
+EXPERIMENTS = Path(__file__).parents[1] / "experiments"
+QUICK = ["run=dln_batch", "scale=smoke", "tracker=none", "device=cpu", "steps=8"]
+PORTABLE_BITS = {
+    "2.15.0": {
+        "dln_noisy_batch": "b9fdd2c5ac3bf9276d97a44782736ff2",
+        "mlp_l1": "2b3b537dae6d262628e0315434bcc95a",
+        "vgg_batch": "36f8b438de073b4519d76d084d188c8c",
+    }
+}
+"""MD5 of metrics.csv by torch's version; made on an AVX2 machine (AMD, Zen 3)."""
+
+needs_avx2 = pytest.mark.skipif(not torch.cpu._is_avx2_supported(), reason="no x86 processor with AVX2")
+
+
+@pytest.fixture
+def started(tmp_path):
+    """Start a script in a process of its own, with further variables; return its exit code and what it said."""
+    own = {name: value for name, value in os.environ.items() if name not in PORTABLE}
+    own["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+
+    def call(script, *arguments, **variables):
+        command = [sys.executable, str(EXPERIMENTS / script), *arguments, f"runs_dir={tmp_path / 'runs'}"]
+        done = subprocess.run(
+            command, env={**own, **variables}, capture_output=True, text=True, cwd=tmp_path, check=False
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    return call
+
+
+def limits(tmp_path):
+    files = sorted(tmp_path.glob("runs/*/provenance.json"))
+    return [json.loads(file.read_text())["hardware"]["kernel_limits"] for file in files]
+
+
+def test_native_is_what_runs_were_before_there_was_a_choice():
+    plain, portable = compose_run(QUICK), compose_run([*QUICK, "kernels=portable"])
+    assert plain.kernels == "native"
+    assert "kernels" not in settings(plain)
+    assert settings(portable) == {**settings(plain), "kernels": "portable"}
+    assert identity(portable) != identity(plain) == identity(compose_run([*QUICK, "kernels=native"]))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["kernels=portabel"], "kernels=portabel: expected native or portable; did you mean 'portable'?"),
+        (["kernels=portable", "threads=2"], "threads=2: expected 1 with kernels=portable"),
+    ],
+)
+def test_a_mistake_is_named(given, said):
+    with pytest.raises(UserError) as refused:
+        compose_run([*QUICK, *given])
+    assert str(refused.value).startswith(said)
+
+
+def test_on_a_gpu_portable_kernels_are_refused():
+    check_device("native", torch.device("cuda"))
+    with pytest.raises(UserError, match=r"^kernels=portable: .* this run is on cuda.* add device=cpu, or leave"):
+        check_device("portable", torch.device("cuda"))
+
+
+def test_without_avx2_portable_kernels_are_refused(monkeypatch):
+    monkeypatch.setattr(torch.cpu, "_is_avx2_supported", lambda: False)
+    with pytest.raises(UserError, match=r"^kernels=portable: expected an x86 processor with AVX2"):
+        dry_build(compose_run([*QUICK, "kernels=portable"]))
+
+
+@needs_avx2
+def test_no_run_is_built_without_the_limits_it_asks_for(monkeypatch):
+    """Set by Python alone they come too late: torch has chosen its kernels."""
+    for name, value in PORTABLE.items():
+        monkeypatch.setenv(name, value)
+    config = compose_run([*QUICK, "kernels=portable"])
+    monkeypatch.setattr(kernels, "INITIAL", Path(__file__).parent / "no such file")
+    if torch.backends.cpu.get_cpu_capability() == "AVX2":
+        build(config, torch.device("cpu"))  # where the system does not tell, today's environment must do
+    monkeypatch.undo()
+    if not set(PORTABLE) & set(os.environ):
+        with pytest.raises(UserError, match=r"^kernels=portable: expected ATEN_CPU_CAPABILITY=avx2 .* before Python"):
+            build(config, torch.device("cpu"))
+
+
+@pytest.mark.parametrize("text", [b"a title that a process gave itself", b"PATH=/bin\0MKL_CBWR=COMPATIBLE\0"])
+def test_the_environment_at_the_start_counts_if_it_can_be_read(monkeypatch, tmp_path, text):
+    monkeypatch.setattr(kernels, "INITIAL", tmp_path / "environ")
+    (tmp_path / "environ").write_bytes(text)
+    for name, value in PORTABLE.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    if b"PATH" not in text:
+        require_kernels("portable")
+    else:
+        with pytest.raises(UserError, match="expected ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 in"):
+            require_kernels("portable")
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+    (tmp_path / "environ").unlink()
+    with pytest.raises(UserError, match="torch's kernels for AVX2, and it has AVX512"):
+        require_kernels("portable")
+
+
+def test_one_process_has_one_kind_of_kernels():
+    both = [compose_run([*QUICK, f"kernels={kind}"]) for kind in kernels.KINDS]
+    use_kernels(both[:1])
+    with pytest.raises(UserError, match=r"^kernels=native,portable: a process has one kind"):
+        use_kernels(both)
+
+
+@needs_avx2
+def test_workers_of_a_figure_have_them_too(started, tmp_path):
+    code, said = started(
+        "reproduce.py", "9", "--scale=smoke", "--seeds=0,1", "--workers=2", f"--results={tmp_path}", "kernels=portable",
+        "tracker=none", "device=cpu", "steps=8",
+    )  # fmt: skip
+    assert code == 0, said
+    assert limits(tmp_path) == [PORTABLE, PORTABLE]
+    assert said.count("All figures") + said.count("Figure 9 at scale") <= 1  # started again before it said anything
+
+
+@needs_avx2
+def test_what_the_user_set_gives_way(started, tmp_path):
+    code, said = started("train.py", *QUICK, "kernels=portable", ATEN_CPU_CAPABILITY="default")
+    assert code == 0, said
+    assert limits(tmp_path) == [PORTABLE]
+
+
+@needs_avx2
+@pytest.mark.parametrize("run", PORTABLE_BITS["2.15.0"])
+def test_portable_bits_are_those_of_every_x86_machine(started, tmp_path, run):
+    """On a machine with AVX-512, too: a failure there says that `PORTABLE` lacks a limit."""
+    version = torch.__version__.partition("+")[0]
+    if version not in PORTABLE_BITS:
+        pytest.skip(f"torch {version} may take its sums in another order")
+    arguments = [f"run={run}", "scale=smoke", "steps=4", "measure.every=2", "tracker=none", "device=cpu"]
+    code, said = started("train.py", *arguments, "kernels=portable")
+    assert code == 0, said
+    (file,) = tmp_path.glob("runs/*/metrics.csv")
+    found = hashlib.md5(file.read_bytes()).hexdigest()
+    expected = f"{run}: other bits, {found}; if tests/test_golden.py fails too, the code has changed the numbers"
+    assert found == PORTABLE_BITS[version][run], expected

@@ -1,5 +1,6 @@
 """Put what was found into the README, from the manifests in results/: python scripts/update_readme.py."""
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -28,6 +29,7 @@ def blocks() -> dict[tuple[str, str], str]:
 
 def main() -> None:
     """Replace what is between the marks."""
+    argparse.ArgumentParser(description="Write what was found into the README.").parse_args()
     readme = PROJECT / "README.md"
     for (begin, end), block in blocks().items():
         before, found, rest = readme.read_text().partition(begin)

@@ -100,7 +100,7 @@ def check_reproduce(arguments):
     from normscape.config import compose_run
 
     options = reproduce.parse(arguments)
-    assert options.figure in ("all", *reproduce.known_figures()), arguments
+    assert options.figure in ("all", *options.family.known), arguments
     compose_run([f"scale={options.scale}", *options.overrides])
 
 

@@ -16,6 +16,7 @@ import torch
 
 import holding_tracker
 from normscape.config import CONFIGS, compose_run
+from normscape.errors import UserError
 from normscape.execute import execute
 from normscape.files import read_json, replacing
 from normscape.identity import changes, identity, safe_name
@@ -277,3 +278,20 @@ def test_two_processes_that_want_the_same_run_do_not_both_train_it(tmp_path, sta
     assert sum(waiting in text for text in said) == 1
     assert sum("finished after 24 steps" in text for text in said) == 1
     assert len(list(runs.glob("vgg_noisy_batch*"))) == 1
+
+
+@pytest.mark.parametrize("name", ["metrics.csv", "arrays.npz"])
+@pytest.mark.parametrize("damage", ["cut", "changed", "gone"])
+def test_a_file_that_is_not_the_one_that_the_run_wrote_is_refused_in_one_line(name, damage):
+    directory = execute(compose_run([*SMOKE, "steps=3", "probe=[activations]"]), Silent())
+    read = directory.table if name == "metrics.csv" else directory.arrays
+    assert len(read())
+    file = directory.path / name
+    content = file.read_bytes()
+    if damage == "gone":
+        file.unlink()
+    else:
+        file.write_bytes(content[:-20] if damage == "cut" else content[:-5] + bytes([content[-5] ^ 1]) + content[-4:])
+    with pytest.raises(UserError, match=r"; remove the run's folder, and it is trained again$") as caught:
+        read()
+    assert str(file) in str(caught.value)

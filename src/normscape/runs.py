@@ -10,6 +10,8 @@ A run's directory is ``<name>-s<seed>-<identity>`` (`normscape.identity`). Files
 - ``summary.json``, written last: the run has ended.
 """
 
+import hashlib
+import io
 import pickle
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -60,14 +62,34 @@ class RunDirectory:
         return read_json(self.path / "status.json") or {"status": "new", "step": 0}
 
     def table(self) -> pd.DataFrame:
-        """Return the rows of a run that has ended, with the columns of `normscape.records.Row`."""
-        types = {"layer": "Int64", "step_size": "float64"}
-        return pd.read_csv(self.path / "metrics.csv", dtype=types)
+        """Return the rows of a run that has ended, with the columns of `normscape.records.Row`.
+
+        Raises
+        ------
+        UserError
+            If its file is not the one that the run wrote.
+        """
+        table = pd.read_csv(io.BytesIO(self._whole("metrics.csv")), dtype={"layer": "string", "step_size": "float64"})
+        numbered = table["layer"].dropna().str.fullmatch(r"\d+").all()
+        return table.astype({"layer": "Int64"}) if numbered else table
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return the stacked snapshots of a run that has ended."""
-        with np.load(self.path / "arrays.npz") as file:
+        """Return the stacked snapshots of a run that has ended; `UserError` if its file is not the one it wrote."""
+        with np.load(io.BytesIO(self._whole("arrays.npz"))) as file:
             return dict(file)
+
+    def _whole(self, name: str) -> bytes:
+        """Return the content of a file of a run that has ended, if it is what the run's summary says of it."""
+        again = "remove the run's folder, and it is trained again"
+        try:
+            content = (self.path / name).read_bytes()
+        except OSError as error:
+            raise UserError(f"{self.path / name}: cannot be read ({error.strerror}); {again}") from error
+        kept = (self.summary or {}).get("files", {}).get(name)  # none: of a run from before they were kept
+        if kept is not None and kept != _trace(name, content):
+            sizes = f"{_trace(name, content)['size']}, expected {kept['size']}"
+            raise UserError(f"{self.path / name}: not the file that the run wrote ({sizes}); {again}")
+        return content
 
     @contextmanager
     def lock(self, on_wait: Callable[[], None]) -> Iterator[None]:
@@ -108,10 +130,19 @@ class RunDirectory:
             raise UserError(f"{file}: not a checkpoint of this version ({reason}); remove the run's folder") from error
 
     def save_result(self, state: State, summary: dict[str, Any]) -> None:
-        """Write rows, arrays and, last, the summary, which marks the run as ended."""
-        with replacing(self.path / "metrics.csv") as file:
-            file.write(state.records.table().to_csv(index=False).encode())
-        with replacing(self.path / "arrays.npz") as file:
-            np.savez_compressed(file, **state.records.arrays())  # type: ignore[arg-type]
+        """Write rows, arrays and, last, the summary, which marks the run as ended and keeps the files' checksums."""
+        arrays = io.BytesIO()
+        np.savez_compressed(arrays, **state.records.arrays())  # type: ignore[arg-type]
+        contents = {"metrics.csv": state.records.table().to_csv(index=False).encode(), "arrays.npz": arrays.getvalue()}
+        for name, content in contents.items():
+            with replacing(self.path / name) as file:
+                file.write(content)
         (self.path / "failure.txt").unlink(missing_ok=True)
-        write_json(self.path / "summary.json", summary)
+        traces = {name: _trace(name, content) for name, content in contents.items()}
+        write_json(self.path / "summary.json", {**summary, "files": traces})
+
+
+def _trace(name: str, content: bytes) -> dict[str, str]:
+    """Return what a summary keeps of a file."""
+    size = f"{len(content.splitlines()) - 1} rows" if name.endswith(".csv") else f"{len(content)} bytes"
+    return {"size": size, "sha256": hashlib.sha256(content).hexdigest()}

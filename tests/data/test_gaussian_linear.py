@@ -7,10 +7,11 @@ from normscape.build import build
 from normscape.config import compose_run
 from normscape.data import gaussian_linear
 from normscape.errors import UserError
+from normscape.evidence.original import read_original
+from normscape.evidence.table import curve
 from normscape.loop import train
-from normscape.tables import curve, read_original
 
-PAPER = read_original(Path(__file__).parents[2] / "results" / "original", "fig05_b")
+PAPER = read_original(Path(__file__).parents[2] / "results" / "santurkar2018" / "original", "fig05_b")
 STEPS = (50, 100, 150, 200)
 
 
@@ -45,7 +46,7 @@ def test_entries_of_the_map_may_be_normal():
 
 
 def test_the_loss_of_no_answer_is_what_the_paper_plots_at_step_0():
-    """3.47e4: a standard net, which starts near zero (`results/original/fig05_b.csv`)."""
+    """3.47e4: a standard net, which starts near zero (`results/santurkar2018/original/fig05_b.csv`)."""
     losses = {
         entries: [float(gaussian_linear(seed, entries=entries).train.targets.square().sum()) for seed in range(10)]
         for entries in ("uniform", "normal")

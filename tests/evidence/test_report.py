@@ -126,10 +126,10 @@ def test_the_readme_gets_the_main_claims(results, tmp_path):
 @pytest.mark.parametrize(
     ("asked", "word"),
     [
-        ([Asked(1, "large", above=0.9)], "Yes"),
-        ([Asked(1, "large", below=0.9)], "No"),
-        ([Asked(1, "large", above=1.25)], "Undecided"),
-        ([Asked(1, "large", above=0.9), Asked(1, "small", below=0.9)], "In part"),
+        ([Asked(1, "large", "It is {}", above=0.9)], "Yes"),
+        ([Asked(1, "large", "It is {}", below=0.9)], "No"),
+        ([Asked(1, "large", "It is {}", above=1.25)], "Undecided"),
+        ([Asked(1, "large", "It is {}", above=0.9), Asked(1, "small", "It is {}", below=0.9)], "In part"),
     ],
 )
 def test_an_answer_is_computed_and_shows_its_numbers(results, tmp_path, asked, word):
@@ -139,8 +139,8 @@ def test_an_answer_is_computed_and_shows_its_numbers(results, tmp_path, asked, w
     assert (lines[0], lines[-1]) == ANSWER_MARKS
     (line,) = lines[1:-1]
     assert line.startswith(
-        f"- **Is it large? {word}.** its size: **1.25** (1 to 1.5 over 3 seeds; the paper: 0.5), "
-        "[figure 1](results/laptop/fig01.png)"
+        f"- **Is it large? {word}.** It is **1.25** (1 to 1.5 over 3 seeds; the paper: 0.5; "
+        "[figure 1](results/laptop/fig01.png))."
     )
 
 

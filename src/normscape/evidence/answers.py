@@ -7,6 +7,7 @@ from pathlib import Path
 from normscape.evidence.cells import number, on_paper, spread
 from normscape.evidence.claims import Kind, Verdict
 from normscape.evidence.counts import summary
+from normscape.evidence.interval import Measured
 from normscape.evidence.report import headline_table
 from normscape.evidence.results import JudgedFigure
 
@@ -18,10 +19,14 @@ WORDS = {Kind.HOLDS: "Yes", Kind.IN_PART: "In part", Kind.FAILS: "No", Kind.UNDE
 
 @dataclass(frozen=True)
 class Asked:
-    """A statistic that tells, by the name of a claim of a figure; the answer is yes where it is on the given side."""
+    """A statistic that tells, by the name of a claim of a figure; the answer is yes where it is on the given side.
+
+    ``saying`` puts it in plain words, with ``{}`` for its number, and is true whatever that is.
+    """
 
     figure: int | str
     claim: str
+    saying: str
     above: float | None = None
     below: float | None = None
 
@@ -58,9 +63,9 @@ def _answered(answer: Answer, figures: Sequence[JudgedFigure], folder: str) -> s
         verdict = _asked(judged.verdict(asked.claim), asked)
         kinds.add(verdict.kind)
         link = f"[{judged.figure.label.lower()}]({folder}/{judged.figure.stem}.png)"
-        told.append(f"{_told(verdict)}, {link}")
+        told.append(_told(verdict.measured, asked.saying, link))
     word = WORDS[kinds.pop()] if len(kinds) == 1 else WORDS[Kind.IN_PART]
-    return f"**{answer.question} {word}.** " + "; ".join(told) + "."
+    return f"**{answer.question} {word}.** " + " ".join(told)
 
 
 def _asked(verdict: Verdict, asked: Asked) -> Verdict:
@@ -68,14 +73,12 @@ def _asked(verdict: Verdict, asked: Asked) -> Verdict:
     return replace(verdict, claim=replace(verdict.claim, above=asked.above, below=asked.below))
 
 
-def _told(verdict: Verdict) -> str:
-    """Return a statistic with its number, its interval, and the paper's."""
-    measured = verdict.measured
+def _told(measured: Measured, saying: str, link: str) -> str:
+    """Return a statistic in plain words with its number, its interval, the paper's value and the figure."""
     n = len(measured.values)
-    over = f"{spread(measured, 3)}{f' over {n} seeds' if n > 1 else ''}"
-    paper = f"; the paper: {on_paper(measured, 3)}" if on_paper(measured, 3) else ""
-    about = "".join(f" ({fact} {value})" for fact, value in verdict.claim.about.items() if fact == "lr")
-    return f"{verdict.claim.statistic.words}{about}: **{number(measured.value, 3)}** ({over}{paper})"
+    over = [f"{spread(measured, 3)} over {n} seeds" if n > 1 else "one seed"]
+    over += [f"the paper: {on_paper(measured, 3)}"] if on_paper(measured, 3) else []
+    return f"{saying.format(f'**{number(measured.value, 3)}**')} ({'; '.join([*over, link])})."
 
 
 def claims_block(figures: Sequence[JudgedFigure], scale: Path) -> str:

@@ -57,7 +57,7 @@ class Landscape(Probe):
     - ``loss_landscape`` per step size;
     - ``gradient_difference`` per step size, Euclidean norm over all parameters;
     - ``gradient_difference_tensor_sum`` per step size, the norms of the parameter tensors added up, which is what the
-      paper seems to have plotted (inferred, see `normscape.tables.ORIGINAL_NAMES`);
+      paper seems to have plotted (inferred, see `normscape.evidence.original.NAMES`);
     - ``effective_beta``, Euclidean, and ``effective_beta_tensor_sum``, the ratio of the sums of tensor norms; NaN at a
       step whose gradient is zero;
     - ``objective`` and ``gradient_norm`` at W(t).

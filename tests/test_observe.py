@@ -847,6 +847,7 @@ import logging, random, sys, torch
 def state(): return logging.getLogger().level, logging.root.handlers, torch.get_num_threads(), random.getstate()
 before = state()
 import normscape
+from normscape import *
 assert before == state()
 print([name for name in ("matplotlib", "hydra", "wandb", "torchvision") if name in sys.modules], normscape.__version__)
 """

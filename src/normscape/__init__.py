@@ -1,28 +1,31 @@
 """Internal covariate shift, the loss landscape, gradient predictiveness and effective beta-smoothness of any network.
 
 `observe` measures a network in your own training loop, and the probes say what is measured; the suite's normalisations
-and networks are here too.
+and networks are here too. A public name is imported when it is first used: torch takes seconds, and not all needs it.
 """
 
+import importlib
 import importlib.metadata
+from typing import TYPE_CHECKING, Any
 
-from normscape.errors import UserError
-from normscape.models import DLN, MLP, VGG, LayeredModel, torchvision_model
-from normscape.norms import (
-    BatchNorm,
-    GroupNorm,
-    InstanceNorm,
-    LayerNorm,
-    LpNorm,
-    NoisyBatchNorm,
-    NoisyStandard,
-    Standard,
-    TorchBatchNorm,
-)
-from normscape.observe import Observation, observe
-from normscape.probes import Activations, InternalCovariateShift, Landscape, Probe
-from normscape.records import Row, Snapshot
-from normscape.view import StepView
+if TYPE_CHECKING:  # the same names as in _HOMES, for type checkers and editors
+    from normscape.errors import UserError
+    from normscape.models import DLN, MLP, VGG, LayeredModel, torchvision_model
+    from normscape.norms import (
+        BatchNorm,
+        GroupNorm,
+        InstanceNorm,
+        LayerNorm,
+        LpNorm,
+        NoisyBatchNorm,
+        NoisyStandard,
+        Standard,
+        TorchBatchNorm,
+    )
+    from normscape.observation import Observation, observe
+    from normscape.probes import Activations, InternalCovariateShift, Landscape, Probe
+    from normscape.records import Row, Snapshot
+    from normscape.view import StepView
 
 __version__ = importlib.metadata.version("normscape")
 
@@ -52,3 +55,42 @@ __all__ = [
     "observe",
     "torchvision_model",
 ]
+
+_HOMES = {
+    "errors": ["UserError"],
+    "models": ["DLN", "MLP", "VGG", "LayeredModel", "torchvision_model"],
+    "norms": [
+        "BatchNorm",
+        "GroupNorm",
+        "InstanceNorm",
+        "LayerNorm",
+        "LpNorm",
+        "NoisyBatchNorm",
+        "NoisyStandard",
+        "Standard",
+        "TorchBatchNorm",
+    ],
+    "observation": ["Observation", "observe"],
+    "probes": ["Activations", "InternalCovariateShift", "Landscape", "Probe"],
+    "records": ["Row", "Snapshot"],
+    "view": ["StepView"],
+}
+"""Where the public names live. No module may have the name of one of them: its import would put it in its place."""
+
+
+if not TYPE_CHECKING:  # to type checkers it would make every misspelt name one that exists
+
+    def __getattr__(name: str) -> Any:
+        """Import what is public, or a module that holds some of it, at its first use."""
+        if name in _HOMES:
+            return importlib.import_module(f"normscape.{name}")
+        for home, names in _HOMES.items():
+            if name in names:
+                found = globals()[name] = getattr(importlib.import_module(f"normscape.{home}"), name)
+                return found
+        raise AttributeError(f"module 'normscape' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    """Return what there is, imported or not."""
+    return sorted({*globals(), *__all__, *_HOMES})

@@ -16,7 +16,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help env data test lint docs smoke lock clean reproduce-text reproduce-all redraw-text redraw-all
+.PHONY: help env data verify test lint docs smoke lock clean reproduce-text reproduce-all redraw-text redraw-all
 
 help: ## list the targets
 	@echo "Start with: make reproduce-fig1 (it prints a plan with the time it will take; after Ctrl-C, the same command continues)"
@@ -46,6 +46,9 @@ redraw-text: $(READY) ## the same for the claims of the text
 
 redraw-all: $(READY) ## redraw every figure from the tables in results/
 	@$(REPRODUCE) all --scale $(SCALE) --from-results $(ARGS)
+
+verify: $(READY) ## retrain a few cheap committed runs and compare them with the committed tables, digit by digit
+	@$(BIN)/python scripts/verify.py $(ARGS)
 
 test: $(READY) ## run the tests
 	@$(BIN)/python -m pytest $(ARGS)

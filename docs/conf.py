@@ -27,7 +27,7 @@ default_role = "py:obj"
 nitpicky = True
 nitpick_ignore_regex = [
     ("py:.*", r"(abc|torch|numpy|pandas)\..*"),  # their documentation is not at hand offline
-    ("py:.*", r"normscape\.tables\..*"),
+    ("py:.*", r"normscape\.evidence\..*"),
 ]
 nitpick_ignore = [("py:class", "scale"), ("py:class", "shift")]  # two returned values, which napoleon takes for types
 autodoc_default_options = {"members": True, "show-inheritance": True}
@@ -37,7 +37,7 @@ napoleon_google_docstring = False
 
 
 CONTENTS = {
-    "Use": ["docs/start", "docs/sweeps", "docs/wandb", "docs/verify", "docs/bring-your-own"],
+    "Use": ["docs/start", "docs/sweeps", "docs/wandb", "docs/verify", "docs/reproducibility", "docs/bring-your-own"],
     "Look up": ["docs/measurements", "docs/scales-and-verdicts", "docs/reference", "docs/api", "results/**"],
     "Project": ["docs/index", "CONTRIBUTING", "CHANGELOG"],
 }

@@ -69,7 +69,7 @@ def claims(found: dict[str, Any] | list[dict[str, Any]]) -> dict[str, dict[str, 
 
 
 def numbers(claim: dict[str, Any]) -> str:
-    """Return the numbers of a claim, as they stand in the file."""
+    """Return the numbers of a claim, as written in the file."""
     return json.dumps([claim.get("value"), claim.get("values"), claim.get("spread"), claim.get("paper_value")])
 
 

@@ -79,6 +79,8 @@ def check_command(line):
             assert "-m venv --clear .venv" in (PROJECT / "Makefile").read_text(), line
         case ["git", "checkout", path]:
             assert (PROJECT / path).exists(), line
+        case ["python", "-c", code]:
+            output(sys.executable, "-c", code)
         case [".ci/run"]:
             assert os.access(PROJECT / ".ci" / "run", os.X_OK), line
         case _:

@@ -27,7 +27,7 @@ TOLERANCE, RANDOM_TOLERANCE, SMALLEST = 1e-8, 1e-5, 1e-10
 
 NORMS = sorted(path.stem for path in (CONFIGS / "norm").glob("*.yaml"))
 SMALL = {
-    "vgg": ["model.width=0.03125", "model.depth=A"],
+    "vgg": ["model.width=0.03125", "model.configuration=A"],
     "mlp": ["model.hidden=[8,8,8]"],
     "dln": ["model.depth=5", "optimizer.lr=1e-6"],
 }

@@ -38,7 +38,7 @@ def test_nothing_is_kept_that_is_not_there(kept):
         ("dln", "standard", "optimizer.lr=1.01e-6", "state layers.1.linear.weight"),
         ("mlp", "noisy_batch", "norm.r_mu=0.1001", "train_loss"),
         ("mlp", "layer", "seed=1", "ics_l2 layer 2"),
-        ("vgg", "standard", "measure.step_sizes=[0.5,1.0,2.0,4.0001]", "loss_landscape"),
+        ("vgg", "standard", "measure.lr_multiples=[0.5,1.0,2.0,4.0001]", "loss_landscape"),
     ],
 )
 def test_a_changed_setting_is_seen(kept, model, norm, change, seen):

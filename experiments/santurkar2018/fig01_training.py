@@ -98,5 +98,5 @@ def draw(shown: Shown) -> Figure:
             axes.set_title(f"layer {layer}\n{short_label(series)}")
             axes.set_ylabel("step" if place == 2 else "")
             axes.tick_params(labelleft=place == 2)
-        note(figure, seeds_in_words(rows))
+        note(figure, f"{seeds_in_words(rows)}; ridges: the first seed")
         return figure

@@ -87,5 +87,5 @@ def draw(shown: Shown) -> Figure:
             axes.set_title(f"layer {layer}\n{short}", fontsize="small")
             axes.set_ylabel("step" if place == 1 else "")
             axes.tick_params(labelleft=place == 1)
-        note(figure, seeds_in_words(rows))
+        note(figure, f"{seeds_in_words(rows)}; ridges: the first seed")
         return figure

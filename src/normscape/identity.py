@@ -29,7 +29,7 @@ def settings(config: RunConfig) -> dict[str, Any]:
     """Return the settings that can change a number of the run, as the fields of `RunConfig` are marked."""
     content = asdict(config)
     kept = {item.name: content[item.name] for item in fields(config) if item.metadata.get("identity", True)}
-    kept["data"].pop("root", None)  # where the data lies, a label that stands in a component; its checksum is kept
+    kept["data"].pop("root", None)  # where the data lies, a label inside a component; its checksum is kept
     if not config.schedule:  # a constant rate, as all runs had before there were schedules
         del kept["schedule"]
     if config.kernels == "native":  # as all runs were before there was a choice

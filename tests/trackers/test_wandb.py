@@ -313,7 +313,7 @@ def assert_fails_once(tracker: WandbTracker, directory: Path, warnings: list[str
     tracker.image(0, "ridge", directory / "none.png")
     tracker.finish(0)
     (warning,) = warnings
-    assert warning.startswith(f"normscape: W&B failed while {doing} vgg_batch-s0, which goes on without it: ")
+    assert warning.startswith(f"normscape: W&B failed while {doing} vgg_batch-s0, which continues without it: ")
     assert "\n" not in warning
     assert "no answer within" not in warning
 
@@ -359,7 +359,7 @@ def test_server_lost_in_the_middle(
 
     assert_wandb_s_own_is_sooner(limits, "finish_timeout", FINISH_SECONDS)
     assert warnings == [
-        "normscape: W&B failed while finishing vgg_batch-s0, which goes on without it: Timed out finishing run."
+        "normscape: W&B failed while finishing vgg_batch-s0, which continues without it: Timed out finishing run."
     ]
     sys.modules["wandb"].teardown()
     assert same(metrics(history(directories(tmp_path)[0])), expected())  # kept for `wandb sync`
@@ -414,7 +414,7 @@ print("trained")
     )
     assert done.stdout == "trained\n"
     assert done.stderr.splitlines() == [
-        "W&B failed while finishing vgg_batch-s0, which goes on without it: [Errno 28] No space left on device"
+        "W&B failed while finishing vgg_batch-s0, which continues without it: [Errno 28] No space left on device"
     ]
 
 

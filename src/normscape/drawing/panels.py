@@ -41,10 +41,12 @@ def note(figure: Figure, text: str) -> None:
 
 def seeds_in_words(rows: pd.DataFrame) -> str:
     """Say what lines and plain bands are, over the seeds of each network."""
-    counts = sorted(set(rows.groupby("net")["seed"].nunique()))
-    if counts in ([], [1]):
+    counts = rows.groupby("net", sort=False)["seed"].nunique().to_dict()
+    if set(counts.values()) <= {1}:
         return "one seed"
-    return f"lines and plain bands: median and range over {' or '.join(map(str, counts))} seeds"
+    alike = len(set(counts.values())) == 1
+    seeds = f"{max(counts.values())} seeds" if alike else " and ".join(f"{n} ({net})" for net, n in counts.items())
+    return f"lines and plain bands: median and range over {seeds if alike else f'seeds, {seeds}'}"
 
 
 def step_sizes_in_words(configs: Mapping[str, Mapping[str, Any]], probe: str = "landscape") -> str:

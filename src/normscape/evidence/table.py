@@ -1,4 +1,4 @@
-"""The table behind a figure: rows of several runs; what tells the runs apart stands in columns."""
+"""The table behind a figure: rows of several runs; columns tell the runs apart."""
 
 import gzip
 import hashlib

@@ -19,7 +19,7 @@ class NoAnswerError(Exception):
 
 
 class Worker:
-    """One daemon thread that makes all calls into wandb, in order: if one hangs, training goes on."""
+    """One daemon thread that makes all calls into wandb, in order: if one hangs, training continues."""
 
     def __init__(self) -> None:
         self._actions: queue.Queue[tuple[Callable[[], None], threading.Event] | None] = queue.Queue(_BACKLOG_ROWS)

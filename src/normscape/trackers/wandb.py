@@ -74,7 +74,7 @@ class WandbTracker:
         mode = self._mode or os.environ.get("WANDB_MODE") or "offline"
         if mode not in _USER_MODES:
             logger.warning(
-                "WANDB_MODE=%s: expected %s; %s goes on without W&B", mode, ", ".join(_USER_MODES), info.name
+                "WANDB_MODE=%s: expected %s; %s continues without W&B", mode, ", ".join(_USER_MODES), info.name
             )
             return
         self._name = info.name
@@ -179,7 +179,7 @@ class WandbTracker:
         self._worker = self._run = None
         worker.stop()
         reason = next(iter(str(error).splitlines()), "") or type(error).__name__
-        logger.warning("W&B failed while %s %s, which goes on without it: %s", doing, self._name, reason)
+        logger.warning("W&B failed while %s %s, which continues without it: %s", doing, self._name, reason)
         lost = isinstance(error, NoAnswerError | queue.Full | ConnectionError)
         if lost or type(error).__name__ == "MailboxClosedError":
             drop_service()

@@ -91,7 +91,7 @@ def load_records(folder: Path, public: Sequence[Source] = PUBLIC, expected: Fing
         if (records := _cached(path, expected)) is not None:  # another process has been quicker
             return records
         if path.exists():
-            _say(f"{path} is damaged and will be made anew")
+            _say(f"{path} is damaged and will be made again")
         _make(path, _sources(folder, public), expected)
     records = _cached(path, expected)
     if records is None:

@@ -21,6 +21,7 @@ from normscape.evidence.figure import Family, Figure
 from normscape.evidence.publish import publish
 from normscape.evidence.report import verdict_table, write_claims
 from normscape.evidence.results import Results, scales_in
+from normscape.names import file_name
 
 if TYPE_CHECKING:
     from normscape.config import RunConfig
@@ -91,9 +92,9 @@ def _folder(options: argparse.Namespace) -> str:
         raise UserError(f"--scale {options.scale}: no such scale{suggest(options.scale, [*known, *there])}")
     if options.from_results:
         return str(options.scale)
-    from normscape.identity import changes, safe_name
+    from normscape.identity import changes
 
-    return safe_name(",".join([options.scale, *([] if options.scale == "smoke" else changes(options.overrides))]))
+    return file_name(",".join([options.scale, *([] if options.scale == "smoke" else changes(options.overrides))]))
 
 
 def seeds(option: str, text: str) -> list[int]:

@@ -17,7 +17,7 @@ from normscape.config import CONFIGS, RunConfig, check, compose_run, jobs, with_
 from normscape.entry import entry_point
 from normscape.errors import UserError
 from normscape.execute import execute
-from normscape.identity import changes, safe_name
+from normscape.identity import changes
 from normscape.kernels import use_kernels
 from normscape.pool import failure
 from normscape.progress import ProgressDisplay
@@ -35,9 +35,9 @@ def labelled(config: RunConfig, overrides: list[str]) -> RunConfig:
     norm (``standard,norm._target_=mypackage.MyNorm``): a table must not call batch what is no longer BatchNorm.
     """
     changed = changes(overrides)
-    config.name = safe_name(",".join([config.name, *changed]))
-    config.net = safe_name(",".join([config.net, *changes_of("model", changed)]))
-    config.series = safe_name(",".join([config.series, *changes_of("norm", changed)]))
+    config.name = ",".join([config.name, *changed])
+    config.net = ",".join([config.net, *changes_of("model", changed)])
+    config.series = ",".join([config.series, *changes_of("norm", changed)])
     return config
 
 

@@ -19,7 +19,8 @@ from normscape.config import CONFIGS, compose_run
 from normscape.errors import UserError
 from normscape.execute import execute
 from normscape.files import read_json, replacing
-from normscape.identity import changes, identity, safe_name
+from normscape.identity import changes, identity
+from normscape.names import file_name, shortened
 from normscape.runs import RunDirectory
 from patience import PATIENCE_SECONDS, wait_until
 
@@ -134,8 +135,10 @@ def test_changes_are_the_overrides_that_change_a_number(overrides, changing):
 
 
 def test_a_name_is_fit_for_a_file():
-    assert safe_name("vgg,norm._target_=my/pk.Norm x") == "vgg,norm._target_=my_pk.Norm_x"
-    assert len(safe_name(300 * "a")) == 100
+    assert file_name("vgg,norm._target_=my/pk.Norm x") == "vgg,norm._target_=my_pk.Norm_x"
+    assert len(file_name(300 * "é").encode()) <= 100  # file systems count bytes
+    assert file_name(300 * "a" + "1") != file_name(300 * "a" + "2")
+    assert shortened("é" * 5, 10) == "é" * 5
 
 
 def test_what_uncommitted_code_made_says_so(tmp_path, monkeypatch):

@@ -157,11 +157,6 @@ def _is_neutral(key: str) -> bool:
     return key.split(".")[0] in {"run", *unnamed} or key in ("scale", "data.root") or key.startswith("hydra")
 
 
-def safe_name(text: str) -> str:
-    """Return a text as part of a file's name: at most 100 characters, none of them awkward in a shell."""
-    return "".join(c if c.isalnum() or c in "_.,=+-[]" else "_" for c in text)[:100]
-
-
 def _canonical(value: Any) -> Any:
     """Return the value with 1.0 written as 1, as YAML and command lines do not care either."""
     if isinstance(value, dict):

@@ -30,6 +30,7 @@ from normscape.errors import UserError
 from normscape.files import read_json, replacing, write_json
 from normscape.identity import identity
 from normscape.loop import State
+from normscape.names import file_name
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class RunDirectory:
         """Return the run's directory, which may not exist yet; an existing one is found under any name."""
         root, key = Path(config.runs_dir).absolute(), identity(config)
         found = sorted(root.glob(f"*-{key}")) if root.is_dir() else []
-        return cls(found[0] if found else root / f"{config.name}-s{config.seed}-{key}")
+        return cls(found[0] if found else root / f"{file_name(config.name)}-s{config.seed}-{key}")
 
     @property
     def identity(self) -> str:

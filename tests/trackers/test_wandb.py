@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +179,20 @@ def test_offline_run_reads_back_as_it_was_logged_and_says_nothing(
     read = metrics([record["history"]["item"] for record in content if record["type"] == "history"])
     assert same(read, expected())
     assert not same(read, expected([*ROWS[:-1], {**ROWS[-1], "beta": 0.0}]))
+
+
+def test_a_name_that_is_longer_than_wandb_takes_costs_nothing(tmp_path: Path, warnings: list[str]) -> None:
+    name = "vgg_batch," + "optimizer.lr=0.3," * 20
+    tracker = a_tracker()
+    tracker.start(replace(a_run(tmp_path, name=name), group=name, tags=(name, "laptop")))
+    log_rows(tracker)
+    tracker.finish(exit_code=0)
+    assert warnings == []
+    (directory,) = directories(tmp_path)
+    run = next(record["run"] for record in records(directory) if record["type"] == "run")
+    assert run["display_name"].startswith("vgg_batch,optimizer.lr=0.3,")
+    assert [len(tag) for tag in run["tags"]] == [64, 6]
+    assert same(metrics(history(directory)), expected())
 
 
 def test_what_wandb_has_of_a_real_run_is_what_the_store_has(tmp_path: Path) -> None:

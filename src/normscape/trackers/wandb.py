@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from normscape.errors import UserError, suggest
+from normscape.names import shortened
 from normscape.trackers.guard import NoAnswerError, Worker, drop_service, environment, require_room
 from normscape.trackers.protocol import RunInfo
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from wandb import Run
 
 logger = logging.getLogger("normscape")
+
+LONGEST_NAME, LONGEST_TAG = 128, 64
+"""What W&B takes of names and groups, and of tags, beyond which it refuses the whole run."""
 
 STEP = "trainer/step"
 """The training step: logged with every row, and the x axis of every plot."""
@@ -144,10 +148,10 @@ class WandbTracker:
             project=self._project or os.environ.get("WANDB_PROJECT") or "normscape",
             entity=self._entity,
             id=info.run_id,
-            name=info.name,
-            group=info.group,
+            name=shortened(info.name, LONGEST_NAME),
+            group=shortened(info.group, LONGEST_NAME),
             job_type=info.job_type,
-            tags=info.tags,
+            tags=[shortened(tag, LONGEST_TAG) for tag in info.tags],
             config=info.config,
             dir=directory,
             resume="allow",

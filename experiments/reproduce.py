@@ -30,7 +30,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 SET_BY_FIGURE = {
     "scale": "--scale, e.g. --scale laptop",
     "seed": "--seeds, e.g. --seeds 0,1,2",
-    "run": "no run, the figure declares its own; experiments/train.py trains any",
+    "run": "no run, the figure declares its own; experiments/train.py trains others",
     "name": "no name, the figure knows its runs by theirs",
     "net": "no net, each run that the figure declares has its own",
     "series": "no series, each run that the figure declares has its own",
@@ -51,7 +51,7 @@ class _Parser(argparse.ArgumentParser):
 def parse(arguments: list[str]) -> argparse.Namespace:
     """Read the command line."""
     parser = _Parser(prog="reproduce.py", description="Reproduce figures of a paper.")
-    parser.add_argument("figure", help="its number in the paper, or text, its claims without a figure; or all")
+    parser.add_argument("figure", help="figure number, text (claims without a figure) or all")
     parser.add_argument("--family", default="santurkar2018", help="the folder of its figures in experiments/")
     parser.add_argument("--scale", default="auto", help="paper, laptop, smoke; auto: paper on a GPU, else laptop")
     parser.add_argument("--seeds", default="0", help="comma-separated, e.g. 0,1,2, or a range, e.g. 0-9 (default: 0)")
@@ -166,7 +166,7 @@ def from_runs(figures: Sequence[Figure], options: argparse.Namespace) -> list[di
         replaced, now = (len(made["seeds"]) for made in ((before or {}).get("manifest", {"seeds": []}), manifests[-1]))
         if replaced > now:  # in a clone they are the committed evidence
             back = f"git checkout {_shown(options.results)} brings back what is committed"
-            console.print(f"{figure.label}: replaces results of {replaced} seeds by {now}; {back}")
+            console.print(f"{figure.label}: replaces results from {replaced} seeds with results from {now}; {back}")
     return manifests
 
 

@@ -3,7 +3,7 @@
 Every claim's value, interval, values per seed and value on the paper's curves, those of its parts, reasons and
 evidence in any order, and every row of every table. Words may differ, and columns may be new; numbers and rows may not.
 Old names of claims and columns are mapped to new ones in `CLAIMS` and `COLUMNS`; either folder may have the layout of
-results before there were families, whose manifests list claims. Leaves with 1 if anything differs.
+results before there were families, whose manifests list claims. Exits with 1 if anything differs.
 """
 
 import argparse
@@ -91,7 +91,7 @@ def table_differences(figure: str, old: Path, new: Path) -> Iterator[str]:
         return
     before, now = tables[0].rename(columns=COLUMNS), tables[1]
     if gone := sorted(set(map(str, before)) - set(map(str, now))):
-        yield f"{figure}: the table has no column {', '.join(gone)} any more"
+        yield f"{figure}: the table no longer has column {', '.join(gone)}"
     shared = [column for column in before if column in now]
     rows = [Counter(table[shared].itertuples(index=False, name=None)) for table in (before, now)]
     lost, added = rows[0] - rows[1], rows[1] - rows[0]

@@ -1,4 +1,4 @@
-"""Put what was found into the README, from the manifests in results/: python scripts/update_readme.py."""
+"""Write the results into the README, from the manifests in results/: python scripts/update_readme.py."""
 
 import argparse
 import sys

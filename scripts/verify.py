@@ -4,7 +4,7 @@ python scripts/verify.py                                    the cheapest runs of
 python scripts/verify.py --runs vgg_batch-s0 dln_l1-s3      these
 python scripts/verify.py FOLDER --count 1                   only the cheapest of FOLDER
 
-Leaves with 0 if every row is the same, 1 if one differs, 2 if what is there cannot be compared.
+Exits with 0 if every row is the same, 1 if one differs, 2 if what is there cannot be compared.
 """
 
 import argparse
@@ -98,7 +98,7 @@ def config_of(run: Committed) -> RunConfig:
     was = run.entry["directory"].rpartition("-")[2]
     if identity(config) != was:
         raise UserError(
-            f"{run.label}: cannot be compared; the code now makes {identity(config)}, and the results have {was}: "
+            f"{run.label}: cannot be compared; the code now gives {identity(config)}, but the results have {was}: "
             "check out the commit of the results, or make them again"
         )
     return config
@@ -130,7 +130,7 @@ def expected(run: Committed) -> str:
         return f"expected: made with torch {run.entry['versions']['torch']}, and here is {torch.__version__}"
     if there is None:
         return (
-            f"made with native kernels, of an instruction set that its manifest does not tell; here it is {here}. On "
+            f"made with native kernels, for an instruction set not recorded in its manifest; here it is {here}. On "
             "another than its own a difference is expected: sums are taken in another order, which training amplifies"
         )
     if there != here:

@@ -181,7 +181,7 @@ def test_again_trains_nothing_and_draws_the_same(copy, capsys):
     for file in (results(copy)).iterdir():
         file.unlink()
     reproduce(copy, "--seeds=0,1", *QUICK)
-    assert "All 8 runs are there." in capsys.readouterr().out
+    assert "All 8 runs are finished." in capsys.readouterr().out
     assert written(copy) == before
     assert content(copy, list(drawn)) == drawn
 
@@ -194,7 +194,7 @@ def test_only_what_is_missing_is_trained_and_workers_change_no_number(copy, capf
         shutil.rmtree(folder)
     reproduce(copy, "--seeds=0,1", "--workers=2", *QUICK)
     output, errors = capfd.readouterr()
-    assert "6 runs are there, 2 to train, 2 at a time: about " in output
+    assert "6 runs are finished, 2 to train, 2 at a time: about " in output
     assert "  vgg_batch, seed 0: 8 steps" in output
     assert errors.count(": finished after 8 steps in ") == 2
     assert [(folder / "metrics.csv").read_bytes() for folder in gone] == metrics
@@ -236,7 +236,7 @@ def test_bands_for_two_seeds_only(finished):
 
 def test_one_seed_is_the_default(copy, capsys):
     reproduce(copy, *QUICK)
-    assert "All 4 runs are there." in capsys.readouterr().out
+    assert "All 4 runs are finished." in capsys.readouterr().out
     claims = json.loads((results(copy) / "fig01.json").read_text())["claims"]
     assert {claim["n"] for claim in claims.values()} == {1}
 
@@ -282,7 +282,7 @@ def test_failing_runs_are_named_in_one_line_and_the_others_are_kept(tmp_path, mo
         (["seed=3"], "seed=3: expected --seeds"),
         (["run=vgg_l1"], "run=vgg_l1: expected no run"),
         (["norm=l1"], "norm=l1: expected no norm"),
-        (["--from-results"], "fig01.csv is not there; reproduce the figure without it first"),
+        (["--from-results"], "fig01.csv not found; reproduce the figure without it first"),
     ],
 )
 def test_a_mistake_is_one_line_before_anything_is_written(tmp_path, arguments, line):
@@ -375,7 +375,7 @@ def test_changed_settings_are_part_of_the_folder_and_of_the_list_of_claims(tmp_p
 
 def test_says_when_results_of_more_seeds_are_replaced(copy, capsys):
     reproduce(copy, "--seeds=0", *QUICK)
-    assert "Figure 1: replaces results of 2 seeds by 1; git checkout " in capsys.readouterr().out
+    assert "Figure 1: replaces results from 2 seeds with results from 1; git checkout " in capsys.readouterr().out
     reproduce(copy, "--seeds=0", *QUICK)
     assert "replaces" not in capsys.readouterr().out
 
@@ -384,7 +384,7 @@ def test_an_unknown_figure_is_one_line(monkeypatch):
     monkeypatch.syspath_prepend(EXPERIMENTS)
     import reproduce as script
 
-    with pytest.raises(UserError, match=r"^figure 99: not here; known figures: 1"):
+    with pytest.raises(UserError, match=r"^figure 99: no such figure; known: 1"):
         script.main(["99"])
     with pytest.raises(UserError, match=r"^--family santurkar: there is no such family; did you mean"):
         script.main(["1", "--family", "santurkar"])

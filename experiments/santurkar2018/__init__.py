@@ -1,7 +1,7 @@
 """How Does Batch Normalization Help Optimization? (Santurkar et al., NeurIPS 2018): its figures and claims."""
 
 NOTES = """\
-- Our gradient differences and beta are Euclidean; the paper's seem to be sums over the parameter tensors of their norms
-  (`NAMES` in `src/normscape/evidence/original.py` says why).
+- Our gradient differences and beta are Euclidean; the paper's seem to be sums of the norms of the individual parameter
+  tensors (`NAMES` in `src/normscape/evidence/original.py` says why).
 - DLN, the deep linear net: the entries of its target matrix are uniform on [0, 1), as inferred from the paper's loss
   curves, which fix their mean and variance but not their shape; its text says Gaussian."""

@@ -1,6 +1,9 @@
 """The questions of the README, and which statistics answer them."""
 
 from normscape.evidence.answers import Answer, Asked
+from normscape.evidence.parts import Fitting
+
+BEFORE_THE_FIT = Fitting("batch").words
 
 ANSWERS = (
     Answer(
@@ -9,7 +12,7 @@ ANSWERS = (
             Asked(
                 figure=1,
                 claim="faster_to_80",
-                saying="The standard network takes {} times as many steps to 80 % training accuracy",
+                saying="The standard network needs {} times as many steps to reach 80 % training accuracy",
                 above=1.0,
             ),
         ),
@@ -20,16 +23,19 @@ ANSWERS = (
             Asked(
                 figure=1,
                 claim="no_steadier_layer_11",
-                saying="With it, the distribution of layer 11 moves {} times as far, relative to its own width",
+                saying="From one snapshot to the next, the distribution of layer 11 moves {} times as far as in the "
+                "standard network",
                 below=1.0,
             ),
             Asked(
                 figure=3,
                 claim="shift_no_smaller_vgg_layer_10_lr_0.1",
-                saying="The internal covariate shift of layer 10 is {} times that of the standard network",
+                saying="The internal covariate shift of layer 10 is {} times the standard network's",
                 below=1.0,
             ),
         ),
+        part=BEFORE_THE_FIT,
+        short="before the fit",
     ),
     Answer(
         "Does it smooth the landscape?",
@@ -37,7 +43,8 @@ ANSWERS = (
             Asked(
                 figure=4,
                 claim="vgg_batch_narrows_loss_landscape",
-                saying="Along the gradient, the loss of the standard network varies {} times as much",
+                saying="Over the step sizes probed along the gradient, the standard network's loss varies {} times as "
+                "much as BatchNorm's",
                 above=1.0,
             ),
             Asked(
@@ -47,5 +54,7 @@ ANSWERS = (
                 above=1.0,
             ),
         ),
+        part=BEFORE_THE_FIT,
+        short="before the fit",
     ),
 )

@@ -6,7 +6,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from normscape.drawing.panels import accuracies, note, note_paper, ridges, seeds_in_words
+from normscape.drawing.panels import RIDGES, accuracies, note, note_paper, ridges, seeds_in_words
 from normscape.drawing.style import STYLE, short_label
 from normscape.evidence.claims import Claim
 from normscape.evidence.figure import Shown
@@ -98,5 +98,5 @@ def draw(shown: Shown) -> Figure:
             axes.set_title(f"layer {layer}\n{short_label(series)}")
             axes.set_ylabel("step" if place == 2 else "")
             axes.tick_params(labelleft=place == 2)
-        note(figure, f"{seeds_in_words(rows)}; ridges: the first seed")
+        note(figure, f"{seeds_in_words(rows)}; {RIDGES}")
         return figure

@@ -6,7 +6,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from normscape.drawing.panels import accuracies, note, note_paper, ridges, seeds_in_words
+from normscape.drawing.panels import RIDGES, accuracies, note, note_paper, ridges, seeds_in_words
 from normscape.drawing.style import STYLE, short_label
 from normscape.evidence.claims import Claim
 from normscape.evidence.figure import Shown
@@ -50,7 +50,7 @@ CLAIMS = [
     *(
         Claim(
             name=f"noisy_beats_standard_to_{level}",
-            statement=f"Noisy BatchNorm reaches {level} % training accuracy in fewer steps than standard",
+            statement=f"Noisy BatchNorm reaches {level} % training accuracy in fewer steps than the standard network",
             statistic=Ratio(StepsTo(level=level / 100), "standard", "noisy_batch"),
             above=1.0,
         )
@@ -59,7 +59,7 @@ CLAIMS = [
     *(
         movement_claim(
             f"noisy_less_stable_layer_{layer}",
-            f"Distributions of layer {layer} are less stable with noisy BatchNorm than in standard",
+            f"Distributions of layer {layer} are less stable with noisy BatchNorm than in the standard network",
             layer,
             "noisy_batch",
             above=1.0,
@@ -87,5 +87,5 @@ def draw(shown: Shown) -> Figure:
             axes.set_title(f"layer {layer}\n{short}", fontsize="small")
             axes.set_ylabel("step" if place == 1 else "")
             axes.tick_params(labelleft=place == 1)
-        note(figure, f"{seeds_in_words(rows)}; ridges: the first seed")
+        note(figure, f"{seeds_in_words(rows)}; {RIDGES}")
         return figure

@@ -56,7 +56,7 @@ def table(runs: Sequence[FinishedRun]) -> pd.DataFrame:
 
 
 def _regime(net: str) -> list[Statistic]:
-    """Return, as evidence, how far the VGGs got: on its plateau a network has hardly any gradient to turn."""
+    """Return, as evidence, how far the VGGs got: on its plateau a network has almost no gradient."""
     return each(TRAINED_TO, SERIES) if net == "vgg" else []
 
 

@@ -17,19 +17,19 @@ CLAIMS = [
     *smoother("vgg", "batch", "BatchNorm"),
     Claim(
         name="vgg_two_orders_of_magnitude",
-        statement="The VGG's gradient predictiveness differs by close to two orders of magnitude",
+        statement="BatchNorm improves the VGG's gradient predictiveness by close to two orders of magnitude",
         statistic=Ratio(MedianWidth("gradient_difference"), "standard", "batch"),
         above=50.0,
     ),
     Claim(
         name="vgg_median_beta_equal",
-        statement="The VGGs' median effective beta is equal",
+        statement="The VGGs with and without BatchNorm have the same median effective beta",
         statistic=TYPICAL_BETA,
         origin="curves",
         above=0.9,
         below=1.1,
         parts=[During(TYPICAL_BETA, Fitting("batch"))],
-        note="Effective beta is 2 / lr if the gradient changes by its own length over the smallest step, lr / 2.",
+        note="Effective beta equals 2 / lr when the gradient changes by its own norm over the smallest step, lr / 2.",
         evidence=each(MedianTimesHalfRate("effective_beta"), SERIES),
     ),
 ]

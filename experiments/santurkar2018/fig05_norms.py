@@ -33,13 +33,13 @@ CLAIMS = [
     *(
         Claim(
             name=f"vgg_{norm}_trains_like_batch",
-            statement=f"The VGG trains with the {norm} norm as with BatchNorm or better",
+            statement=f"With the {norm} norm, the VGG trains as well as with BatchNorm or better",
             statistic=Ratio(TO_80, norm, "batch"),
             about=VGG,
             below=1.25,
             reasons=[
                 Claim(
-                    statement="It takes longer, but ends within a point of BatchNorm",
+                    statement="It takes longer, but ends less than one percentage point below BatchNorm",
                     statistic=Difference(TRAINED_TO, "batch", norm),
                     below=1.0,
                 )
@@ -61,7 +61,7 @@ CLAIMS = [
     *(
         Claim(
             name=f"dln_{norm}_trains_like_batch",
-            statement=f"The DLN trains with the {norm} norm as with BatchNorm or better",
+            statement=f"With the {norm} norm, the DLN trains as well as with BatchNorm or better",
             statistic=Ratio(FINAL_LOSS, norm, "batch"),
             about=DLN,
             below=1.25,
@@ -87,7 +87,7 @@ CLAIMS = [
         below=1.0,
         reasons=[
             Claim(
-                statement="Here the two end at the same loss within 5 %",
+                statement="Here the two final losses agree within 5 %",
                 statistic=Ratio(FINAL_LOSS, "l1", "batch"),
                 above=0.95,
                 below=1.05,

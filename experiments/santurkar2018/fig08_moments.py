@@ -20,10 +20,10 @@ from santurkar2018.shared import each, over_parts
 LAYERS = (2, 9, 13)
 SERIES = ("standard", "batch", "noisy_batch")
 TITLES = {
-    "mean_change": "change of mean",
-    "variance_change": "change of variance",
-    "mean_drift": "mean since step 0",
-    "variance_drift": "variance since step 0",
+    "mean_change": "|change of mean|",
+    "variance_change": "|change of variance|",
+    "mean_drift": "mean - mean at step 0",
+    "variance_drift": "variance - variance at step 0",
 }
 
 
@@ -56,7 +56,7 @@ def _noisy_drifts(moment: str, layer: int) -> Claim:
     ratio = Ratio(MedianSize(f"{moment}_drift", layer), "noisy_batch", "standard")
     return Claim(
         name=f"noisy_drifts_{moment}_layer_{layer}",
-        statement=f"With noisy BatchNorm the {moment} of layer {layer} is far further from where it began",
+        statement=f"With noisy BatchNorm the {moment} of layer {layer} stays much further from its initial value",
         statistic=ratio,
         above=3.0,
         parts=over_parts(ratio),

@@ -6,7 +6,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from normscape.drawing.panels import ridges
+from normscape.drawing.panels import RIDGES, note, ridges
 from normscape.drawing.style import STYLE, short_label
 from normscape.evidence.claims import Claim
 from normscape.evidence.figure import Shown
@@ -35,4 +35,5 @@ def draw(shown: Shown) -> Figure:
             axes.set_title(f"DLN, layer {layer}\n{short_label('batch')}")
             axes.set_ylabel("step" if place == 1 else "")
             axes.tick_params(labelleft=place == 1)
+        note(figure, RIDGES)
         return figure

@@ -14,7 +14,7 @@ CLAIMS = [
     *smoother("dln", "batch", "BatchNorm"),
     Claim(
         name="dln_beta_at_the_edge_of_stability",
-        statement="The DLN with BatchNorm trains where beta is 2 / lr",
+        statement="With BatchNorm, the DLN trains at an effective beta near 2 / lr",
         statistic=Of(MedianTimesHalfRate("effective_beta"), "batch"),
         origin="curves",
         above=0.5,

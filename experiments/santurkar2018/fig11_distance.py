@@ -1,4 +1,4 @@
-"""Fig. 11: how fast the gradient changes with the distance walked along it; one line per time of training."""
+"""Fig. 11: how fast the gradient changes with the distance walked along it; one line per measured step."""
 
 from collections.abc import Sequence
 
@@ -24,12 +24,12 @@ from santurkar2018.shared import NETS, over_parts
 
 SERIES = ("standard", "batch")
 LINES = 30
-DIFFERENCE = (r"$\|\nabla J(W - s g) - g\|_2$", "the same, tensor norms summed")
+DIFFERENCE = (r"$\|\nabla J(W - s g) - g\|_2$", "the same, norms of tensors summed")
 FARTHEST = Ratio(MedianAtLargestStepSize("gradient_difference"), "standard", "batch")
 
 
 def table(runs: Sequence[FinishedRun]) -> pd.DataFrame:
-    """Return the rows that the figure and its claims are made from: lines of one seed, the largest step size of all."""
+    """Return the rows of the figure and its claims: lines from one seed, the largest step size from all seeds."""
     parts = []
     for run in runs:
         rows = run.rows("gradient_difference")
@@ -79,14 +79,14 @@ def draw(shown: Shown) -> Figure:
                     _lines(axes, select(mine, series=series))
                     axes.set_title(f"{prefix}{label}\n{short_label(series)}")
                     axes.set_ylabel(DIFFERENCE[line] if place == 0 else "")
-        note(figure, "one seed; one line per measured step, evenly chosen")
+        note(figure, f"first seed; one line per measured step, at most {LINES} of them, evenly spaced")
         return figure
 
 
 def _lines(axes: Axes, rows: pd.DataFrame) -> None:
-    """Draw a line per step, blue early to red late, with its colour scale."""
+    """Draw a line per step, dark early to bright late, with its colour scale."""
     last = max(float(rows["step"].max()), 1.0)
-    scale = ScalarMappable(Normalize(0, last), "coolwarm")
+    scale = ScalarMappable(Normalize(0, last), "viridis")
     lines = rows.groupby("step").filter(lambda line: len(line) > 1)
     for step, line in lines.groupby("step"):
         line = line.sort_values("step_size")

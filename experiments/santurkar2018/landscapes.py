@@ -61,16 +61,18 @@ def draw_landscape(shown: Shown, series: Sequence[str], *, log: Sequence[str], t
         panels = [figure.add_subplot(1, 3 + training, place + 1) for place in range(3 + training)]
         if training:
             training_panel(panels[0], rows, original, series)
+            note_paper(panels[0], original)
         for axes, (quantity, title) in zip(panels[training:], TITLES.items(), strict=True):
             name, label = quantity, AXES[quantity]
             if original is not None and quantity != "loss_landscape":
-                name, label = f"{quantity}_tensor_sum", f"{label}, tensor norms summed"
+                name, label = f"{quantity}_tensor_sum", f"{label}, norms of tensors summed"
             draw = ranges if quantity in WIDTHS else curves
             draw(axes, rows, original, series, name, log=quantity in log)
             axes.set(title=title, ylabel=label)
             note_paper(axes, original)
         panels[0].legend(fontsize="x-small")
-        note(figure, f"{step_sizes_in_words(shown.configs)}; {seeds_in_words(rows)}")
+        symbols = "J: loss with its L2 penalty, g: its gradient at W"
+        note(figure, f"{symbols}; {step_sizes_in_words(shown.configs)}; {seeds_in_words(rows)}")
         return figure
 
 
@@ -96,7 +98,7 @@ def smoother(net: str, series: str, label: str) -> list[Claim]:
     largest = compared(Largest("effective_beta"))
     beta = Claim(
         name=f"{net}_{series}_lowers_beta",
-        statement=f"{label} improves the {NETS[net]}'s effective beta-smoothness",
+        statement=f"{label} lowers the {NETS[net]}'s effective beta, i.e. makes it smoother",
         statistic=largest,
         above=1.0,
         parts=[
@@ -114,7 +116,7 @@ def like_batch_norm(net: str, series: str) -> list[Claim]:
     return [
         Claim(
             name=f"{net}_{series}_{quantity}_like_batch",
-            statement=f"The {display_name(series)} norm narrows the {NETS[net]}'s {name} as BatchNorm does",
+            statement=f"The {display_name(series)} norm narrows the {NETS[net]}'s {name} as much as BatchNorm does",
             statistic=ratios[quantity],
             below=2.0,
             parts=parts_of_run(net, "batch", ratios[quantity]),
@@ -126,12 +128,12 @@ def like_batch_norm(net: str, series: str) -> list[Claim]:
 def _reasons(series: str) -> list[Claim]:
     """Return why a range may be narrow or wide early or late: its distances are in units of the gradient."""
     outcomes = (
-        ("shorter one: the same step sizes walk less far", None, 1.0),
-        ("longer one: the same step sizes walk further", 1.0, None),
+        ("shorter, so the same step sizes cover less distance", None, 1.0),
+        ("longer, so the same step sizes cover more distance", 1.0, None),
     )
     return [
         Claim(
-            statement=f"{part.words.capitalize()} standard's gradient is the {outcome}",
+            statement=f"{part.words.capitalize()}, the standard network's gradient is {outcome}",
             statistic=During(Ratio(Median("gradient_norm"), "standard", series), part),
             above=above,
             below=below,

@@ -4,7 +4,7 @@ from normscape.evidence.claims import Claim
 from normscape.evidence.measures import Mean
 from normscape.evidence.parts import Fitting
 from normscape.evidence.statistics import Change, During, Of, Ratio
-from normscape.evidence.words import display_name
+from normscape.evidence.words import network
 from santurkar2018.shared import each
 
 
@@ -30,7 +30,7 @@ def movement_claim(
         above=above,
         below=below,
         about=about,
-        note="A distribution may move far in absolute terms and little in units of its own width, or the reverse.",
+        note="A distribution can move far in absolute terms but little relative to its width, and vice versa.",
         parts=[
             During(ratio, Fitting(series)),
             Ratio(Mean("activation_distance", layer), series, "standard"),
@@ -41,16 +41,16 @@ def movement_claim(
 
 
 def _reasons(moved: Mean, series: str) -> list[Claim]:
-    """Return why a normalised network may be the steadier one: it comes to rest and the standard network does not."""
+    """Return why a normalised network may be the steadier one: it settles, and the standard network does not."""
     after, before = Fitting(series, after=True), Fitting(series)
     return [
         Claim(
-            statement=f"Once {display_name(series)} has fitted its training data, it moves less than before",
+            statement=f"Once {network(series)} has fitted its training data, its distributions move less than before",
             statistic=Change(Of(moved, series), after, before),
             below=1.0,
         ),
         Claim(
-            statement="From then on the standard network moves more than before",
+            statement="From then on, the standard network's distributions move more than before",
             statistic=Change(Of(moved, "standard"), after, before),
             above=1.0,
         ),

@@ -68,13 +68,13 @@ def table(runs: Sequence[FinishedRun]) -> pd.DataFrame:
 CLAIMS = [
     Claim(
         name="noise_prevents_standard",
-        statement="The same noise without BatchNorm keeps the standard network from training at all (chance: 0.1)",
+        statement="The same noise without BatchNorm prevents the standard network from training (chance: 0.1)",
         statistic=Of(TRAINED, "noisy_standard"),
         about=PLAIN,
         below=2 * CHANCE,
         reasons=[
             Claim(
-                statement="Here it costs the standard network accuracy, but does not stop it",
+                statement="Here the noise costs the standard network accuracy but does not stop it from training",
                 statistic=Difference(Final("train_accuracy", points=5, percent=True), "standard", "noisy_standard"),
                 above=0.0,
             )
@@ -83,7 +83,7 @@ CLAIMS = [
     ),
     Claim(
         name="augmented_tests_better",
-        statement="With augmentation too BatchNorm has the higher test accuracy at the end",
+        statement="With augmentation, too, BatchNorm has the higher final test accuracy",
         statistic=Difference(TESTED, "batch", "standard"),
         about=AUGMENTED,
         above=0.0,
@@ -104,7 +104,7 @@ CLAIMS = [
     ),
     Claim(
         name="random_directions_alike",
-        statement="Along random directions too the loss varies less with BatchNorm",
+        statement="Along random directions, too, the loss varies less with BatchNorm",
         statistic=RANDOM,
         about=PLAIN,
         above=1.0,
@@ -139,9 +139,9 @@ def draw(shown: Shown) -> Figure:
 def _tests(axes: Axes, rows: pd.DataFrame) -> None:
     """Draw test accuracies, and where the paper's end."""
     for accuracy in ACCURACIES:
-        style, suffix = ("--", ", augmented") if accuracy.augment else ("-", "")
+        style, suffix, filled = ("--", ", augmented", "none") if accuracy.augment else ("-", "", "full")
         ours = select(rows, series=accuracy.series, augment=accuracy.augment, quantity="test_accuracy")
         color = COLORS[accuracy.series]
         median_over_seeds(axes, ours, color=color, linestyle=style, label=LABELS[accuracy.series] + suffix)
-        axes.plot(rows["step"].max(), accuracy.percent / 100, marker="<", color=color, clip_on=False)
-    axes.set(title="Test accuracy (arrows: the paper's final)", xlabel="step", ylim=(0, 1))
+        axes.plot(rows["step"].max(), accuracy.percent / 100, marker="<", color=color, clip_on=False, fillstyle=filled)
+    axes.set(title="Test accuracy (arrowheads: the paper's final values)", xlabel="step", ylim=(0, 1))

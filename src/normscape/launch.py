@@ -32,14 +32,14 @@ def train_missing(configs: Sequence[RunConfig], workers: int, say: Callable[[str
     missing = [config for config in configs if RunDirectory.of(config).summary is None]
     done = len(configs) - len(missing)
     if not missing:
-        say(f"All {done} runs are there." if done else "No runs: it is a diagram.")
+        say(f"All {done} runs are finished." if done else "No runs needed: this is a diagram.")
         return
     for config in {str(config.data): config for config in missing}.values():
         build_component("data", config.data)  # fetch it once, before the workers want it
     workers = min(workers or default_workers(device_of(missing[0]).type), len(missing))
     seconds = estimate_seconds(missing)
-    time = "for how long is not known" if seconds is None else f"about {duration(seconds / workers)}"
-    say(f"{done} runs are there, {len(missing)} to train, {workers} at a time: {time}.")
+    time = "time unknown" if seconds is None else f"about {duration(seconds / workers)}"
+    say(f"{done} runs are finished, {len(missing)} to train, {workers} at a time: {time}.")
     for config in missing:
         directory = RunDirectory.of(config)
         begun = f", continues from step {directory.status['step']}" if directory.status["step"] else ""

@@ -90,7 +90,7 @@ def test_in_part_works_both_ways(values, factors, verdict):
 
 def test_a_part_that_is_the_whole_tells_nothing():
     found = judged([0.5, 2], above=1, parts=[Known(1.0), Known(4)])
-    assert [part.words for part in found.telling_parts] == ["in other terms (4 times its value)"]
+    assert [part.words for part in found.telling_parts] == ["for another statistic (4 times its value)"]
 
 
 @pytest.mark.parametrize(("scale", "verdict"), [("paper", "does not hold"), ("laptop", "not applicable at this scale")])
@@ -148,7 +148,7 @@ def test_words_are_joined_to_the_numbers_again(values):
     verdict = judged(values, 0.5, above=1, parts=[Known(3)], reasons=[reason], evidence=[Known(4)])
     again = Verdict.from_json(verdict.claim, json.loads(json.dumps(verdict.to_json())))
     assert again.to_json() == verdict.to_json()
-    assert [part.words for part in again.parts] == ["in other terms (3 times its value)"]
+    assert [part.words for part in again.parts] == ["for another statistic (3 times its value)"]
     assert again.evidence[0].words == "4 times its value"
     with pytest.raises(ValueError, match=r"shorter|longer"):
         Verdict.from_json(replace(verdict.claim, parts=()), verdict.to_json())

@@ -58,8 +58,8 @@ def test_the_first_page_sums_up_and_shows_the_main_claims(results):
     assert lines[0] == "# Sizes: claims, judged"
     page = lines[: lines.index("## How to read this")]
     assert (
-        "Of the paper's 1 claim, judged on 1 or 3 seeds, 1 does not hold. 1 of them fails on the paper's own curves. "
-        "Of 1 finding of ours or on the paper's curves, 1 holds."
+        "Of the 1 claim taken from the paper, judged on 1 or 3 seeds, 1 does not hold. 1 of them fails on the paper's "
+        "own curves. Of 1 further finding (our own, or read off the paper's curves), 1 holds."
     ) in page
     assert "| Figure 1 | it is large | its size | 0.5 | 1.25 (1 to 1.5) | above 2 | **does not hold** |" in page
     assert "| Figure 1 | sizes | 1 | 0 | 1 | 0 | 0 |" in page
@@ -72,7 +72,7 @@ def test_what_does_not_hold_comes_with_reasons_and_evidence(results):
     said = lines[start:]
     assert (
         "- it is large: **does not hold** (0 of 3). It is halved (half its size: 0.625 (0.5 to 0.75); the paper's "
-        "curves: 0.25). The paper's own curves do not meet it either (0.5)."
+        "curves: 0.25). The paper's own curves fail it too (0.5)."
     ) in said
     assert "Read so." in said
     first = said.index(
@@ -100,11 +100,13 @@ def test_the_same_statistic_of_the_same_runs_is_counted_once():
     stricter = replace(LARGE, name="very large", above=50, origin="text")
     weaker = replace(LARGE, name="not tiny", above=0.1)
     one, two = judged_figure(1, [stricter], [1.0]), judged_figure(2, [weaker], [1.0])
-    assert summary([one, two]).startswith("Of the paper's 1 claim, judged on one seed, 1 holds in part. 0 of them")
-    assert summary([one]).startswith("Of the paper's 1 claim, judged on one seed, 1 does not hold. ")
+    assert summary([one, two]).startswith(
+        "Of the 1 claim taken from the paper, judged on one seed, 1 holds in part. 0 of them"
+    )
+    assert summary([one]).startswith("Of the 1 claim taken from the paper, judged on one seed, 1 does not hold. ")
     other = judged_figure(2, [replace(weaker, statistic=Known(3.0))], [1.0])
     assert summary([one, other]).startswith(
-        "Of the paper's 2 claims, judged on one seed, 1 holds and 1 does not hold. "
+        "Of the 2 claims taken from the paper, judged on one seed, 1 holds and 1 does not hold. "
     )
 
 
@@ -117,30 +119,46 @@ def test_the_readme_gets_the_main_claims(results, tmp_path):
     family, _ = results
     lines = claims_block(judged_figures(family, tmp_path / "laptop"), tmp_path / "laptop").splitlines()
     assert (lines[0], lines[-1]) == CLAIM_MARKS
-    assert lines[1].startswith("At `scale=laptop`: Of the paper's 1 claim, judged on 1 or 3 seeds, ")
+    assert lines[1].startswith("At `scale=laptop`: Of the 1 claim taken from the paper, judged on 1 or 3 seeds, ")
     assert lines[5:-1] == [
         "| Figure 1 | it is large | its size | 0.5 | 1.25 (1 to 1.5) | above 2 | **does not hold** |"
     ]
 
 
+def asked(claim, above=None, below=None):
+    return Asked(1, claim, "It is {}", above, below)
+
+
 @pytest.mark.parametrize(
-    ("asked", "word"),
+    ("parts", "word"),
     [
-        ([Asked(1, "large", "It is {}", above=0.9)], "Yes"),
-        ([Asked(1, "large", "It is {}", below=0.9)], "No"),
-        ([Asked(1, "large", "It is {}", above=1.25)], "Undecided"),
-        ([Asked(1, "large", "It is {}", above=0.9), Asked(1, "small", "It is {}", below=0.9)], "In part"),
+        ([asked("large", above=0.9)], "Yes"),
+        ([asked("large", below=0.9)], "No"),
+        ([asked("large", above=1.25)], "Undecided"),
+        ([asked("large", above=0.9), asked("small", below=0.9)], "In part"),
+        ([asked("large", above=1.25), asked("small", below=0.9)], "Not shown"),
     ],
 )
-def test_an_answer_is_computed_and_shows_its_numbers(results, tmp_path, asked, word):
+def test_an_answer_is_computed_and_shows_its_numbers(results, tmp_path, parts, word):
     family, _ = results
     figures = judged_figures(family, tmp_path / "laptop")
-    lines = answer_block([Answer("Is it large?", tuple(asked))], figures, "results/laptop").splitlines()
+    lines = answer_block([Answer("Is it large?", tuple(parts))], figures, "results/laptop").splitlines()
     assert (lines[0], lines[-1]) == ANSWER_MARKS
     (line,) = lines[1:-1]
     assert line.startswith(
         f"- **Is it large? {word}.** It is **1.25** (1 to 1.5 over 3 seeds; the paper: 0.5; "
         "[figure 1](results/laptop/fig01.png))."
+    )
+
+
+def test_an_answer_tells_a_part_of_the_run_apart(tmp_path):
+    claim = replace(LARGE, above=1, parts=[Known(0.5, "at first"), Known(3.0, "at last")], reasons=(), evidence=())
+    figure = judged_figure(1, [claim], [1.5, 1.75])
+    answer = Answer("Is it large?", (asked("large", above=1),), "at first", "then")
+    line = answer_block([answer], [figure], "x").splitlines()[1]
+    assert line == (
+        "- **Is it large? Yes over the whole run, no at first.** It is **1.62** (1.5 to 1.75 over 2 seeds; "
+        "[figure 1](x/fig01.png)); then: **0.812** (0.75 to 0.875 over 2 seeds)."
     )
 
 

@@ -187,7 +187,7 @@ def test_a_part_ends_where_the_network_has_fitted_its_training_data():
     found = curves(FITTED_LATE, rows("x", range(20), series="l1"))
     until, after = (During(Of(Median("x"), "l1"), Fitting("l1", after=after)) for after in (False, True))
     assert (until.of(found), after.of(found)) == (5.5, 15.5)
-    assert until.part == "before l1 has fitted its training data"
+    assert until.part == "before the l1 network has fitted its training data"
     assert set(until.uses()) == {Use("l1", "x", None), Use("l1", "train_accuracy", None)}
 
 
@@ -204,7 +204,8 @@ def test_who_never_fits_is_measured_over_the_whole_run():
     [
         (
             Ratio(MedianWidth("gradient_difference"), "standard", "batch"),
-            "median over steps of the width over step sizes of the gradient difference, standard / BatchNorm",
+            "median over steps of the spread (maximum minus minimum over step sizes) of the gradient difference, "
+            "standard / BatchNorm",
         ),
         (
             Difference(Final("test_accuracy", points=1, percent=True), "batch", "standard"),
@@ -214,12 +215,12 @@ def test_who_never_fits_is_measured_over_the_whole_run():
         (
             During(Ratio(StepsTo(level=0.8), "standard", "l1"), EARLY),
             "steps to 80 % training accuracy (mean of 5 logged mini-batches), standard / l1, "
-            "over the first tenth of the steps",
+            "over the first 10 % of the steps",
         ),
         (
             Of(Mean("activation_change", 3), "batch"),
             "mean over steps of the Wasserstein-1 distance of a unit's distribution in layer 3 from the snapshot "
-            "before, in units of its standard deviation, BatchNorm",
+            "before, in units of its RMS standard deviation over the whole run, BatchNorm",
         ),
     ],
 )
@@ -269,7 +270,7 @@ def test_movement_is_compared_in_both_units():
     ]
     verdict = judge(movement_claim("name", "words", 3, "l1", above=1.0), {0: curves(*moved)})
     assert (verdict.measured.value, verdict.of(verdict.measured)) == (0.5, "does not hold")
-    assert verdict.parts[-1].words.startswith("in other terms (")
+    assert verdict.parts[-1].words.startswith("for another statistic (")
     assert verdict.parts[-1].value == 3
     assert [measured.value for measured in verdict.evidence] == [2, 4]
 

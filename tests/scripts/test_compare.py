@@ -91,7 +91,7 @@ def test_a_changed_row_and_a_lost_column_are_named_and_a_new_column_is_none(resu
     assert compared(results) == 1
     said = capsys.readouterr().out
     assert "fig03: 1 rows are missing and 1 are new" in said
-    assert "fig01: the table has no column seed any more" in said
+    assert "fig01: the table no longer has column seed" in said
 
 
 def test_a_folder_without_results_is_named(tmp_path, capsys):

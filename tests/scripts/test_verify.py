@@ -66,7 +66,7 @@ def test_what_is_made_here_is_the_same_here(results, capsys):
     ("hardware", "means"),
     [
         ({"instruction_set": "AVX512", "device": "cpu"}, "expected: made with native kernels for AVX512"),
-        ({"device": "cpu"}, "of an instruction set that its manifest does not tell"),
+        ({"device": "cpu"}, "for an instruction set not recorded in its manifest"),
         (None, "not expected: made with native kernels"),
     ],
 )
@@ -78,7 +78,7 @@ def test_a_digit_is_a_difference_and_its_reason_is_named(results, capsys, hardwa
     last = next(number for number, line in enumerate(lines) if line.startswith("dln_batch"))
     lines[last] = lines[last][:-1] + str((int(lines[last][-1]) + 1) % 10)
     table.write_text("\n".join(lines) + "\n")
-    with pytest.raises(UserError, match="not the table of its manifest"):
+    with pytest.raises(UserError, match="not the table that its manifest describes"):
         verify.main([str(results), "--runs", "dln_batch-s0"])
     accept_table(results)
     code, said = verified(results, capsys, "--runs", "dln_batch-s0")
@@ -89,7 +89,7 @@ def test_a_digit_is_a_difference_and_its_reason_is_named(results, capsys, hardwa
 
 def test_what_cannot_be_compared_is_one_line(results, tmp_path):
     change_manifest(results, "dln_batch", directory="dln_batch-s0-000000000000")
-    with pytest.raises(UserError, match="dln_batch-s0: cannot be compared; the code now makes"):
+    with pytest.raises(UserError, match="dln_batch-s0: cannot be compared; the code now gives"):
         verify.main([str(results), "--runs", "dln_batch-s0"])
     with pytest.raises(UserError, match="--runs dln_bach-s0: no such committed run; did you mean 'dln_batch-s0'"):
         verify.main([str(results), "--runs", "dln_bach-s0"])

@@ -14,6 +14,7 @@ from normscape.drawing.ridges import ridge_plot
 from normscape.drawing.style import COLORS, LABELS
 from normscape.evidence.table import curve, select
 
+RIDGES = "ridges: pre-activations of one unit, first seed; each panel has its own x-axis, each ridge its own height"
 ACCURACIES = {"train_accuracy": "Training accuracy (mini-batch)", "test_accuracy": "Test accuracy"}
 
 
@@ -41,12 +42,12 @@ def note(figure: Figure, text: str) -> None:
 
 def seeds_in_words(rows: pd.DataFrame) -> str:
     """Say what lines and plain bands are, over the seeds of each network."""
-    counts = rows.groupby("net", sort=False)["seed"].nunique().to_dict()
+    counts = {str(net): int(part.nunique()) for net, part in rows.groupby("net", sort=False)["seed"]}
     if set(counts.values()) <= {1}:
         return "one seed"
     alike = len(set(counts.values())) == 1
-    seeds = f"{max(counts.values())} seeds" if alike else " and ".join(f"{n} ({net})" for net, n in counts.items())
-    return f"lines and plain bands: median and range over {seeds if alike else f'seeds, {seeds}'}"
+    each = [f"{n} seeds" if alike else f"{n} seeds ({net.upper()})" for net, n in counts.items()]
+    return f"lines and plain bands: median and range over {' and '.join(dict.fromkeys(each))}"
 
 
 def step_sizes_in_words(configs: Mapping[str, Mapping[str, Any]], probe: str = "landscape") -> str:
@@ -57,7 +58,7 @@ def step_sizes_in_words(configs: Mapping[str, Mapping[str, Any]], probe: str = "
         sizes = asked.get("step_sizes") or [rate * multiple for multiple in asked["lr_multiples"]]
         low, high = min(sizes), max(sizes)
         spans[f"s = {low:.3g} to {high:.3g} ({low / rate:.3g} to {high / rate:.3g} lr)"] = None
-    return f"edged bands: from least to greatest over step sizes {', '.join(spans)}, medians over seeds"
+    return f"outlined bands: minimum to maximum over step sizes {', '.join(spans)}, each edge the median over seeds"
 
 
 def one_rate(table: pd.DataFrame) -> float | None:
@@ -161,4 +162,4 @@ def ridges(axes: Axes, rows: pd.DataFrame, layer: int, series: str) -> None:
     chosen = select(rows, quantity="activation_quantile", layer=layer, series=series)
     wide = chosen.pivot_table(index="step", columns="level", values="value", dropna=False)
     ridge_plot(axes, wide.index.to_numpy(), wide.to_numpy(), COLORS[series])
-    axes.set(xlabel="activation")
+    axes.set(xlabel="pre-activation")

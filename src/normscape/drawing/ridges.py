@@ -41,7 +41,7 @@ def ridge_plot(axes: Axes, steps: Array, quantiles: Array, color: str, ridges: i
     color
         Of the last ridge; earlier ones are paler.
     ridges
-        At most so many, evenly chosen.
+        At most this many, evenly spaced.
     """
     finite = np.isfinite(quantiles).all(axis=1)
     steps, quantiles = steps[finite], quantiles[finite].astype(np.float64)  # squares of what diverges fit in double

@@ -8,7 +8,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 mpl.use("agg")
-logging.getLogger("fontTools").setLevel(logging.ERROR)  # it remarks on the dates in fonts that matplotlib brings
+logging.getLogger("fontTools").setLevel(logging.ERROR)  # it warns about dates in matplotlib's fonts
 
 STYLE: Any = {
     "axes.grid": True,
@@ -62,7 +62,7 @@ LABELS = _Named(
 
 
 def short_label(series: str) -> str:
-    """Return a series' name where its network is plain."""
+    """Return a series' name where the network is clear from context."""
     return LABELS[series].removeprefix("Standard + ")
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from normscape.evidence.cells import number, on_paper, spread
-from normscape.evidence.claims import Kind, Verdict
+from normscape.evidence.claims import Kind
 from normscape.evidence.counts import summary
 from normscape.evidence.interval import Measured
 from normscape.evidence.report import headline_table
@@ -14,12 +14,11 @@ from normscape.evidence.results import JudgedFigure
 ANSWER_MARKS = ("<!-- answer: by scripts/update_readme.py -->", "<!-- end of answer -->")
 CLAIM_MARKS = ("<!-- claims: by scripts/update_readme.py -->", "<!-- end of claims -->")
 MOST_ROWS = 8
-WORDS = {Kind.HOLDS: "Yes", Kind.IN_PART: "In part", Kind.FAILS: "No", Kind.UNDECIDED: "Undecided"}
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A statistic that tells, by the name of a claim of a figure; the answer is yes where it is on the given side.
+    """A claim's statistic that answers a question; "yes" where it lies on the given side.
 
     ``saying`` puts it in plain words, with ``{}`` for its number, and is true whatever that is.
     """
@@ -33,10 +32,15 @@ class Asked:
 
 @dataclass(frozen=True)
 class Answer:
-    """A question, and the statistics that tell."""
+    """A question and the statistics that answer it.
+
+    ``part`` names a part of the claims that is answered for as well as the whole run, ``short`` calls it again.
+    """
 
     question: str
     asked: tuple[Asked, ...]
+    part: str = ""
+    short: str = ""
 
 
 def answer_block(answers: Sequence[Answer], figures: Sequence[JudgedFigure], folder: str) -> str:
@@ -56,29 +60,41 @@ def answer_block(answers: Sequence[Answer], figures: Sequence[JudgedFigure], fol
 
 
 def _answered(answer: Answer, figures: Sequence[JudgedFigure], folder: str) -> str:
-    told = []
-    kinds = set()
+    whole, part, sentences = [], [], []
     for asked in answer.asked:
         judged = next(figure for figure in figures if figure.figure.name == asked.figure)
-        verdict = _asked(judged.verdict(asked.claim), asked)
-        kinds.add(verdict.kind)
+        verdict = judged.verdict(asked.claim)
+        claim = replace(verdict.claim, above=asked.above, below=asked.below)  # the question's side, not the claim's
         link = f"[{judged.figure.label.lower()}]({folder}/{judged.figure.stem}.png)"
-        told.append(_told(verdict.measured, asked.saying, link))
-    word = WORDS[kinds.pop()] if len(kinds) == 1 else WORDS[Kind.IN_PART]
-    return f"**{answer.question} {word}.** " + " ".join(told)
+        whole.append(claim.of_interval(verdict.measured.low, verdict.measured.high))
+        said = f"{asked.saying.format(_bold(verdict.measured))} ({_told(verdict.measured)}; {link})"
+        for measured in (each for each in verdict.parts if answer.part and each.words == answer.part):
+            part.append(claim.of_interval(measured.low, measured.high))
+            said += f"; {answer.short}: {_bold(measured)} ({_told(measured)})"
+        sentences.append(f"{said}.")
+    word = _word(whole).capitalize()
+    if part:
+        word += f" over the whole run, {_word(part)} {answer.part}"
+    return f"**{answer.question} {word}.** " + " ".join(sentences)
 
 
-def _asked(verdict: Verdict, asked: Asked) -> Verdict:
-    """Return the verdict on the question instead of the claim: the same numbers, another side."""
-    return replace(verdict, claim=replace(verdict.claim, above=asked.above, below=asked.below))
+def _word(kinds: Sequence[Kind]) -> str:
+    """Return the answer that several statistics give together."""
+    told = set(kinds)
+    if len(told) == 1:
+        return {Kind.HOLDS: "yes", Kind.FAILS: "no"}.get(kinds[0], "undecided")
+    return "in part" if Kind.HOLDS in told else "not shown"
 
 
-def _told(measured: Measured, saying: str, link: str) -> str:
-    """Return a statistic in plain words with its number, its interval, the paper's value and the figure."""
+def _bold(measured: Measured) -> str:
+    return f"**{number(measured.value, 3)}**"
+
+
+def _told(measured: Measured) -> str:
+    """Return a statistic's interval, and the paper's value where it has one."""
     n = len(measured.values)
     over = [f"{spread(measured, 3)} over {n} seeds" if n > 1 else "one seed"]
-    over += [f"the paper: {on_paper(measured, 3)}"] if on_paper(measured, 3) else []
-    return f"{saying.format(f'**{number(measured.value, 3)}**')} ({'; '.join([*over, link])})."
+    return "; ".join([*over, *([f"the paper: {on_paper(measured, 3)}"] if on_paper(measured, 3) else [])])
 
 
 def claims_block(figures: Sequence[JudgedFigure], scale: Path) -> str:

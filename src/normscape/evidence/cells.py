@@ -9,7 +9,7 @@ WHOSE = {"text": "the paper", "curves": "its curves", "ours": "ours"}
 
 
 def number(value: float, digits: int = 4) -> str:
-    """Return a number with so many significant digits."""
+    """Return a number to the given number of significant digits."""
     return f"{value:.{digits}g}"
 
 

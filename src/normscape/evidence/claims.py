@@ -16,7 +16,7 @@ Origin = Literal["text", "curves", "ours"]
 
 
 class Kind(StrEnum):
-    """Every verdict that there is."""
+    """All possible verdicts."""
 
     HOLDS = "holds"
     IN_PART = "holds in part"
@@ -47,7 +47,7 @@ class Claim:
     scale
         The only scale at which it can be judged, where it needs the paper's own setup; empty for any.
     note
-        Printed where the claim does not hold: how to read the evidence. It asserts nothing of the outcome.
+        Printed where the claim does not hold: how to read the evidence. It says nothing about the outcome.
     parts
         The statistic over parts of the run, or in other terms; judged by the same threshold.
     reasons
@@ -91,7 +91,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of a claim: its statistic, its parts, its reasons, the evidence, and which runs they are of.
+    """The outcome of a claim: its statistic, its parts, its reasons, the evidence, and which runs they are of.
 
     ``applicable`` is false where the claim cannot be judged at the scale of the runs.
     """
@@ -125,7 +125,7 @@ class Verdict:
 
     @property
     def telling_parts(self) -> tuple[Measured, ...]:
-        """The parts that are not the whole, as the time before a network fits that never does."""
+        """The parts that differ from the whole: a network that never fits has no separate time before it does."""
         return tuple(part for part in self.parts if part.values != self.measured.values)
 
     @property

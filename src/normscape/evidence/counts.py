@@ -58,10 +58,11 @@ def summary(figures: Sequence[JudgedFigure]) -> str:
     seeds = sorted({len(verdict.measured.values) for verdict in verdicts})
     judged = f"judged on {'one seed' if seeds == [1] else ' or '.join(map(str, seeds)) + ' seeds'}"
     failing = sum(group.fails_on_paper for group in text)
-    sentences = [f"Of the paper's {_many(len(text), 'claim')}, {judged}, {_tally(text)}."]
+    sentences = [f"Of the {_many(len(text), 'claim')} taken from the paper, {judged}, {_tally(text)}."]
     sentences.append(f"{_many(failing, 'of them fails', 'of them fail')} on the paper's own curves.")
     if others:
-        sentences.append(f"Of {_many(len(others), 'finding')} of ours or on the paper's curves, {_tally(others)}.")
+        further = f"Of {_many(len(others), 'further finding')} (our own, or read off the paper's curves)"
+        sentences.append(f"{further}, {_tally(others)}.")
     return " ".join(sentences)
 
 
@@ -69,7 +70,7 @@ def _tally(groups: Sequence[Counted]) -> str:
     """Return how many of each verdict: ``5 hold, 1 holds in part and 2 are undecided``."""
     counts = Counter(group.kind for group in groups)
     parts = [f"{counts[kind]} {PHRASES[kind][counts[kind] != 1]}" for kind in Kind if counts[kind]]
-    return listed(parts or ["none is there"])
+    return listed(parts or ["none"])
 
 
 def _many(number: int, one: str, several: str | None = None) -> str:

@@ -56,7 +56,7 @@ class Family:
 
     @property
     def notes(self) -> list[str]:
-        """What its ``NOTES`` say of reading its claims, line by line; empty if it has none."""
+        """Its ``NOTES`` on how to read its claims, line by line; empty if it has none."""
         return str(getattr(importlib.import_module(self.name), "NOTES", "")).splitlines()
 
     @property
@@ -83,7 +83,7 @@ class Family:
             If there is no such figure, or its YAML or its module lacks something.
         """
         if name not in self.known:
-            raise UserError(f"figure {name}: not here; known figures: {', '.join(self.known)}")
+            raise UserError(f"figure {name}: no such figure; known: {', '.join(self.known)}")
         stem = f"fig{int(name):02d}" if name.isdigit() else name
         declared = yaml.safe_load((self.project / "configs" / "figure" / self.name / f"{stem}.yaml").read_text())
         modules = sorted((self.project / "experiments" / self.name).glob(f"{stem}_*.py"))

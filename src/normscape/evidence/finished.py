@@ -134,7 +134,7 @@ class FinishedRun:
         deviation within a batch (root mean square over all snapshots).
         """
         values, steps = self._snapshots(layer)
-        with np.errstate(invalid="ignore", divide="ignore"):  # what diverged or never moves has changes that are NaN
+        with np.errstate(invalid="ignore", divide="ignore"):  # diverged or constant: NaN
             distance = np.abs(np.diff(values, axis=0)).mean(axis=1)
             change = distance / np.sqrt(values.var(axis=1).mean())
         moved = {"activation_distance": distance, "activation_change": change}

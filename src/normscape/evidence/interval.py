@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 BOOTSTRAP_FROM = 5
-"""From so many seeds on the interval is a bootstrap's; below, the range over seeds, since resampling tells no more."""
+"""With this many seeds or more the interval is bootstrapped; with fewer it is the range, as resampling adds nothing."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
     """
     if not _can_resample(values):
         return float(np.min(values)), float(np.max(values))
-    from scipy import stats  # here, since it takes a second to import, and few seeds do without
+    from scipy import stats  # imported here: it takes a second, and few seeds do not need it
 
     draws = np.random.default_rng(0)
     result = stats.bootstrap((values,), np.median, confidence_level=0.95, method="percentile", rng=draws)

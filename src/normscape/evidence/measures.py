@@ -77,7 +77,7 @@ class MedianSize(Measure):
 
 @dataclass(frozen=True)
 class MedianTimesHalfRate(Measure):
-    """The median over steps in units of 2 / lr, where the update overshoots its minimum on a quadratic."""
+    """The median over steps in units of 2 / lr, the curvature above which gradient descent diverges on a quadratic."""
 
     def of(self, curves: Curves, series: str) -> float:
         """Compute it."""
@@ -179,7 +179,7 @@ class MedianWidth(Measure):
     @property
     def words(self) -> str:
         """What it is."""
-        return f"median over steps of the width over step sizes of {self.name}"
+        return f"median over steps of the spread (maximum minus minimum over step sizes) of {self.name}"
 
 
 @dataclass(frozen=True)
@@ -204,7 +204,7 @@ class MedianAtLargestStepSize(Measure):
 class Final(Measure):
     """The mean of a curve's last ``points`` values; of its last one alone if the run ended before the others.
 
-    A run that ended early has diverged: what it was shortly before tells nothing of what became of it. A loss that is
+    A run that ended early has diverged: its state shortly before says nothing about its end. A loss that is
     no longer a number counts as infinite.
     """
 

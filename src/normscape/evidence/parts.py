@@ -7,10 +7,10 @@ from typing import Protocol
 
 from normscape.evidence.curves import Curves, Use
 from normscape.evidence.measures import steps_to_reach
-from normscape.evidence.words import display_name
+from normscape.evidence.words import network
 
 FITTED = 0.99
-"""The training accuracy (mean of 5 logged mini-batches) from which on a network counts as fitted."""
+"""The training accuracy (mean of 5 logged mini-batches) from which a network counts as fitted."""
 
 
 class Part(Protocol):
@@ -18,7 +18,7 @@ class Part(Protocol):
 
     @property
     def words(self) -> str:
-        """What it is called, as an adverbial: ``over the second half``."""
+        """What it is called, as an adverbial: ``over the second half of the steps``."""
 
     def of(self, curves: Curves) -> Curves:
         """Return this part of the curves."""
@@ -45,11 +45,11 @@ class Share:
         return iter(())
 
 
-EARLY = Share("over the first tenth of the steps", 0.0, 0.1)
-MIDDLE = Share("over the next four tenths", 0.1, 0.5)
-FIRST_HALF = Share("over the first half", 0.0, 0.5)
-LATE = Share("over the second half", 0.5, 1.0)
-THIRD_QUARTER = Share("over the third quarter", 0.5, 0.75)
+EARLY = Share("over the first 10 % of the steps", 0.0, 0.1)
+MIDDLE = Share("between 10 % and 50 % of the steps", 0.1, 0.5)
+FIRST_HALF = Share("over the first half of the steps", 0.0, 0.5)
+LATE = Share("over the second half of the steps", 0.5, 1.0)
+THIRD_QUARTER = Share("over the third quarter of the steps", 0.5, 0.75)
 LAST_QUARTER = Share("over the last quarter of the steps", 0.75, 1.0)
 
 
@@ -63,12 +63,12 @@ class Fitting:
     @property
     def words(self) -> str:
         """What it is called."""
-        return f"{'after' if self.after else 'before'} {display_name(self.series)} has fitted its training data"
+        return f"{'after' if self.after else 'before'} {network(self.series)} has fitted its training data"
 
     def of(self, curves: Curves) -> Curves:
         """Return this part of the curves."""
         reached = steps_to_reach(curves.curve(self.series, "train_accuracy").series(), FITTED)
-        if math.isnan(reached):  # of what was never trained, no part is known
+        if math.isnan(reached):  # never trained: it has no parts
             return Curves({})
         return curves.between(reached, math.inf) if self.after else curves.between(-math.inf, reached)
 

@@ -1,4 +1,4 @@
-"""Whether the runs of a figure will give its panels and claims what they need: asked before any of them is trained."""
+"""Check, before any training, that the runs of a figure will provide what its panels and claims need."""
 
 from collections.abc import Iterator, Mapping
 

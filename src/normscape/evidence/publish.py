@@ -29,7 +29,7 @@ def publish(results: Results, manifest: Mapping[str, Any], original: Path, *, wi
     Raises
     ------
     UserError
-        If the table is not the one that the manifest tells of.
+        If the table is not the one that its manifest describes.
     """
     figure = results.figure
     table = results.table(manifest)

@@ -17,7 +17,7 @@ from normscape.evidence.cells import (
     value_and_spread,
 )
 from normscape.evidence.claims import Kind, Verdict
-from normscape.evidence.counts import counted, listed, summary
+from normscape.evidence.counts import listed, summary
 from normscape.evidence.figure import Family
 from normscape.evidence.interval import Measured
 from normscape.evidence.results import JudgedFigure, judged_figures, scales_in
@@ -26,23 +26,24 @@ HOW_TO_READ = """\
 ## How to read this
 
 - *Ours* is the median over n seeds with its interval: from 5 seeds on a 95 % bootstrap interval of the median; with
-  fewer seeds, or where a value is infinite, the range. `inf` is what is never reached, is too large for a float32, or
-  is divided by 0; `nan` is what cannot be computed.
-- A claim **holds** if the whole interval meets the threshold (of three seeds: all three), on the whole and in every
-  part of the run or in all terms that were looked at. It **holds in part** if that is so on the whole or in a part, but
-  not everywhere. It **does not hold** if none of the interval meets the threshold, and is **undecided** if the seeds
-  disagree or the statistic cannot be computed. **Not applicable at this scale** means that it can only be judged on
-  the paper's own setup, `scale=paper`.
+  fewer seeds, or where a value is infinite, the range. `inf`: a level never reached, an overflow of float32, or a
+  division by zero; `nan`: cannot be computed.
+- A claim **holds** if the whole interval meets the threshold (of three seeds: all three), over the whole run, in every
+  part of it and for every other statistic that was looked at. It **holds in part** if it holds over the whole run but
+  not everywhere, or if it holds in one part and clearly fails in another. It **does not hold** if the interval misses
+  the threshold and no part meets it. It is **undecided** if the seeds disagree or the statistic cannot be computed.
+  **Not applicable at this scale** means that it can only be judged on the paper's own setup, `scale=paper`.
 - *Must be*: the thresholds are in `experiments/`, beside the figures. Where the paper says *similar*, *far more* or
   *nearly*, the number is our reading of it.
 - *Paper* is the same statistic, by the same code, on the paper's own curves, with the verdict in brackets where the
   claim does not hold on them.
 - *Whose*: the paper's text makes the claim; or it is a finding on its plotted curves; or it is ours.
-- Claims that rest on the same statistic of the same runs are counted once."""
+- The summary counts claims that rest on the same statistic of the same runs once; if only the weaker one holds, they
+  hold in part. The table by figure counts every claim."""
 HOW_TO_READ_NOTES = """\
-In brackets after a verdict: how many seeds meet the threshold by themselves. What a note gives as a reason was thought
-of after the results were seen, is judged as a claim is, and holds; what was considered and does not hold is in the
-table below it. A network has *fitted* its training data from 99 % training accuracy on."""
+In brackets after a verdict: how many seeds meet the threshold on their own. Reasons were thought of after the results
+were seen; they are judged like claims. A note gives only the reasons that hold; the table below it lists all that were
+considered. A network has *fitted* its training data once its training accuracy reaches 99 %."""
 
 
 def verdict_table(title: str, verdicts: Sequence[Verdict]) -> Table:
@@ -57,7 +58,7 @@ def verdict_table(title: str, verdicts: Sequence[Verdict]) -> Table:
 
 
 def claims_markdown(family: Family, results: Path) -> str:
-    """Return ``CLAIMS.md`` of a family: a page to take in, then every claim, scale by scale and figure by figure."""
+    """Return ``CLAIMS.md`` of a family: a summary page, then every claim, scale by scale and figure by figure."""
     scales = [(folder.name, judged_figures(family, folder)) for folder in scales_in(results)]
     lines = [f"# {family.title}: claims, judged", ""]
     lines += ["Made by `experiments/reproduce.py` from the manifests beside the figures; do not edit."]
@@ -81,14 +82,14 @@ def headline_table(figures: Iterable[JudgedFigure], digits: int = 4) -> list[str
             values = [on_paper(verdict.measured, digits), value_and_spread(verdict.measured, digits)]
             cells = [verdict.claim.statement, verdict.claim.statistic.words, *values, verdict.claim.threshold]
             rows.append([judged.figure.label, *cells, f"**{verdict.kind}**"])
-    return markdown_table(["", "claim", "statistic", "paper", "ours", "must be", "here"], rows)
+    return markdown_table(["", "claim", "statistic", "paper", "ours", "must be", "verdict"], rows)
 
 
 def _overview(figures: Iterable[JudgedFigure]) -> list[str]:
     """Return how many claims hold, figure by figure."""
     rows = []
     for judged in figures:
-        counts = Counter(group.kind for group in counted(judged.verdicts))
+        counts = Counter(verdict.kind for verdict in judged.verdicts)
         if counts:
             numbers = [str(counts[kind]) for kind in Kind]
             rows.append([judged.figure.label, judged.figure.title, *numbers])
@@ -135,8 +136,8 @@ def _reasoned(verdict: Verdict) -> str:
             because = f"{reason.claim.statistic.words}: {value_and_spread(reason.measured)}{paper}"
             sentences.append(f"{reason.claim.statement} ({because}).")
     if verdict.on_paper is Kind.FAILS:
-        either = " either" if verdict.kind is Kind.FAILS else ""
-        sentences.append(f"The paper's own curves do not meet it{either} ({on_paper(verdict.measured)}).")
+        too = " too" if verdict.kind is Kind.FAILS else ""
+        sentences.append(f"The paper's own curves fail it{too} ({on_paper(verdict.measured)}).")
     return " ".join(sentences)
 
 

@@ -13,7 +13,7 @@ from normscape.evidence.figure import Family, Figure
 from normscape.evidence.table import read_table, table_file
 from normscape.files import read_json, write_json
 
-SCALES = ("paper", "desk", "laptop", "smoke")
+SCALES = ("paper", "laptop", "smoke")
 """From the paper's own setup down to what only shows that everything runs."""
 
 
@@ -67,12 +67,12 @@ class Results:
         kept = self.kept()
         if kept is None or self.table_file is None:
             missing = self.folder / f"{self.figure.stem}.csv"
-            raise UserError(f"--from-results: {missing} is not there; reproduce the figure without it first")
+            raise UserError(f"--from-results: {missing} not found; reproduce the figure without it first")
         manifest: dict[str, Any] = kept["manifest"]
         return manifest
 
     def table(self, manifest: Mapping[str, Any]) -> pd.DataFrame:
-        """Return its table; `UserError` if it is not the one that the manifest tells of."""
+        """Return its table; `UserError` if it is not the one that its manifest describes."""
         assert self.table_file is not None
         return read_table(self.table_file, manifest["table"])
 
@@ -122,7 +122,7 @@ def judged_figures(family: Family, folder: Path) -> list[JudgedFigure]:
 
 
 def scales_in(family_results: Path) -> list[Path]:
-    """Return the folders of results of a family that say something of the paper, the largest scale first.
+    """Return the folders of results of a family that bear on the paper (all but smoke), the largest scale first.
 
     A folder with changed settings, e.g. ``laptop,steps=3000``, follows its scale.
     """
@@ -138,7 +138,7 @@ def _rank(scale: str) -> int:
 def by_run(entries: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> dict[str, Any]:
     """Return the runs of a manifest from settings and origin of each: settings once per run, seeds below it.
 
-    What a seed has of its own among the settings stands with it, e.g. that of the data.
+    Settings in which a seed differs are kept with it, e.g. the seed of the data.
     """
     runs: dict[str, Any] = {}
     for config, origin in entries:

@@ -30,8 +30,8 @@ class Statistic(ABC):
 
     @property
     def part(self) -> str:
-        """What it is, said of a statistic of which it is a part."""
-        return f"in other terms ({self.words})"
+        """Its name as a part of another statistic."""
+        return f"for another statistic ({self.words})"
 
     @abstractmethod
     def uses(self) -> Iterator[Use]:

@@ -18,7 +18,7 @@ FACTS = ["run", "net", "series", "lr", "augment", "scale", "seed"]
 """What a run is, from its config: its label, its network, what figures call it, its rate, and so on."""
 
 COLUMNS = [*FACTS, "step", "quantity", "layer", "step_size", "level", "edge", "value"]
-"""``level`` is of a quantile, ``edge`` min or max of a range over step sizes; what a row has no use for is empty."""
+"""``level`` is of a quantile, ``edge`` min or max of a range over step sizes; unused cells are empty."""
 
 LARGE_BYTES = 2**20
 RESTORE = "restore it (git checkout results) or reproduce the figure"
@@ -97,5 +97,7 @@ def read_table(path: Path, expected: dict[str, Any] | None = None) -> pd.DataFra
         raise UserError(f"{path}: cannot be read ({error}); {RESTORE}") from error
     if expected is not None and hashlib.sha256(text).hexdigest() != expected["sha256"]:
         rows = text.count(b"\n") - 1
-        raise UserError(f"{path}: not the table of its manifest ({rows} rows, expected {expected['rows']}); {RESTORE}")
+        raise UserError(
+            f"{path}: not the table that its manifest describes ({rows} rows, expected {expected['rows']}); {RESTORE}"
+        )
     return pd.read_csv(io.BytesIO(text), dtype=TYPES)

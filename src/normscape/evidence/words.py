@@ -9,9 +9,9 @@ QUANTITIES = {
     "loss_landscape": "the loss along the gradient",
     "loss_landscape_random": "the loss along a random direction",
     "gradient_difference": "the gradient difference",
-    "gradient_difference_tensor_sum": "the gradient difference, tensor norms summed",
+    "gradient_difference_tensor_sum": "the gradient difference, summing the norms of the parameter tensors",
     "effective_beta": "effective beta",
-    "effective_beta_tensor_sum": "effective beta, tensor norms summed",
+    "effective_beta_tensor_sum": "effective beta, summing the norms of the parameter tensors",
     "gradient_norm": "the gradient's norm",
     "ics_l2": "||G - G'||",
     "ics_cosine": "cos(G, G')",
@@ -22,7 +22,7 @@ QUANTITIES = {
     "variance_drift": "the change of a unit's variance{place} since step 0",
     "activation_distance": "the Wasserstein-1 distance of a unit's distribution{place} from the snapshot before",
     "activation_change": "the Wasserstein-1 distance of a unit's distribution{place} from the snapshot before, in "
-    "units of its standard deviation",
+    "units of its RMS standard deviation over the whole run",
 }
 """What quantities are called; ``{place}`` is where the layer is named, at the end if it is not there."""
 
@@ -30,6 +30,11 @@ QUANTITIES = {
 def display_name(series: str) -> str:
     """Return a series as sentences call it."""
     return SERIES.get(series, series.replace("_", " "))
+
+
+def network(series: str) -> str:
+    """Return a series' network as sentences call it: ``BatchNorm``, ``the l1 network``."""
+    return SERIES.get(series, f"the {display_name(series)} network")
 
 
 def quantity_name(quantity: str, layer: int | None = None) -> str:

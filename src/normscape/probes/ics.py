@@ -18,7 +18,7 @@ class InternalCovariateShift(Probe):
     """Difference and angle between a layer's gradient before and after all earlier layers were updated.
 
     For layer i, with L the loss of the step's mini-batch, without weight decay, which would cancel from the difference
-    and rotate both gradients alike:
+    but change the cosine:
 
     - G_i is the gradient of L w.r.t. W_i at (W_1(t), ..., W_k(t));
     - G'_i is the gradient of L w.r.t. W_i at (W_1(t+1), ..., W_{i-1}(t+1), W_i(t), ..., W_k(t)), on the same batch.

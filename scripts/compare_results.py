@@ -97,7 +97,7 @@ def table_differences(figure: str, old: Path, new: Path) -> Iterator[str]:
     lost, added = rows[0] - rows[1], rows[1] - rows[0]
     if lost or added:
         first = next(iter(lost or added))
-        yield f"{figure}: {sum(lost.values())} rows are gone and {sum(added.values())} are new, e.g. {first}"
+        yield f"{figure}: {sum(lost.values())} rows are missing and {sum(added.values())} are new, e.g. {first}"
 
 
 def _table(folder: Path, figure: str) -> pd.DataFrame | None:

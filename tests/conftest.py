@@ -17,6 +17,16 @@ def _private_folders(tmp_path, monkeypatch):
 
 
 @pytest.fixture(autouse=True)
+def _same_process(monkeypatch):
+    """A test that would replace this process by another fails, rather than end all tests without a word."""
+
+    def replaced(*arguments):
+        raise AssertionError(f"the process of the tests would be replaced by {arguments}")
+
+    monkeypatch.setattr(os, "execve", replaced)
+
+
+@pytest.fixture(autouse=True)
 def _one_thread():
     before = torch.get_num_threads()
     torch.set_num_threads(1)

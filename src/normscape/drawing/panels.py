@@ -162,4 +162,4 @@ def ridges(axes: Axes, rows: pd.DataFrame, layer: int, series: str) -> None:
     chosen = select(rows, quantity="activation_quantile", layer=layer, series=series)
     wide = chosen.pivot_table(index="step", columns="level", values="value", dropna=False)
     ridge_plot(axes, wide.index.to_numpy(), wide.to_numpy(), COLORS[series])
-    axes.set(xlabel="pre-activation")
+    axes.set_xlabel("pre-activation", fontsize="small")

@@ -34,6 +34,11 @@ def test_an_outline_is_what_is_measured(overrides):
     }
 
 
+def test_a_long_run_is_outlined_as_fast_as_a_short_one():
+    config = compose_run([*QUICK, "run=mlp_batch", f"steps={10**9}", "measure.every=1", "log_every=1"])
+    assert len(outline(config).records.rows) < 10_000
+
+
 def _keys(items):
     return sorted((item[:-1] for item in items), key=str)
 

@@ -15,9 +15,13 @@ from normscape.records import Records, Row, Snapshot
 from normscape.schema import RunConfig
 
 
+MOST_STEPS = 64
+"""Of each cadence so many steps are outlined: enough for every curve, and as little for a run of a million steps."""
+
+
 @dataclass(frozen=True)
 class Outline:
-    """Rows and snapshots of a run to come; every value is 0."""
+    """Rows and snapshots of the first measured steps of a run to come; every value is 0."""
 
     records: Records
 
@@ -52,7 +56,7 @@ def outline(config: RunConfig) -> Outline | None:
 
 
 def _due(config: RunConfig, every: int) -> range:
-    return range(0, config.steps, every)
+    return range(0, config.steps, every)[:MOST_STEPS]
 
 
 def _has_classes(config: RunConfig) -> bool:

@@ -3,8 +3,6 @@
 from normscape.evidence.answers import Answer, Asked
 from normscape.evidence.parts import Fitting
 
-BEFORE_THE_FIT = Fitting("batch").words
-
 ANSWERS = (
     Answer(
         "Does BatchNorm train faster?",
@@ -21,21 +19,22 @@ ANSWERS = (
         "Does it steady the inputs of layers?",
         (
             Asked(
+                figure=3,
+                claim="shift_no_smaller_vgg_layer_10_lr_0.1",
+                saying="At equal training accuracy, the internal covariate shift of layer 10 is {} times the standard "
+                "network's",
+                below=1.0,
+            ),
+            Asked(
                 figure=1,
                 claim="no_steadier_layer_11",
                 saying="From one snapshot to the next, the distribution of layer 11 moves {} times as far as in the "
                 "standard network",
                 below=1.0,
-            ),
-            Asked(
-                figure=3,
-                claim="shift_no_smaller_vgg_layer_10_lr_0.1",
-                saying="The internal covariate shift of layer 10 is {} times the standard network's",
-                below=1.0,
+                part=Fitting("batch").words,
+                short="before BatchNorm has fitted its training data",
             ),
         ),
-        part=BEFORE_THE_FIT,
-        short="before the fit",
     ),
     Answer(
         "Does it smooth the landscape?",
@@ -43,8 +42,8 @@ ANSWERS = (
             Asked(
                 figure=4,
                 claim="vgg_batch_narrows_loss_landscape",
-                saying="Over the step sizes probed along the gradient, the standard network's loss varies {} times as "
-                "much as BatchNorm's",
+                saying="At equal training accuracy, over the step sizes probed along the gradient, the standard "
+                "network's loss varies {} times as much as BatchNorm's",
                 above=1.0,
             ),
             Asked(
@@ -54,7 +53,5 @@ ANSWERS = (
                 above=1.0,
             ),
         ),
-        part=BEFORE_THE_FIT,
-        short="before the fit",
     ),
 )

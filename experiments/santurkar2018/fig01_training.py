@@ -15,6 +15,7 @@ from normscape.evidence.measures import Final, StepsTo
 from normscape.evidence.statistics import Difference, Of, Ratio
 from normscape.evidence.table import gather, select
 from santurkar2018.movements import movement_claim
+from santurkar2018.shared import SIMILAR
 
 LAYERS = (3, 11)
 BASE, HIGH = 0.1, 0.5
@@ -71,8 +72,8 @@ CLAIMS = [
             f"Distributions of layer {layer} are about as stable with BatchNorm as without",
             layer,
             "batch",
-            above=0.5,
-            below=2.0,
+            above=1 / SIMILAR,
+            below=SIMILAR,
             lr=BASE,
         )
         for layer in LAYERS

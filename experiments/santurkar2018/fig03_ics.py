@@ -17,7 +17,16 @@ from normscape.evidence.finished import FinishedRun
 from normscape.evidence.measures import Median, MedianQuotient, MedianSize, ShareBelow, StepsTo
 from normscape.evidence.statistics import Difference, Of, Ratio, Statistic
 from normscape.evidence.table import gather, select
-from santurkar2018.shared import FINAL_LOSS, NETS, TRAINED_TO, each, over_parts, parts_of_run
+from santurkar2018.shared import (
+    FINAL_LOSS,
+    NETS,
+    SIMILAR,
+    TRAINED_TO,
+    at_equal_accuracy,
+    each,
+    over_parts,
+    parts_of_run,
+)
 
 SERIES = ("standard", "batch")
 UNCORRELATED = 0.3
@@ -71,28 +80,28 @@ def _shift_claims(place: Place) -> list[Claim]:
         Claim(
             name=f"shift_no_smaller_{place.net}_{place.name}",
             statement=f"{where}: BatchNorm's covariate shift is similar or larger",
-            statistic=larger,
+            statistic=at_equal_accuracy(place.net, larger),
             about=place.about,
-            above=0.5,
-            parts=parts_of_run(place.net, "batch", larger),
+            above=1 / SIMILAR,
+            parts=parts_of_run(place.net, larger),
             evidence=[Ratio(Median("ics_gradient_norm", place.layer), "batch", "standard"), *_regime(place.net)],
         ),
         Claim(
             name=f"relative_shift_no_smaller_{place.net}_{place.name}",
             statement=f"{where}: BatchNorm's relative shift is similar or larger",
-            statistic=relative,
+            statistic=at_equal_accuracy(place.net, relative),
             origin="ours",
             about=place.about,
-            above=0.5,
-            parts=parts_of_run(place.net, "batch", relative),
+            above=1 / SIMILAR,
+            parts=parts_of_run(place.net, relative),
         ),
         Claim(
             name=f"angle_no_smaller_{place.net}_{place.name}",
             statement=f"{where}: BatchNorm's G and G' are no better aligned",
-            statistic=turned,
+            statistic=at_equal_accuracy(place.net, turned),
             about=place.about,
             below=0.1,
-            parts=parts_of_run(place.net, "batch", turned),
+            parts=parts_of_run(place.net, turned),
             evidence=[*each(cosine, SERIES), *_regime(place.net)],
         ),
     ]

@@ -5,32 +5,33 @@ from matplotlib.figure import Figure
 from normscape.evidence.claims import Claim
 from normscape.evidence.figure import Shown
 from normscape.evidence.measures import Median, MedianTimesHalfRate, MedianWidth
-from normscape.evidence.parts import Fitting
-from normscape.evidence.statistics import During, Ratio
-from santurkar2018.landscapes import draw_landscape, landscape_rows, smoother
-from santurkar2018.shared import each
+from normscape.evidence.statistics import Ratio
+from santurkar2018.landscapes import AS_PLOTTED, draw_landscape, landscape_rows, smoother
+from santurkar2018.shared import at_equal_accuracy, each, parts_of_run
 
 SERIES = ("standard", "batch")
-TYPICAL_BETA = Ratio(Median("effective_beta"), "standard", "batch")
+TYPICAL_BETA = Ratio(Median(AS_PLOTTED["effective_beta"]), "standard", "batch")
+WIDTH = Ratio(MedianWidth(AS_PLOTTED["gradient_difference"]), "standard", "batch")
 
 CLAIMS = [
     *smoother("vgg", "batch", "BatchNorm"),
     Claim(
         name="vgg_two_orders_of_magnitude",
         statement="BatchNorm improves the VGG's gradient predictiveness by close to two orders of magnitude",
-        statistic=Ratio(MedianWidth("gradient_difference"), "standard", "batch"),
+        statistic=at_equal_accuracy("vgg", WIDTH),
         above=50.0,
+        parts=parts_of_run("vgg", WIDTH),
     ),
     Claim(
         name="vgg_median_beta_equal",
         statement="The VGGs with and without BatchNorm have the same median effective beta",
-        statistic=TYPICAL_BETA,
+        statistic=at_equal_accuracy("vgg", TYPICAL_BETA),
         origin="curves",
         above=0.9,
         below=1.1,
-        parts=[During(TYPICAL_BETA, Fitting("batch"))],
+        parts=parts_of_run("vgg", TYPICAL_BETA),
         note="Effective beta equals 2 / lr when the gradient changes by its own norm over the smallest step, lr / 2.",
-        evidence=each(MedianTimesHalfRate("effective_beta"), SERIES),
+        evidence=each(MedianTimesHalfRate(AS_PLOTTED["effective_beta"]), SERIES),
     ),
 ]
 

@@ -14,7 +14,7 @@ from normscape.evidence.finished import FinishedRun
 from normscape.evidence.measures import Median, StepsTo
 from normscape.evidence.statistics import Difference, Ratio, Statistic
 from normscape.evidence.table import gather, select
-from santurkar2018.shared import ALL_NORMS, FINAL_LOSS, LP_NORMS, TRAINED_TO, each, over_parts
+from santurkar2018.shared import ALL_NORMS, AS, FINAL_LOSS, LP_NORMS, TRAINED_TO, each, over_parts
 
 VGG, DLN = {"net": "vgg"}, {"net": "dln"}
 TO_80 = StepsTo(level=0.8)
@@ -36,7 +36,7 @@ CLAIMS = [
             statement=f"With the {norm} norm, the VGG trains as well as with BatchNorm or better",
             statistic=Ratio(TO_80, norm, "batch"),
             about=VGG,
-            below=1.25,
+            below=AS,
             reasons=[
                 Claim(
                     statement="It takes longer, but ends less than one percentage point below BatchNorm",
@@ -64,7 +64,7 @@ CLAIMS = [
             statement=f"With the {norm} norm, the DLN trains as well as with BatchNorm or better",
             statistic=Ratio(FINAL_LOSS, norm, "batch"),
             about=DLN,
-            below=1.25,
+            below=AS,
             evidence=_losses_over_parts(norm),
         )
         for norm in LP_NORMS

@@ -6,7 +6,7 @@ from normscape.evidence.claims import Claim
 from normscape.evidence.figure import Shown
 from normscape.evidence.measures import MedianTimesHalfRate
 from normscape.evidence.statistics import Of
-from santurkar2018.landscapes import TITLES, draw_landscape, landscape_rows, smoother
+from santurkar2018.landscapes import AS_PLOTTED, TITLES, draw_landscape, landscape_rows, smoother
 
 SERIES = ("standard", "batch")
 
@@ -15,7 +15,7 @@ CLAIMS = [
     Claim(
         name="dln_beta_at_the_edge_of_stability",
         statement="With BatchNorm, the DLN trains at an effective beta near 2 / lr",
-        statistic=Of(MedianTimesHalfRate("effective_beta"), "batch"),
+        statistic=Of(MedianTimesHalfRate(AS_PLOTTED["effective_beta"]), "batch"),
         origin="curves",
         above=0.5,
         below=2.0,

@@ -24,6 +24,8 @@ from santurkar2018.shared import NETS, over_parts
 
 SERIES = ("standard", "batch")
 LINES = 30
+QUANTITY = ("gradient_difference", "gradient_difference_tensor_sum")
+"""Ours, and what the paper seems to have plotted."""
 DIFFERENCE = (r"$\|\nabla J(W - s g) - g\|_2$", "the same, norms of tensors summed")
 FARTHEST = Ratio(MedianAtLargestStepSize("gradient_difference"), "standard", "batch")
 
@@ -69,7 +71,7 @@ def draw(shown: Shown) -> Figure:
         figure = Figure(figsize=(12, 3.5 * len(sources)), layout="constrained")
         for line, (source, prefix) in enumerate(sources):
             for block, (net, label) in enumerate(NETS.items()):
-                mine = select(source, net=net, quantity="gradient_difference")
+                mine = select(source, net=net, quantity=QUANTITY[line])
                 mine = mine[mine["seed"] == mine["seed"].min()]
                 first = None
                 for place, series in enumerate(SERIES):

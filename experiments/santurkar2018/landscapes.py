@@ -20,12 +20,12 @@ from normscape.drawing.style import STYLE
 from normscape.evidence.claims import Claim
 from normscape.evidence.figure import Shown
 from normscape.evidence.finished import FinishedRun
-from normscape.evidence.measures import Largest, Median, MedianWidth
+from normscape.evidence.measures import Largest, Measure, Median, MedianWidth
 from normscape.evidence.parts import EARLY, LATE
-from normscape.evidence.statistics import During, Ratio, Statistic
+from normscape.evidence.statistics import During, Ratio, ShareLarger
 from normscape.evidence.table import gather
 from normscape.evidence.words import display_name
-from santurkar2018.shared import NETS, over_parts, parts_of_run
+from santurkar2018.shared import NETS, SIMILAR, at_equal_accuracy, over_parts, parts_of_run
 
 TITLES = {
     "loss_landscape": "Loss landscape",
@@ -39,6 +39,9 @@ AXES = {
 }
 WIDTHS = {"loss_landscape": "loss", "gradient_difference": "gradient difference"}
 """What is drawn as a range over step sizes, and what claims call it."""
+
+AS_PLOTTED = {quantity: f"{quantity}_tensor_sum" for quantity in ("gradient_difference", "effective_beta")}
+"""Quantities in the norm that the paper seems to have plotted."""
 
 
 def landscape_rows(runs: Sequence[FinishedRun]) -> pd.DataFrame:
@@ -64,8 +67,8 @@ def draw_landscape(shown: Shown, series: Sequence[str], *, log: Sequence[str], t
             note_paper(panels[0], original)
         for axes, (quantity, title) in zip(panels[training:], TITLES.items(), strict=True):
             name, label = quantity, AXES[quantity]
-            if original is not None and quantity != "loss_landscape":
-                name, label = f"{quantity}_tensor_sum", f"{label}, norms of tensors summed"
+            if original is not None and quantity in AS_PLOTTED:
+                name, label = AS_PLOTTED[quantity], f"{label}, norms of tensors summed"
             draw = ranges if quantity in WIDTHS else curves
             draw(axes, rows, original, series, name, log=quantity in log)
             axes.set(title=title, ylabel=label)
@@ -77,51 +80,78 @@ def draw_landscape(shown: Shown, series: Sequence[str], *, log: Sequence[str], t
 
 
 def smoother(net: str, series: str, label: str) -> list[Claim]:
-    """Return the claims that a normalisation smooths the landscape: each statistic is standard / normalised."""
+    """Return the claims that a normalisation smooths the landscape: each statistic is standard / normalised.
 
-    def compared(measure: MedianWidth | Largest | Median) -> Ratio:
+    Gradient differences and beta are summed over the parameter tensors, as the paper seems to have plotted them;
+    Euclidean norms, which it does not give, are a part.
+    """
+
+    def compared(measure: Measure) -> Ratio:
         return Ratio(measure, "standard", series)
 
     widths = []
     for quantity, name in WIDTHS.items():
-        ratio = compared(MedianWidth(quantity))
-        claim = Claim(
-            name=f"{net}_{series}_narrows_{quantity}",
-            statement=f"{label} narrows the {NETS[net]}'s {name} along the gradient",
-            statistic=ratio,
-            above=1.0,
-            parts=parts_of_run(net, series, ratio),
-            reasons=_reasons(series),
+        ratio = compared(MedianWidth(AS_PLOTTED.get(quantity, quantity)))
+        euclidean = [at_equal_accuracy(net, compared(MedianWidth(quantity)))] if quantity in AS_PLOTTED else []
+        widths.append(
+            Claim(
+                name=f"{net}_{series}_narrows_{quantity}",
+                statement=f"{label} narrows the {NETS[net]}'s {name} along the gradient",
+                statistic=at_equal_accuracy(net, ratio),
+                above=1.0,
+                parts=[*parts_of_run(net, ratio), *euclidean],
+                reasons=_reasons(series) if net == "dln" else [],
+                evidence=[at_equal_accuracy(net, compared(Median("gradient_norm")))],
+            )
         )
-        summed = [compared(MedianWidth(f"{quantity}_tensor_sum"))] if quantity == "gradient_difference" else []
-        widths.append(replace(claim, parts=[*claim.parts, *summed]))
-    largest = compared(Largest("effective_beta"))
-    beta = Claim(
+    return [*widths, _lowers_beta(net, series, label)]
+
+
+def _lowers_beta(net: str, series: str, label: str) -> Claim:
+    """Return the claim on effective beta: its maximum for the VGG, the share of steps with the larger one for the DLN.
+
+    One early spike decides the deep linear nets' maxima.
+    """
+    beta = AS_PLOTTED["effective_beta"]
+    largest, larger = Ratio(Largest(beta), "standard", series), ShareLarger(beta, "standard", series)
+    euclidean = Ratio(Largest("effective_beta"), "standard", series)
+    typical = at_equal_accuracy(net, Ratio(Median(beta), "standard", series))
+    claim = Claim(
         name=f"{net}_{series}_lowers_beta",
         statement=f"{label} lowers the {NETS[net]}'s effective beta, i.e. makes it smoother",
-        statistic=largest,
-        above=1.0,
-        parts=[
-            *over_parts(largest),
-            compared(Median("effective_beta")),
-            compared(Largest("effective_beta_tensor_sum")),
-        ],
+        statistic=larger if net == "dln" else at_equal_accuracy(net, largest),
     )
-    return [*widths, beta]
+    if net == "dln":
+        return replace(claim, above=0.5, parts=over_parts(larger), evidence=[largest, typical])
+    return replace(claim, above=1.0, parts=[*parts_of_run(net, largest), at_equal_accuracy(net, euclidean), typical])
 
 
 def like_batch_norm(net: str, series: str) -> list[Claim]:
-    """Return the claims that a normalisation narrows the ranges as BatchNorm does: to twice their width at most."""
-    ratios: dict[str, Statistic] = {quantity: Ratio(MedianWidth(quantity), series, "batch") for quantity in WIDTHS}
-    return [
+    """Return the claims that a normalisation narrows the ranges as BatchNorm does, and lowers beta as it does."""
+    name = display_name(series)
+    ratios = {label: Ratio(MedianWidth(AS_PLOTTED.get(q, q)), series, "batch") for q, label in WIDTHS.items()}
+    names = dict(zip(WIDTHS.values(), WIDTHS, strict=True))
+    claims = [
         Claim(
-            name=f"{net}_{series}_{quantity}_like_batch",
-            statement=f"The {display_name(series)} norm narrows the {NETS[net]}'s {name} as much as BatchNorm does",
-            statistic=ratios[quantity],
-            below=2.0,
-            parts=parts_of_run(net, "batch", ratios[quantity]),
+            name=f"{net}_{series}_{names[label]}_like_batch",
+            statement=f"The {name} norm narrows the {NETS[net]}'s {label} to a width similar to BatchNorm's",
+            statistic=at_equal_accuracy(net, ratio),
+            below=SIMILAR,
+            parts=parts_of_run(net, ratio),
         )
-        for quantity, name in WIDTHS.items()
+        for label, ratio in ratios.items()
+    ]
+    beta = Ratio(Median(AS_PLOTTED["effective_beta"]), series, "batch")
+    return [
+        *claims,
+        Claim(
+            name=f"{net}_{series}_beta_like_batch",
+            statement=f"The {NETS[net]}'s effective beta with the {name} norm is similar to BatchNorm's",
+            statistic=at_equal_accuracy(net, beta),
+            above=1 / SIMILAR,
+            below=SIMILAR,
+            parts=parts_of_run(net, beta),
+        ),
     ]
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from normscape.evidence.measures import Final, Measure
-from normscape.evidence.parts import EARLY, LATE, MIDDLE, Fitting
-from normscape.evidence.statistics import During, Of, Statistic
+from normscape.evidence.parts import EARLY, LATE, MIDDLE
+from normscape.evidence.statistics import AtEqualAccuracy, Difference, During, Of, Overall, Ratio, Statistic
 
 NETS = {"vgg": "VGG", "dln": "DLN"}
 """The nets of the figures, and what sentences call them."""
@@ -14,6 +14,18 @@ ALL_NORMS = ("standard", "batch", *LP_NORMS)
 
 TRAINED_TO = Final("train_accuracy", points=5, percent=True)
 FINAL_LOSS = Final("train_loss", points=5)
+
+
+SIMILAR = 2.0
+"""The factor within which the paper's *similar*, *about as* and *no larger* are taken."""
+
+AS = 1.25
+"""The factor within which its *as well as* and *as much as* are taken."""
+
+
+def at_equal_accuracy(net: str, compared: Ratio | Difference) -> Statistic:
+    """Return how two networks are compared: the VGGs at equal training accuracy, the DLNs over all steps."""
+    return AtEqualAccuracy(compared) if net == "vgg" else compared
 
 
 def each(measure: Measure, series: Sequence[str]) -> list[Statistic]:
@@ -26,7 +38,8 @@ def over_parts(statistic: Statistic) -> list[Statistic]:
     return [During(statistic, part) for part in (EARLY, MIDDLE, LATE)]
 
 
-def parts_of_run(net: str, normalised: str, statistic: Statistic) -> list[Statistic]:
-    """Return a statistic over the parts of a run and, of a VGG, until the normalised one has fitted its data."""
-    fitting = [During(statistic, Fitting(normalised))] if net == "vgg" else []
-    return [*over_parts(statistic), *fitting]
+def parts_of_run(net: str, compared: Ratio | Difference) -> list[Statistic]:
+    """Return the parts of a comparison: of VGGs each bin of accuracy, and all steps; of DLNs parts of the run."""
+    if net == "vgg":
+        return [*AtEqualAccuracy(compared).bins, Overall(compared)]
+    return over_parts(compared)

@@ -14,7 +14,6 @@ from normscape.network import is_chain, network_of
 from normscape.records import Records, Row, Snapshot
 from normscape.schema import RunConfig
 
-
 MOST_STEPS = 64
 """Of each cadence so many steps are outlined: enough for every curve, and as little for a run of a million steps."""
 

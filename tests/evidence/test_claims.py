@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from fakes import Known, seeds
 
 from normscape.evidence.claims import Claim, Kind, Verdict, judge
 from normscape.evidence.curves import indexed
-from normscape.evidence.interval import interval, interval_kind, plain
+from normscape.evidence.interval import ENOUGH, coverage, interval, plain
 from normscape.evidence.measures import steps_to_reach
 from normscape.evidence.original import read_original
 from normscape.evidence.table import COLUMNS, curve
@@ -107,25 +107,69 @@ def test_few_seeds_give_median_and_range():
     measured = judged([1, 8, 3], above=0).measured
     assert (measured.value, measured.low, measured.high) == (3, 1, 8)  # the mean is 4
     assert measured.values == (1, 8, 3)
-    assert interval_kind(measured.values) == "range over seeds"
 
 
-@pytest.mark.parametrize("values", [[1, 2, 3, 4, 5], [10, 11, 10, 12, 13, 90], list(range(20))])
-def test_from_five_seeds_on_the_interval_of_the_median(values):
-    low, high = interval(values)
-    assert min(values) <= low < np.median(values) < high <= max(values)
-    assert interval(values) == (low, high)
-    assert "bootstrap" in interval_kind(values)
+@pytest.mark.parametrize(
+    ("n", "rank", "covered"),
+    [
+        (1, 1, 0.0),
+        (3, 1, 0.75),
+        (5, 1, 0.9375),
+        (6, 1, 0.96875),
+        (8, 1, 0.9921875),
+        (10, 2, 1002 / 1024),
+        (20, 6, None),
+    ],
+)
+def test_the_interval_is_of_order_statistics_with_a_known_coverage(n, rank, covered):
+    values = np.random.default_rng(n).permutation(n).tolist()
+    assert interval(values) == (rank - 1, n - rank)
+    if covered is not None:
+        assert coverage(n) == covered
+    assert coverage(n) >= ENOUGH or n < 6
 
 
-@pytest.mark.parametrize("values", [[1, INF, 1, 1, 1], [1, 1, 1, 1, 1], [1, 2, 3, 4]])
-def test_where_resampling_means_nothing_the_range_is_taken_and_said(values):
-    assert interval(values) == (min(values), max(values))
-    assert interval_kind(values) == "range over seeds"
+@pytest.mark.parametrize("n", [3, 6, 10])
+def test_the_coverage_is_what_it_says_of_any_distribution(n):
+    draws = np.random.default_rng(0).lognormal(sigma=3, size=(20_000, n))  # median 1
+    inside = [low <= 1 <= high for low, high in map(interval, draws.tolist())]
+    assert np.mean(inside) == pytest.approx(coverage(n), abs=0.01)
+
+
+def test_infinity_is_an_end_as_any_number():
+    assert interval([1, INF, 2, 3]) == (1, INF)
+    assert interval([INF, *range(9)]) == (1, 8)
 
 
 def test_what_cannot_be_computed_leaves_no_interval_in_any_order():
     assert all(math.isnan(end) for values in ([NAN, 1], [1, NAN], [1, 1, 1, 1, NAN]) for end in interval(values))
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ([3], "holds on one seed"),
+        ([3, 4, 5], "holds on all 3 seeds"),
+        ([0, 0, 0], "does not hold on all 3 seeds"),
+        ([0, 3, 4], "undecided"),
+        ([3] * 6, "holds"),
+    ],
+)
+def test_a_verdict_on_few_seeds_says_so(values, words):
+    assert judged(values, above=2).words == words
+
+
+def test_a_part_that_some_seeds_never_reach_is_judged_on_the_others():
+    @dataclass(frozen=True)
+    class Reached(Known):
+        @property
+        def not_of_all(self):
+            return True
+
+    verdict = judged([1, NAN, 3], above=0, parts=[Reached(), Known(2)])
+    assert verdict.parts[0].values == (1, 3)
+    assert math.isnan(verdict.parts[1].value)
+    assert judged([NAN], above=0, parts=[Reached()]).parts[0].to_json()["value"] == "nan"
 
 
 @pytest.mark.parametrize("values", [[2], [1, INF], [NAN, 1], [-INF], [1, 2, 3, 4, 5]])

@@ -21,8 +21,18 @@ from normscape.evidence.measures import (
     ShareBelow,
     StepsTo,
 )
-from normscape.evidence.parts import EARLY, LATE, MIDDLE, Fitting, Share
-from normscape.evidence.statistics import Change, Difference, During, Of, Ratio, ratio_of
+from normscape.evidence.parts import BINS, EARLY, LATE, MIDDLE, AtAccuracy, Fitting, Share
+from normscape.evidence.statistics import (
+    AtEqualAccuracy,
+    Change,
+    Difference,
+    During,
+    Of,
+    Overall,
+    Ratio,
+    ShareLarger,
+    ratio_of,
+)
 from normscape.evidence.table import COLUMNS
 from santurkar2018.movements import movement_claim
 
@@ -197,6 +207,69 @@ def test_who_never_fits_is_measured_over_the_whole_run():
     assert During(typical, Fitting("l1")).of(found) == 9.5
     assert math.isnan(During(typical, Fitting("l1", after=True)).of(found))
     assert math.isnan(During(typical, Fitting("batch")).of(found))  # nothing is known of batch
+
+
+def learning(series, every):
+    """Return a network that reaches 0.5, 0.8, 0.9 and 1 for ``every`` logged values each, and a quantity of its own."""
+    levels = [0.5, 0.85, 0.95, 1.0]
+    accuracy = [level for level in levels for _ in range(every)]
+    return [
+        rows("train_accuracy", accuracy, series=series),
+        rows(
+            "x",
+            [{0.5: 2, 0.85: 3, 0.95: 4, 1.0: 99}[a] * (10 if series == "slow" else 1) for a in accuracy],
+            series=series,
+        ),
+    ]
+
+
+def test_networks_are_compared_at_their_own_steps_of_equal_accuracy():
+    found = curves(*learning("slow", 60), *learning("fast", 20))
+    ratio = Ratio(Median("x"), "slow", "fast")
+    assert [During(ratio, part).of(found) for part in BINS] == [10, 10, 10]  # whenever they got there
+    assert AtEqualAccuracy(ratio).of(found) == pytest.approx(10)
+    assert AtEqualAccuracy(Difference(Median("x"), "slow", "fast")).of(found) == pytest.approx((18 + 27 + 36) / 3)
+    assert ratio.of(found) == pytest.approx(10)
+    assert set(AtEqualAccuracy(ratio).uses()) == {
+        Use(series, quantity, None) for series in ("slow", "fast") for quantity in ("x", "train_accuracy")
+    }
+
+
+def test_the_mean_over_bins_is_geometric_and_over_those_that_both_reach():
+    slow = [
+        rows("train_accuracy", [0.5] * 40 + [0.85] * 40, series="slow"),
+        rows("x", [8.0] * 40 + [3.0] * 40, series="slow"),
+    ]
+    found = curves(*slow, *learning("fast", 40))
+    ratio = Ratio(Median("x"), "slow", "fast")
+    in_bins = [During(ratio, part).of(found) for part in BINS]
+    assert in_bins[:2] == [4, 1]
+    assert math.isnan(in_bins[2])
+    assert AtEqualAccuracy(ratio).of(found) == pytest.approx(2)
+    assert math.isnan(AtEqualAccuracy(ratio).of(curves(*learning("fast", 40))))
+    assert During(ratio, BINS[2]).not_of_all
+    assert not During(ratio, EARLY).not_of_all
+
+
+def test_accuracy_is_smoothed_and_taken_between_logged_steps():
+    noisy = [0.5, 0.5, 0.5, 1.0, 0.5, 0.5, 0.5, 0.9, 0.9, 0.9, 0.9, 0.9]
+    found = curves(rows("train_accuracy", noisy), rows("x", range(24), every=5))
+    steps = AtAccuracy(0.5, 0.8).of(found).curve("batch", "x").steps
+    assert steps.min() == 0  # the outlier at step 30 counts a fifth
+    assert steps.max() == 75  # means of five at steps 70 and 80: 0.74 and 0.82
+    assert AtAccuracy(0.5, 0.8).words == "at 50 to 80 % training accuracy"
+
+
+def test_the_share_of_steps_at_which_one_is_larger():
+    found = curves(rows("x", [3, 1, NAN, 5], series="a"), rows("x", [2, 2, 2, 4, 9], series="b"))
+    assert ShareLarger("x", "a", "b").of(found) == pytest.approx(2 / 3)
+    assert math.isnan(ShareLarger("x", "a", "c").of(found))
+
+
+def test_over_all_steps_is_the_statistic_itself():
+    found = curves(*learning("slow", 60), *learning("fast", 20))
+    assert Overall(Of(Largest("x"), "slow")).of(found) == 990
+    assert Overall(Of(Largest("x"), "slow")).part == "over all steps"
 
 
 @pytest.mark.parametrize(

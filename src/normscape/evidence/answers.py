@@ -20,7 +20,8 @@ MOST_ROWS = 8
 class Asked:
     """A claim's statistic that answers a question; "yes" where it lies on the given side.
 
-    ``saying`` puts it in plain words, with ``{}`` for its number, and is true whatever that is.
+    ``saying`` puts it in plain words, with ``{}`` for its number, and is true whatever that is. ``part`` names a part
+    of the claim that is told too, and counts too; ``short`` is what the answer calls it.
     """
 
     figure: int | str
@@ -28,19 +29,16 @@ class Asked:
     saying: str
     above: float | None = None
     below: float | None = None
+    part: str = ""
+    short: str = ""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A question and the statistics that answer it.
-
-    ``part`` names a part of the claims that is answered for as well as the whole run, ``short`` calls it again.
-    """
+    """A question and the statistics that answer it."""
 
     question: str
     asked: tuple[Asked, ...]
-    part: str = ""
-    short: str = ""
 
 
 def answer_block(answers: Sequence[Answer], figures: Sequence[JudgedFigure], folder: str) -> str:
@@ -60,22 +58,19 @@ def answer_block(answers: Sequence[Answer], figures: Sequence[JudgedFigure], fol
 
 
 def _answered(answer: Answer, figures: Sequence[JudgedFigure], folder: str) -> str:
-    whole, part, sentences = [], [], []
+    kinds, sentences = [], []
     for asked in answer.asked:
         judged = next(figure for figure in figures if figure.figure.name == asked.figure)
         verdict = judged.verdict(asked.claim)
         claim = replace(verdict.claim, above=asked.above, below=asked.below)  # the question's side, not the claim's
         link = f"[{judged.figure.label.lower()}]({folder}/{judged.figure.stem}.png)"
-        whole.append(claim.of_interval(verdict.measured.low, verdict.measured.high))
+        kinds.append(claim.of_interval(verdict.measured.low, verdict.measured.high))
         said = f"{asked.saying.format(_bold(verdict.measured))} ({_told(verdict.measured)}; {link})"
-        for measured in (each for each in verdict.parts if answer.part and each.words == answer.part):
-            part.append(claim.of_interval(measured.low, measured.high))
-            said += f"; {answer.short}: {_bold(measured)} ({_told(measured)})"
+        for measured in (part for part in verdict.parts if asked.part and part.words == asked.part):
+            kinds.append(claim.of_interval(measured.low, measured.high))
+            said += f"; {asked.short}: {_bold(measured)} ({_told(measured)})"
         sentences.append(f"{said}.")
-    word = _word(whole).capitalize()
-    if part:
-        word += f" over the whole run, {_word(part)} {answer.part}"
-    return f"**{answer.question} {word}.** " + " ".join(sentences)
+    return f"**{answer.question} {_word(kinds).capitalize()}.** " + " ".join(sentences)
 
 
 def _word(kinds: Sequence[Kind]) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from normscape.evidence.claims import Kind, Verdict
-from normscape.evidence.interval import BOOTSTRAP_FROM, Measured, interval_kind
+from normscape.evidence.interval import Measured
 
 WHOSE = {"text": "the paper", "curves": "its curves", "ours": "ours"}
 
@@ -17,8 +17,7 @@ def spread(measured: Measured, digits: int = 4) -> str:
     """Return the interval over seeds."""
     if len(measured.values) == 1:
         return "one seed"
-    unusual = len(measured.values) >= BOOTSTRAP_FROM and interval_kind(measured.values) == "range over seeds"
-    return f"{number(measured.low, digits)} to {number(measured.high, digits)}{', range' if unusual else ''}"
+    return f"{number(measured.low, digits)} to {number(measured.high, digits)}"
 
 
 def value_and_spread(measured: Measured, digits: int = 4) -> str:
@@ -39,7 +38,7 @@ def on_paper_judged(verdict: Verdict) -> str:
 
 def met(verdict: Verdict) -> str:
     """Return the verdict and how many seeds meet the threshold by themselves."""
-    return f"**{verdict.kind}** ({verdict.seeds_that_meet_it} of {len(verdict.measured.values)})"
+    return f"**{verdict.words}** ({verdict.seeds_that_meet_it} of {len(verdict.measured.values)})"
 
 
 def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from normscape.evidence.curves import Curves
-from normscape.evidence.interval import Measured
+from normscape.evidence.interval import ENOUGH, Measured, coverage
 from normscape.evidence.statistics import Statistic
 
 Origin = Literal["text", "curves", "ours"]
@@ -124,6 +124,14 @@ class Verdict:
         return whole
 
     @property
+    def words(self) -> str:
+        """The verdict in words; with too few seeds for an interval of 95 %, it says on how many seeds it rests."""
+        n = len(self.measured.values)
+        if self.kind not in (Kind.HOLDS, Kind.FAILS) or coverage(n) >= ENOUGH:
+            return str(self.kind)
+        return f"{self.kind} on {f'all {n} seeds' if n > 1 else 'one seed'}"
+
+    @property
     def telling_parts(self) -> tuple[Measured, ...]:
         """The parts that differ from the whole: a network that never fits has no separate time before it does."""
         return tuple(part for part in self.parts if part.values != self.measured.values)
@@ -188,8 +196,9 @@ def judge(claim: Claim, seeds: Mapping[int, Curves], original: Curves | None = N
     theirs = None if original is None else original.about(claim.about)
 
     def measured(statistic: Statistic, words: str) -> Measured:
-        values = tuple(statistic.of(curves) for curves in mine) or (math.nan,)
-        return Measured(words, values, None if theirs is None else statistic.of(theirs))
+        values = tuple(statistic.of(curves) for curves in mine)
+        told = tuple(value for value in values if not math.isnan(value)) if statistic.not_of_all else values
+        return Measured(words, told or values or (math.nan,), None if theirs is None else statistic.of(theirs))
 
     series = {use.series for use in claim.statistic.uses()}
     runs = {curve.run for curves in mine for key, curve in curves.of.items() if key.series in series}

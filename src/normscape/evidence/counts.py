@@ -1,10 +1,12 @@
 """How many claims hold: the paper's and ours apart, and what rests on the same statistic of the same runs once."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from normscape.evidence.claims import Kind, Verdict
+from normscape.evidence.interval import coverage
 from normscape.evidence.results import JudgedFigure
 from normscape.evidence.statistics import Statistic
 
@@ -59,11 +61,19 @@ def summary(figures: Sequence[JudgedFigure]) -> str:
     judged = f"judged on {'one seed' if seeds == [1] else ' or '.join(map(str, seeds)) + ' seeds'}"
     failing = sum(group.fails_on_paper for group in text)
     sentences = [f"Of the {_many(len(text), 'claim')} taken from the paper, {judged}, {_tally(text)}."]
+    at_worst = f"chance alone would decide up to {_chance(text)} of them wrongly"
+    sentences.append(f"If every true median were right at its threshold, {at_worst}.")
     sentences.append(f"{_many(failing, 'of them fails', 'of them fail')} on the paper's own curves.")
     if others:
         further = f"Of {_many(len(others), 'further finding')} (our own, or read off the paper's curves)"
         sentences.append(f"{further}, {_tally(others)}.")
     return " ".join(sentences)
+
+
+def _chance(groups: Sequence[Counted]) -> str:
+    """Return how many decided claims chance would get wrong at most: half of what each interval does not cover."""
+    decided = [group for group in groups if group.kind in (Kind.HOLDS, Kind.IN_PART, Kind.FAILS)]
+    return str(math.ceil(sum((1 - coverage(len(group.verdicts[0].measured.values))) / 2 for group in decided)))
 
 
 def _tally(groups: Sequence[Counted]) -> str:

@@ -1,7 +1,7 @@
 """A figure's table, indexed once: each curve by what it is, so that a statistic finds its numbers at once."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -65,6 +65,8 @@ class Curves:
     of: Mapping[Key, Curve]
     first: float = -math.inf
     end: float = math.inf
+    keeps: Callable[[str, Floats], NDArray[np.bool_]] | None = None
+    """Which steps of a series are looked at, if not the same of all: from its name and steps ``(T,)`` to ``(T,)``."""
 
     def about(self, facts: Mapping[str, Any]) -> "Curves":
         """Return the curves of the runs with some facts, e.g. ``{"net": "vgg", "lr": 0.1}``."""
@@ -75,6 +77,12 @@ class Curves:
     def between(self, first: float, end: float) -> "Curves":
         """Return the curves from step ``first`` until before step ``end``."""
         return replace(self, first=max(first, self.first), end=min(end, self.end))
+
+    def where(self, keeps: Callable[[str, Floats], NDArray[np.bool_]]) -> "Curves":
+        """Return the curves at the steps that ``keeps`` says for each series."""
+        before = self.keeps
+        both = keeps if before is None else lambda series, steps: keeps(series, steps) & before(series, steps)
+        return replace(self, keeps=both)
 
     @cached_property
     def last_step(self) -> float:
@@ -102,9 +110,9 @@ class Curves:
         if not found:
             return EMPTY
         (curve,) = found
-        if self.first == -math.inf and self.end == math.inf:
-            return curve
-        return curve.where((self.first <= curve.steps) & (curve.steps < self.end))
+        if self.first > -math.inf or self.end < math.inf:
+            curve = curve.where((self.first <= curve.steps) & (curve.steps < self.end))
+        return curve if self.keeps is None else curve.where(self.keeps(series, curve.steps))
 
     def curve(self, series: str, quantity: str, layer: int | None = None, edge: str = "") -> Curve:
         """Return a series' one curve of a quantity; ValueError if a step has several values."""

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-BOOTSTRAP_FROM = 5
-"""With this many seeds or more the interval is bootstrapped; with fewer it is the range, as resampling adds nothing."""
+ENOUGH = 0.95
+"""The coverage that an interval needs, for a verdict to be more than what all seeds agree on."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Measured:
         return {
             "value": plain(self.value),
             "n": len(self.values),
-            "spread": {"low": plain(self.low), "high": plain(self.high), "kind": interval_kind(self.values)},
+            "spread": {"low": plain(self.low), "high": plain(self.high), "coverage": plain(coverage(len(self.values)))},
             "values": [plain(value) for value in self.values],
             "paper_value": None if self.paper is None else plain(self.paper),
         }
@@ -62,27 +62,30 @@ class Measured:
 
 
 def interval(values: Sequence[float]) -> tuple[float, float]:
-    """Return the 95 % bootstrap interval of the median over seeds, or the range where that has no meaning.
+    """Return an interval of the median over seeds: its k-th smallest and k-th largest value (order statistics).
 
-    The median, since most statistics are ratios over decades, whose mean one seed would decide. The range is taken for
-    few seeds, equal values, and if a value is infinite; it is NaN if a value is.
+    k is the largest for which the interval covers the true median with 95 % probability or more, whatever the
+    distribution; with fewer than 6 seeds there is none, and the range is returned, which covers less (`coverage`).
+    The median, since most statistics are ratios over decades, whose mean one seed would decide. NaN if a value is.
     """
-    if not _can_resample(values):
-        return float(np.min(values)), float(np.max(values))
-    from scipy import stats  # imported here: it takes a second, and few seeds do not need it
-
-    draws = np.random.default_rng(0)
-    result = stats.bootstrap((values,), np.median, confidence_level=0.95, method="percentile", rng=draws)
-    return float(result.confidence_interval.low), float(result.confidence_interval.high)
+    if any(math.isnan(value) for value in values):
+        return math.nan, math.nan
+    ordered, rank = sorted(values), _rank(len(values))
+    return float(ordered[rank - 1]), float(ordered[-rank])
 
 
-def interval_kind(values: Sequence[float]) -> str:
-    """Say what `interval` returns for these values."""
-    return "95 % bootstrap interval of the median" if _can_resample(values) else "range over seeds"
+def coverage(n: int) -> float:
+    """Return the probability with which `interval` of n seeds covers the true median."""
+    return _covered(_rank(n), n)
 
 
-def _can_resample(values: Sequence[float]) -> bool:
-    return len(values) >= BOOTSTRAP_FROM and bool(np.isfinite(values).all()) and min(values) < max(values)
+def _rank(n: int) -> int:
+    return max((k for k in range(1, n // 2 + 1) if _covered(k, n) >= ENOUGH), default=1)
+
+
+def _covered(rank: int, n: int) -> float:
+    """Return 1 - 2 P(Binomial(n, 1/2) < rank): neither end lies on the wrong side of the median."""
+    return 1.0 - 2.0 * sum(math.comb(n, fewer) for fewer in range(rank)) / 2.0**n
 
 
 def plain(value: float) -> float | str:

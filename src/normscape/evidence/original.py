@@ -46,7 +46,4 @@ def read_original(folder: Path, *stems: str) -> pd.DataFrame | None:
     factors = raw["quantity"].map(lambda name: NAMES.get(name, (name, 1.0))[1])
     facts: dict[str, Any] = {"run": "paper", "augment": False, "scale": "paper", "seed": 0}
     table = raw.assign(**facts, quantity=names, value=raw["y"] * factors)
-    euclidean = table["quantity"].str.removesuffix("_tensor_sum")
-    twins = table.assign(quantity=euclidean)[euclidean != table["quantity"]]  # the only values that the paper has
-    table = pd.concat([table, twins], ignore_index=True)
     return table.reindex(columns=COLUMNS).astype(TYPES)

@@ -1,11 +1,14 @@
 """Parts of a run: shares of its steps, or until a network has fitted its training data."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from normscape.evidence.curves import Curves, Use
+import numpy as np
+from numpy.typing import NDArray
+
+from normscape.evidence.curves import Curves, Floats, Use
 from normscape.evidence.measures import steps_to_reach
 from normscape.evidence.words import network
 
@@ -23,8 +26,8 @@ class Part(Protocol):
     def of(self, curves: Curves) -> Curves:
         """Return this part of the curves."""
 
-    def uses(self) -> Iterator[Use]:
-        """Yield the curves that tell where it begins and ends."""
+    def uses(self, series: Iterable[str]) -> Iterator[Use]:
+        """Yield the curves that tell where it begins and ends, for a statistic of some series."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Share:
         end = curves.last_step
         return curves.between(self.first * end, math.inf if self.last == 1 else self.last * end)
 
-    def uses(self) -> Iterator[Use]:
+    def uses(self, series: Iterable[str]) -> Iterator[Use]:
         """Yield nothing: every run has steps."""
         return iter(())
 
@@ -72,6 +75,45 @@ class Fitting:
             return Curves({})
         return curves.between(reached, math.inf) if self.after else curves.between(-math.inf, reached)
 
-    def uses(self) -> Iterator[Use]:
+    def uses(self, series: Iterable[str]) -> Iterator[Use]:
         """Yield the curve that tells when the series has fitted."""
         yield Use(self.series, "train_accuracy", None)
+
+
+@dataclass(frozen=True)
+class AtAccuracy:
+    """The steps of each network at which its own training accuracy is from ``low`` to below ``high``: equal progress.
+
+    The accuracy is the centred mean of 5 logged mini-batches, fewer at the ends of a run, between logged steps by
+    linear interpolation. A network that never gets there has no such steps.
+    """
+
+    low: float
+    high: float
+
+    @property
+    def words(self) -> str:
+        """What it is called."""
+        return f"at {100 * self.low:g} to {100 * self.high:g} % training accuracy"
+
+    def of(self, curves: Curves) -> Curves:
+        """Return this part of the curves."""
+
+        def there(series: str, steps: Floats) -> NDArray[np.bool_]:
+            logged = curves.curve(series, "train_accuracy").series()
+            if logged.empty:
+                return np.zeros(len(steps), dtype=bool)
+            smooth = logged.rolling(5, center=True, min_periods=1).mean()
+            accuracy = np.interp(steps, smooth.index.to_numpy(np.float64), smooth.to_numpy(np.float64))
+            reached: NDArray[np.bool_] = (self.low <= accuracy) & (accuracy < self.high)
+            return reached
+
+        return curves.where(there)
+
+    def uses(self, series: Iterable[str]) -> Iterator[Use]:
+        """Yield the training accuracy of each series."""
+        yield from (Use(name, "train_accuracy", None) for name in series)
+
+
+BINS = (AtAccuracy(0.5, 0.8), AtAccuracy(0.8, 0.9), AtAccuracy(0.9, 0.99))
+"""Where networks that learn at different speeds are compared: from the middle of training until the data are fitted."""

@@ -25,9 +25,11 @@ from normscape.evidence.results import JudgedFigure, judged_figures, scales_in
 HOW_TO_READ = """\
 ## How to read this
 
-- *Ours* is the median over n seeds with its interval: from 5 seeds on a 95 % bootstrap interval of the median; with
-  fewer seeds, or where a value is infinite, the range. `inf`: a level never reached, an overflow of float32, or a
-  division by zero; `nan`: cannot be computed.
+- *Ours* is the median over n seeds with its interval: from the k-th smallest to the k-th largest value, k being the
+  largest for which it covers the true median with 95 % probability (order statistics; 97.9 % for 10 seeds, the range
+  of 6 seeds: 96.9 %). Fewer seeds have no such interval: their range is shown (of 3 seeds: 75 %), and the verdict says
+  "on all 3 seeds". `inf`: a level never reached, an overflow of float32, or a division by zero; `nan`: cannot be
+  computed.
 - A claim **holds** if the whole interval meets the threshold (of three seeds: all three), over the whole run, in every
   part of it and for every other statistic that was looked at. It **holds in part** if it holds over the whole run but
   not everywhere, or if it holds in one part and clearly fails in another. It **does not hold** if the interval misses
@@ -53,7 +55,7 @@ def verdict_table(title: str, verdicts: Sequence[Verdict]) -> Table:
         table.add_column(column)
     for verdict in verdicts:
         here = [number(verdict.measured.value), spread(verdict.measured), on_paper(verdict.measured)]
-        table.add_row(verdict.claim.statement, *here, verdict.claim.threshold, str(verdict.kind))
+        table.add_row(verdict.claim.statement, *here, verdict.claim.threshold, verdict.words)
     return table
 
 
@@ -81,7 +83,7 @@ def headline_table(figures: Iterable[JudgedFigure], digits: int = 4) -> list[str
             verdict = judged.verdict(name)
             values = [on_paper(verdict.measured, digits), value_and_spread(verdict.measured, digits)]
             cells = [verdict.claim.statement, verdict.claim.statistic.words, *values, verdict.claim.threshold]
-            rows.append([judged.figure.label, *cells, f"**{verdict.kind}**"])
+            rows.append([judged.figure.label, *cells, f"**{verdict.words}**"])
     return markdown_table(["", "claim", "statistic", "paper", "ours", "must be", "verdict"], rows)
 
 
@@ -103,7 +105,7 @@ def _figure(judged: JudgedFigure) -> list[str]:
     rows = []
     for verdict in judged.verdicts:
         claim, measured = verdict.claim, verdict.measured
-        ours = [value_and_spread(measured), str(len(measured.values)), claim.threshold, f"**{verdict.kind}**"]
+        ours = [value_and_spread(measured), str(len(measured.values)), claim.threshold, f"**{verdict.words}**"]
         said = [claim.statement, WHOSE[claim.origin], claim.statistic.words]
         rows.append([*said, on_paper_judged(verdict), *ours])
     columns = ["claim", "whose", "statistic", "paper", "ours", "n", "must be", "verdict"]

@@ -10,10 +10,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+import pandas as pd
+
 from normscape.evidence.curves import Curves, Use
 from normscape.evidence.measures import Measure
-from normscape.evidence.parts import Part
-from normscape.evidence.words import display_name
+from normscape.evidence.parts import BINS, AtAccuracy, Part
+from normscape.evidence.words import display_name, quantity_name
 
 
 class Statistic(ABC):
@@ -27,6 +30,11 @@ class Statistic(ABC):
     @abstractmethod
     def words(self) -> str:
         """What it is, with its unit, as part of a sentence."""
+
+    @property
+    def not_of_all(self) -> bool:
+        """Whether some seeds may not have it, who are then left out: a network may never reach an accuracy."""
+        return False
 
     @property
     def part(self) -> str:
@@ -105,6 +113,31 @@ class Difference(Statistic):
 
 
 @dataclass(frozen=True)
+class ShareLarger(Statistic):
+    """The share of the steps at which a quantity is larger in one series than in another."""
+
+    quantity: str
+    larger: str
+    smaller: str
+
+    def of(self, curves: Curves) -> float:
+        """Compute it, over the steps at which both are defined."""
+        one, other = (curves.curve(series, self.quantity).series() for series in (self.larger, self.smaller))
+        both = pd.concat([one, other], axis=1, join="inner").dropna()
+        return float((both.iloc[:, 0] > both.iloc[:, 1]).mean()) if len(both) else math.nan
+
+    @property
+    def words(self) -> str:
+        """What it is."""
+        name, larger, smaller = quantity_name(self.quantity), display_name(self.larger), display_name(self.smaller)
+        return f"share of the steps at which {name} is larger in {larger} than in {smaller}"
+
+    def uses(self) -> Iterator[Use]:
+        """Yield the curves that it needs."""
+        yield from (Use(series, self.quantity, None) for series in (self.larger, self.smaller))
+
+
+@dataclass(frozen=True)
 class During(Statistic):
     """A statistic of a part of the run."""
 
@@ -121,13 +154,19 @@ class During(Statistic):
         return f"{self.statistic.words}, {self.within.words}"
 
     @property
+    def not_of_all(self) -> bool:
+        """Whether the part of the run is one that a network may never reach."""
+        return isinstance(self.within, AtAccuracy)
+
+    @property
     def part(self) -> str:
         """What it is, said of the statistic over the whole run."""
         return self.within.words
 
     def uses(self) -> Iterator[Use]:
         """Yield the curves that it needs."""
-        yield from (*self.statistic.uses(), *self.within.uses())
+        needed = list(self.statistic.uses())
+        yield from (*needed, *self.within.uses({use.series for use in needed}))
 
 
 @dataclass(frozen=True)
@@ -149,7 +188,71 @@ class Change(Statistic):
 
     def uses(self) -> Iterator[Use]:
         """Yield the curves that it needs."""
-        yield from (*self.statistic.uses(), *self.above.uses(), *self.below.uses())
+        needed = list(self.statistic.uses())
+        series = {use.series for use in needed}
+        yield from (*needed, *self.above.uses(series), *self.below.uses(series))
+
+
+@dataclass(frozen=True)
+class AtEqualAccuracy(Statistic):
+    """A ratio or difference of two networks at equal training accuracy, averaged over `BINS`.
+
+    Each network counts at its own steps in a bin. Ratios are averaged geometrically, differences arithmetically, over
+    the bins that both networks reach; NaN if there is none.
+    """
+
+    statistic: Ratio | Difference
+
+    def of(self, curves: Curves) -> float:
+        """Compute it."""
+        values = np.array([each.of(curves) for each in self.bins])
+        values = values[~np.isnan(values)]
+        if not len(values):
+            return math.nan
+        if isinstance(self.statistic, Difference):
+            return float(values.mean())
+        with np.errstate(divide="ignore", invalid="ignore"):  # 0 and infinity
+            return float(np.exp(np.log(values).mean()))
+
+    @property
+    def bins(self) -> list[Statistic]:
+        """The statistic in each bin."""
+        return [During(self.statistic, part) for part in BINS]
+
+    @property
+    def words(self) -> str:
+        """What it is."""
+        spans = ", ".join(f"{100 * part.low:g}-{100 * part.high:g}" for part in BINS)
+        return f"{self.statistic.words}, at equal training accuracy (mean over {spans} %)"
+
+    def uses(self) -> Iterator[Use]:
+        """Yield the curves that it needs."""
+        yield from self.bins[0].uses()
+
+
+@dataclass(frozen=True)
+class Overall(Statistic):
+    """A statistic over all steps, as a part of the one at equal training accuracy."""
+
+    statistic: Statistic
+
+    def of(self, curves: Curves) -> float:
+        """Compute it."""
+        return self.statistic.of(curves)
+
+    @property
+    def words(self) -> str:
+        """What it is."""
+        return f"{self.statistic.words}, over all steps"
+
+    @property
+    def part(self) -> str:
+        """What it is, said of the statistic at equal accuracy."""
+        return "over all steps"
+
+    def uses(self) -> Iterator[Use]:
+        """Yield the curves that it needs."""
+        yield from self.statistic.uses()
 
 
 def ratio_of(above: float, below: float) -> float:

@@ -96,6 +96,16 @@ def test_the_readme_shows_what_was_found():
         assert block in readme, "bring it up to date: python scripts/update_readme.py"
 
 
+@pytest.mark.skipif(_changed(), reason="results differ from the committed ones")
+def test_the_page_of_fidelity_is_made_from_the_tables(tmp_path):
+    import fidelity
+
+    folder = RESULTS / "santurkar2018"
+    shutil.copytree(folder / "laptop", tmp_path / "laptop")
+    fidelity.write(tmp_path)
+    assert (tmp_path / "FIDELITY.md").read_text() == (folder / "FIDELITY.md").read_text()
+
+
 def test_the_readme_has_few_rows_of_claims():
     import update_readme
 

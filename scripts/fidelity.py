@@ -1,0 +1,44 @@
+"""Say how near the results are to the paper's own curves, number by number: python scripts/fidelity.py.
+
+Writes FIDELITY.md and a picture per scale into results/santurkar2018/, from the tables of the figures.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from normscape.drawing.style import save_figure
+from normscape.entry import entry_point
+from normscape.evidence.fidelity import compare, draw_fidelity, fidelity_markdown
+from normscape.evidence.figure import Family
+from normscape.evidence.results import scales_in
+
+PROJECT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(PROJECT / "experiments"))
+
+FAMILY = "santurkar2018"
+PICTURE = "{}/fidelity.png"
+
+
+def write(results: Path) -> None:
+    """Write page and pictures for every scale of results that bears on the paper."""
+    from santurkar2018.fidelity import PANELS
+
+    family = Family.of(FAMILY, PROJECT)
+    scales = [(folder, compare(family, folder, PANELS)) for folder in scales_in(results) if "," not in folder.name]
+    for folder, compared in scales:
+        save_figure(draw_fidelity(compared), results / PICTURE.format(folder.name))
+    page = fidelity_markdown(family.title, [(folder.name, compared) for folder, compared in scales], PICTURE)
+    (results / "FIDELITY.md").write_text(page)
+
+
+def main(arguments: list[str]) -> None:
+    """Write what the command line asks for."""
+    parser = argparse.ArgumentParser(description="Say how near the results are to the paper's own curves.")
+    parser.add_argument("--results", type=Path, default=PROJECT / "results" / FAMILY, help="folder with the scales")
+    write(parser.parse_args(arguments).results)
+
+
+if __name__ == "__main__":
+    with entry_point():
+        main(sys.argv[1:])

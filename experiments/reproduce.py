@@ -20,7 +20,7 @@ from normscape.errors import UserError, suggest
 from normscape.evidence.figure import Family, Figure
 from normscape.evidence.publish import publish
 from normscape.evidence.report import verdict_table, write_claims
-from normscape.evidence.results import Results, scales_in
+from normscape.evidence.results import Results, require_readable, scales_in
 from normscape.names import file_name
 
 if TYPE_CHECKING:
@@ -35,6 +35,9 @@ SET_BY_FIGURE = {
     "net": "no net, each run that the figure declares has its own",
     "series": "no series, each run that the figure declares has its own",
     "norm": "no norm, each run that the figure declares has its own",
+    "norm._target_": "no norm, each run that the figure declares has its own",
+    "schedule": "no schedule, figures tell their runs apart by a constant rate; experiments/train.py takes one",
+    "scale.name": "--scale, e.g. --scale laptop",
 }
 """Settings that a figure's runs take from its declaration and its options: what to give instead."""
 
@@ -70,6 +73,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         raise UserError(f"--workers {options.workers}: expected 1 or more, or 0 for one per core")
     for override in options.overrides:
         key = override.lstrip("+~").split("=")[0]
+        key = "schedule" if key.startswith("schedule.") else key
         if key in SET_BY_FIGURE:
             raise UserError(f"{override}: expected {SET_BY_FIGURE[key]}")
         if options.from_results:
@@ -82,7 +86,7 @@ def _folder(options: argparse.Namespace) -> str:
     """Return the name of the folder of results: the scale, and what the settings change."""
     there = [folder.name for folder in scales_in(options.results)] if options.from_results else []
     if options.scale == "auto" and options.from_results:
-        options.scale = next(iter(there), "laptop")
+        options.scale = _drawn_scale(options)
     if options.scale == "auto":
         from normscape.config import default_scale
 
@@ -95,6 +99,13 @@ def _folder(options: argparse.Namespace) -> str:
     from normscape.identity import changes
 
     return file_name(",".join([options.scale, *([] if options.scale == "smoke" else changes(options.overrides))]))
+
+
+def _drawn_scale(options: argparse.Namespace) -> str:
+    """Return the largest scale that there are results of the figure at."""
+    stem = f"fig{int(options.figure):02d}" if options.figure.isdigit() else options.figure
+    wanted = "*.json" if options.figure == "all" else f"{stem}.json"
+    return next((folder.name for folder in scales_in(options.results) if any(folder.glob(wanted))), "laptop")
 
 
 def seeds(option: str, text: str) -> list[int]:
@@ -146,28 +157,42 @@ def require_writable(folder: Path) -> None:
         raise UserError(f"--results: {folder} cannot be written to ({error.strerror}); give another folder") from error
 
 
-def from_runs(figures: Sequence[Figure], options: argparse.Namespace) -> list[dict[str, Any]]:
-    """Train what is missing of the runs of figures, write their tables, and return their manifests."""
+Made = tuple[dict[str, Any], bytes | None]
+"""A manifest, and the table if it is a new one."""
+
+
+def from_runs(figures: Sequence[Figure], options: argparse.Namespace) -> list[Made]:
+    """Train what is missing of the runs of figures, and return their manifests and tables."""
     from normscape.evidence.tabulate import tabulate
     from normscape.kernels import use_kernels
     from normscape.launch import train_missing
 
     declared = declared_runs(figures, options)
     use_kernels([config for configs in declared.values() for config in configs])
+    require_readable(options.family, options.results, [Results(options.folder, figure) for figure in figures])
     require_writable(options.folder)
     title = f"{figures[0].label} at scale={options.scale}: {figures[0].title}"
     console.print(f"All figures at scale={options.scale}" if len(figures) > 1 else title)
     train_missing([config for configs in declared.values() for config in configs], options.workers, console.print)
-    manifests = []
+    made: list[Made] = []
     for figure in figures:
-        before = Results(options.folder, figure).kept()
         configs = [config for run in figure.runs for config in declared[run]]
-        manifests.append(tabulate(figure, configs, options.folder, options.scale))
-        replaced, now = (len(made["seeds"]) for made in ((before or {}).get("manifest", {"seeds": []}), manifests[-1]))
+        text, manifest = tabulate(figure, configs, options.scale)
+        made.append((manifest, text))
+        replaced, now = _seeds_kept(Results(options.folder, figure)), len(manifest["seeds"])
         if replaced > now:  # in a clone they are the committed evidence
             back = f"git checkout {_shown(options.results)} brings back what is committed"
             console.print(f"{figure.label}: replaces results from {replaced} seeds with results from {now}; {back}")
-    return manifests
+    return made
+
+
+def _seeds_kept(results: Results) -> int:
+    """Return how many seeds results are of; 0 if there are none, or they are damaged, as they are to be replaced."""
+    try:
+        kept = results.kept()
+    except UserError:
+        return 0
+    return len(kept["manifest"]["seeds"]) if kept else 0
 
 
 def _shown(path: Path) -> str:
@@ -181,14 +206,16 @@ def main(arguments: list[str]) -> None:
     figures = family.figures() if options.figure == "all" else [family.figure(options.figure)]
     if options.from_results:
         if options.figure == "all":
-            figures = [figure for figure in figures if Results(options.folder, figure).table_file]
+            figures = [figure for figure in figures if Results(options.folder, figure).files]
             console.print(f"In {_shown(options.folder)}: {', '.join(figure.stem for figure in figures) or 'no figure'}")
-        manifests = [Results(options.folder, figure).manifest() for figure in figures]
+        made: list[Made] = [(Results(options.folder, figure).manifest(), None) for figure in figures]
+        if figures:
+            require_writable(options.folder)
     else:
-        manifests = from_runs(figures, options)
-    for figure, manifest in zip(figures, manifests, strict=True):
+        made = from_runs(figures, options)
+    for figure, (manifest, text) in zip(figures, made, strict=True):
         results = Results(options.folder, figure)
-        judged = publish(results, manifest, family.original, with_paper=options.paper)
+        judged = publish(results, manifest, family.original, with_paper=options.paper, text=text)
         if judged.verdicts:
             table = verdict_table(f"{figure.label}: {figure.title}", judged.verdicts)
             Console(width=None if sys.stdout.isatty() else 110).print(table)

@@ -70,15 +70,17 @@ def claims(found: dict[str, Any] | list[dict[str, Any]]) -> dict[str, dict[str, 
 
 def numbers(claim: dict[str, Any]) -> str:
     """Return the numbers of a claim, as written in the file."""
-    return json.dumps([claim.get("value"), claim.get("values"), claim.get("spread"), claim.get("paper_value")])
+    kept = ("value", "values", "spread", "paper_value", "n")
+    return json.dumps([claim.get(key, "missing") for key in kept])
 
 
 def nested(claim: dict[str, Any]) -> Counter[str]:
     """Return the numbers of a claim's parts, reasons and evidence, at any depth."""
     found: Counter[str] = Counter()
-    for item in (item for kind in ("parts", "reasons", "evidence") for item in claim.get(kind, [])):
-        found[numbers(item)] += 1
-        found += nested(item)
+    for kind in ("parts", "reasons", "evidence"):
+        for item in claim.get(kind, []):
+            found[f"{kind}: {numbers(item)}"] += 1
+            found += nested(item)
     return found
 
 

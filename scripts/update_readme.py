@@ -21,7 +21,12 @@ def blocks() -> dict[tuple[str, str], str]:
     from santurkar2018.answers import ANSWERS
 
     family = Family.of(FAMILY, PROJECT)
-    folder = next(scale for scale in scales_in(PROJECT / "results" / FAMILY) if "," not in scale.name)
+    needed = {figure.stem for figure in family.figures() if figure.claims}
+    scales = [folder for folder in scales_in(PROJECT / "results" / FAMILY) if "," not in folder.name]
+    complete = [folder for folder in scales if needed <= {file.stem for file in folder.glob("*.json")}]
+    if not complete:
+        raise UserError(f"results/{FAMILY}: expected a scale with every figure, e.g. by make reproduce-all")
+    folder = complete[0]
     figures = judged_figures(family, folder)
     link = folder.relative_to(PROJECT).as_posix()
     return {ANSWER_MARKS: answer_block(ANSWERS, figures, link), CLAIM_MARKS: claims_block(figures, folder)}

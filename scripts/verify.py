@@ -145,6 +145,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--runs", nargs="+", default=[], help="e.g. dln_standard-s0 (default: the cheapest)")
     parser.add_argument("--count", type=int, default=COUNT, help=f"how many of the cheapest (default: {COUNT})")
     options = parser.parse_args(arguments)
+    if options.count < 1:
+        raise UserError(f"--count {options.count}: expected 1 or more")
     folder = options.results.resolve()
     if not any(folder.glob("*.json")):
         raise UserError(f"{folder}: expected a folder of results, e.g. {EXAMPLE}")

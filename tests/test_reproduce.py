@@ -170,7 +170,7 @@ def test_claims_are_those_that_the_table_gives(finished, published):
         assert set(found["runs"]) <= set(DECLARED)
         if not any(isinstance(value, str) for value in values):
             assert found["value"] == plain(sum(exact) / 2)
-            assert found["spread"] == {"low": min(values), "high": max(values), "kind": "range over seeds"}
+            assert found["spread"] == {"low": min(values), "high": max(values), "coverage": 0.5}
     assert any(
         math.isfinite(found["value"]) for found in published["claims"].values() if not isinstance(found["value"], str)
     )
@@ -316,12 +316,53 @@ def test_a_mistake_is_one_line_before_anything_is_written(tmp_path, arguments, l
         ("2", ["steps=1"], "claim noisy_less_stable_layer_2"),
         ("4", ["~optimizer.lr"], "optimizer.lr"),
         ("11", ["~optimizer.lr"], "optimizer.lr"),
+        ("4", ["measure.lr_multiples=[1.0]"], "has one step size, which spans no range"),
+        ("4", ["model=resnet18", "~optimizer.lr", "norm._target_=x"], "norm._target_=x: expected no norm"),
+        ("4", ["model=resnet18", "~optimizer.lr"], "optimizer.lr"),
+        ("11", ["schedule=cosine"], "schedule=cosine: expected no schedule"),
+        ("text", ["scale.name=paper"], "scale.name=paper: expected --scale"),
         ("4", ["net=mlp"], "net=mlp: expected no net"),
         ("4", ["series=batch"], "series=batch: expected no series"),
     ],
 )
 def test_what_would_leave_a_panel_or_a_claim_without_rows_is_refused_first(tmp_path, figure, arguments, line):
     assert line in refusal(tmp_path / "new", "tracker=none", "device=cpu", *arguments, figure=figure)
+
+
+def test_damaged_results_beside_it_are_refused_before_training_and_its_own_are_replaced(tmp_path):
+    folder = tmp_path / "results" / "santurkar2018" / "laptop"
+    folder.mkdir(parents=True)
+    (folder / "fig02.json").write_text("{")
+    arguments = ["data=synthetic", "log_every=1", "measure.every=1", "eval_every=4", *QUICK]
+    with pytest.raises(UserError, match=r"fig02.json: cannot be read as JSON"):
+        reproduce(tmp_path, *arguments, scale="laptop")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_runs_that_all_diverge_at_once_are_drawn_and_judged(tmp_path):
+    for figure in ("8", "text"):
+        reproduce(tmp_path, "--workers=1", *QUICK, "optimizer.lr=1e30", "log_every=1", figure=figure)
+        stem = "fig08" if figure == "8" else figure
+        text = (results(tmp_path) / f"{stem}.json").read_text()
+        assert json.loads(text, parse_constant=refuse)["claims"]
+
+
+def test_a_figure_that_cannot_be_drawn_leaves_the_old_one_whole(copy, monkeypatch):
+    before = content(copy)
+
+    def fail(shown):
+        raise RuntimeError("no ink")
+
+    monkeypatch.setattr(FIGURE.module, "draw", fail)
+    with pytest.raises(RuntimeError, match="no ink"):
+        reproduce(copy, "--seeds=0", *QUICK)
+    assert content(copy) == before
+
+
+def test_a_table_that_is_gone_is_named_when_all_are_redrawn(copy):
+    (results(copy) / "fig01.csv").unlink()
+    with pytest.raises(UserError, match=r"fig01.csv not found"):
+        reproduce(copy, "--from-results", figure="all")
 
 
 def test_results_that_cannot_be_written_are_refused_first(tmp_path):

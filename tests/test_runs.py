@@ -298,3 +298,29 @@ def test_a_file_that_is_not_the_one_that_the_run_wrote_is_refused_in_one_line(na
     with pytest.raises(UserError, match=r"; remove the run's folder, and it is trained again$") as caught:
         read()
     assert str(file) in str(caught.value)
+
+
+def test_files_of_another_run_are_refused_in_one_line():
+    one, other = (execute(compose_run([*SMOKE, "steps=3", "probe=[]", f"seed={seed}"]), Silent()) for seed in (0, 1))
+    for name in ("metrics.csv", "arrays.npz", "summary.json"):
+        (one.path / name).write_bytes((other.path / name).read_bytes())
+    with pytest.raises(UserError, match=r"holds the files of run [0-9a-f]{12}; remove the run's folder"):
+        one.table()
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}"])
+def test_a_damaged_summary_is_one_line(content):
+    directory = execute(compose_run([*SMOKE, "steps=3", "probe=[]"]), Silent())
+    (directory.path / "summary.json").write_text(content)
+    with pytest.raises(UserError, match=r"summary.json: (cannot be read as JSON|not the summary of a run)"):
+        directory.table()
+
+
+def test_runs_from_before_checksums_are_read():
+    directory = execute(compose_run([*SMOKE, "steps=3", "probe=[]"]), Silent())
+    summary = {key: value for key, value in directory.summary.items() if key not in ("files", "identity")}
+    (directory.path / "summary.json").write_text(json.dumps(summary))
+    assert len(directory.table())
+    (directory.path / "summary.json").write_text(json.dumps({**summary, "files": None}))
+    with pytest.raises(UserError, match="not the file that the run wrote"):
+        directory.table()

@@ -6,7 +6,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from normscape.drawing.panels import RIDGES, accuracies, note, note_paper, ridges, seeds_in_words
+from normscape.drawing.panels import RIDGES, accuracies, legend, note, note_paper, ridges, seeds_in_words
 from normscape.drawing.style import STYLE, short_label
 from normscape.evidence.claims import Claim
 from normscape.evidence.figure import Shown
@@ -91,7 +91,7 @@ def draw(shown: Shown) -> Figure:
             axes = figure.add_subplot(grid[place])
             accuracies(axes, rows, original, SERIES, quantity)
             note_paper(axes, original)
-        axes.legend(loc="center right", bbox_to_anchor=(1.0, 0.27), fontsize="small")
+        legend(axes, loc="center right", bbox_to_anchor=(1.0, 0.27), fontsize="small")
         places = [(layer, series) for layer in LAYERS for series in SERIES]
         for place, (layer, series) in enumerate(places, start=2):
             axes = figure.add_subplot(grid[place])

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from normscape.drawing.panels import curves, note, note_paper, seeds_in_words, training_panel
+from normscape.drawing.panels import curves, legend, note, note_paper, seeds_in_words, training_panel
 from normscape.drawing.style import STYLE
 from normscape.evidence.claims import Claim
 from normscape.evidence.figure import Shown
@@ -184,5 +184,5 @@ def draw(shown: Shown) -> Figure:
 def _training(axes: Axes, rows: pd.DataFrame, original: pd.DataFrame | None, label: str) -> None:
     training_panel(axes, rows, original, SERIES)
     axes.set_ylabel(label, fontweight="bold")
-    axes.legend(fontsize="small")
+    legend(axes, fontsize="small")
     note_paper(axes, original)

@@ -6,7 +6,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from normscape.drawing.panels import accuracies, curves, note, note_paper, seeds_in_words
+from normscape.drawing.panels import accuracies, curves, legend, note, note_paper, seeds_in_words
 from normscape.drawing.style import STYLE
 from normscape.evidence.claims import Claim
 from normscape.evidence.figure import Shown
@@ -113,6 +113,6 @@ def draw(shown: Shown) -> Figure:
             note_paper(axes, theirs)
         vgg.set_title("VGG: training accuracy (mini-batch)")
         dln.set(title="Deep linear net: training loss", ylabel="summed squared error")
-        vgg.legend(fontsize="small", loc="lower right")
+        legend(vgg, fontsize="small", loc="lower right")
         note(figure, seeds_in_words(shown.rows))
         return figure

@@ -6,7 +6,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from normscape.drawing.panels import curves, note, note_paper, seeds_in_words
+from normscape.drawing.panels import curves, legend, note, note_paper, seeds_in_words
 from normscape.drawing.style import STYLE
 from normscape.evidence.claims import Claim
 from normscape.evidence.figure import Shown
@@ -93,7 +93,7 @@ def draw(shown: Shown) -> Figure:
                 curves(axes, rows, original, SERIES, quantity, log=log, layer=layer)
                 axes.set_title(f"layer {layer}: {title}")
                 if (line, place) == (0, 1):
-                    axes.legend(fontsize="x-small")
+                    legend(axes, fontsize="x-small")
                     note_paper(axes, original)
         note(figure, seeds_in_words(rows))
         return figure

@@ -93,7 +93,8 @@ def _lines(axes: Axes, rows: pd.DataFrame) -> None:
     for step, line in lines.groupby("step"):
         line = line.sort_values("step_size")
         axes.plot(line["step_size"], line["value"], color=scale.to_rgba(float(step)), linewidth=0.7)  # type: ignore[arg-type]
-    axes.set(xscale="log", yscale="log", xlabel="step size $s$")
+    positive = bool((np.isfinite(rows["value"]) & (rows["value"] > 0)).any())
+    axes.set(xscale="log", yscale="log" if positive else "linear", xlabel="step size $s$")
     sizes = np.unique(rows["step_size"])
     if sizes[-1] / sizes[0] < 10:  # too few decades for the labels of a logarithmic axis
         axes.xaxis.set_minor_locator(NullLocator())

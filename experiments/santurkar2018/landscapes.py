@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from normscape.drawing.panels import (
     curves,
+    legend,
     note,
     note_paper,
     ranges,
@@ -73,7 +74,7 @@ def draw_landscape(shown: Shown, series: Sequence[str], *, log: Sequence[str], t
             draw(axes, rows, original, series, name, log=quantity in log)
             axes.set(title=title, ylabel=label)
             note_paper(axes, original)
-        panels[0].legend(fontsize="x-small")
+        legend(panels[0], fontsize="x-small")
         symbols = "J: loss with its L2 penalty, g: its gradient at W"
         note(figure, f"{symbols}; {step_sizes_in_words(shown.configs)}; {seeds_in_words(rows)}")
         return figure

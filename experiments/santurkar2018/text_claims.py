@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from normscape.drawing.bands import median_over_seeds
-from normscape.drawing.panels import note, ranges, seeds_in_words, step_sizes_in_words
+from normscape.drawing.panels import legend, note, ranges, seeds_in_words, step_sizes_in_words
 from normscape.drawing.style import COLORS, LABELS, STYLE
 from normscape.evidence.claims import Claim
 from normscape.evidence.figure import Shown
@@ -125,14 +125,14 @@ def draw(shown: Shown) -> Figure:
             median_over_seeds(noise, ours, color=COLORS[series], label=LABELS[series])
         noise.set(title="Noise without BatchNorm: training accuracy", xlabel="step", ylim=(0, 1))
         _tests(tests, rows)
-        ranges(random, plain, None, SERIES, "loss_landscape_random")
-        random.set(title="Loss along a random direction", ylabel=r"$J(W - s d)$", yscale="log")
+        ranges(random, plain, None, SERIES, "loss_landscape_random", log=True)
+        random.set(title="Loss along a random direction", ylabel=r"$J(W - s d)$")
         for axes in (noise, tests):
             axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
         for axes in (noise, tests, random):
             axes.set_xlim(0, rows["step"].max())
-            axes.legend(fontsize="small")
-        note(figure, f"{step_sizes_in_words(shown.configs, 'landscape_random')}; {seeds_in_words(rows)}")
+            legend(axes, fontsize="small")
+        note(figure, f"{step_sizes_in_words(shown.configs, 'random')}; {seeds_in_words(rows)}")
         return figure
 
 

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from normscape.errors import UserError
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Any]:
@@ -43,8 +45,12 @@ def worded(value: Any) -> Any:
 
 
 def read_json(path: Path) -> Any:
-    """Return the content of a JSON file, or None if there is no such file."""
+    """Return the content of a JSON file, or None if there is no such file; `UserError` if it is damaged."""
     try:
         return json.loads(path.read_text())
     except FileNotFoundError:
         return None
+    except (ValueError, OSError) as error:
+        raise UserError(
+            f"{path}: cannot be read as JSON ({error}); restore it, or remove what it belongs to"
+        ) from error

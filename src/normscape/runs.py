@@ -32,6 +32,8 @@ from normscape.identity import identity
 from normscape.loop import State
 from normscape.names import file_name
 
+AGAIN = "remove the run's folder, and it is trained again"
+
 
 @dataclass(frozen=True)
 class RunDirectory:
@@ -54,8 +56,10 @@ class RunDirectory:
     @property
     def summary(self) -> dict[str, Any] | None:
         """The outcome of the run, or None if it has not ended."""
-        summary: dict[str, Any] | None = read_json(self.path / "summary.json")
-        return summary
+        summary = read_json(self.path / "summary.json")
+        if summary is None or (isinstance(summary, dict) and "status" in summary):
+            return summary
+        raise UserError(f"{self.path / 'summary.json'}: not the summary of a run; {AGAIN}")
 
     @property
     def status(self) -> dict[str, Any]:
@@ -81,15 +85,19 @@ class RunDirectory:
 
     def _whole(self, name: str) -> bytes:
         """Return the content of a file of a run that has ended, if it is what the run's summary says of it."""
-        again = "remove the run's folder, and it is trained again"
         try:
             content = (self.path / name).read_bytes()
         except OSError as error:
-            raise UserError(f"{self.path / name}: cannot be read ({error.strerror}); {again}") from error
-        kept = (self.summary or {}).get("files", {}).get(name)  # none: of a run from before they were kept
-        if kept is not None and kept != _trace(name, content):
-            sizes = f"{_trace(name, content)['size']}, expected {kept['size']}"
-            raise UserError(f"{self.path / name}: not the file that the run wrote ({sizes}); {again}")
+            raise UserError(f"{self.path / name}: cannot be read ({error.strerror}); {AGAIN}") from error
+        summary = self.summary or {}
+        if summary.get("identity", self.identity) != self.identity:
+            raise UserError(f"{self.path}: holds the files of run {summary['identity']}; {AGAIN}")
+        if "files" not in summary:  # of a run from before checksums were kept
+            return content
+        kept = (summary["files"] or {}).get(name) or {}
+        if kept != _trace(name, content):
+            sizes = f"{_trace(name, content)['size']}, expected {kept.get('size', 'none')}"
+            raise UserError(f"{self.path / name}: not the file that the run wrote ({sizes}); {AGAIN}")
         return content
 
     @contextmanager
@@ -140,7 +148,7 @@ class RunDirectory:
                 file.write(content)
         (self.path / "failure.txt").unlink(missing_ok=True)
         traces = {name: _trace(name, content) for name, content in contents.items()}
-        write_json(self.path / "summary.json", {**summary, "files": traces})
+        write_json(self.path / "summary.json", {**summary, "identity": self.identity, "files": traces})
 
 
 def _trace(name: str, content: bytes) -> dict[str, str]:

@@ -168,6 +168,8 @@ def test_a_part_that_some_seeds_never_reach_is_judged_on_the_others():
 
     verdict = judged([1, NAN, 3], above=0, parts=[Reached(), Known(2)])
     assert verdict.parts[0].values == (1, 3)
+    assert verdict.parts[0] not in verdict.telling_parts  # shown, but it decides nothing
+    assert verdict.parts[0] in verdict.shown_parts
     assert math.isnan(verdict.parts[1].value)
     assert judged([NAN], above=0, parts=[Reached()]).parts[0].to_json()["value"] == "nan"
 
@@ -196,6 +198,21 @@ def test_words_are_joined_to_the_numbers_again(values):
     assert again.evidence[0].words == "4 times its value"
     with pytest.raises(ValueError, match=r"shorter|longer"):
         Verdict.from_json(replace(verdict.claim, parts=()), verdict.to_json())
+
+
+def test_numbers_that_do_not_belong_together_or_to_the_threshold_are_no_verdict():
+    verdict = judged([1, 2, 4], above=0)
+    for change in ({"value": 3.0}, {"spread": {"low": 1.5, "high": 4.0}}, {"verdict": "undecided"}):
+        with pytest.raises(ValueError, match=r"median and interval|by the code"):
+            Verdict.from_json(verdict.claim, {**verdict.to_json(), **change})
+    with pytest.raises(ValueError, match="holds there, does not hold by the code"):
+        Verdict.from_json(replace(verdict.claim, above=9), verdict.to_json())
+
+
+def test_a_verdict_is_that_of_the_digits_that_are_kept():
+    verdict = judged([1.0000001], above=1)
+    assert verdict.kind == "does not hold"
+    assert Verdict.from_json(verdict.claim, verdict.to_json()).kind == verdict.kind
 
 
 def test_rounds_to_six_digits_and_names_thresholds():

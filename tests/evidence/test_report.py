@@ -1,6 +1,7 @@
 """CLAIMS.md and README say what the verdicts are, no more and no less, and count honestly."""
 
-from dataclasses import replace
+import json
+from dataclasses import dataclass, replace
 
 import pytest
 from fakes import FakeFamily, Known, judged_figure
@@ -36,7 +37,8 @@ def results(tmp_path):
         judged_figure("text", [LARGE], [1.0]),
     )
     family.write(tmp_path / "laptop")
-    family.write(tmp_path / "smoke")
+    (tmp_path / "smoke").mkdir()
+    (tmp_path / "smoke" / "fig01.json").write_text("{}")
     return family, tmp_path
 
 
@@ -182,4 +184,54 @@ def test_the_largest_scale_comes_first(tmp_path):
     for name in ("laptop", "smoke", "paper", "laptop,steps=9", "mine"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "fig01.json").write_text("{}")
-    assert [folder.name for folder in scales_in(tmp_path)] == ["paper", "laptop", "laptop,steps=9", "mine"]
+    assert [folder.name for folder in scales_in(tmp_path)] == ["paper", "laptop", "mine", "laptop,steps=9"]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("{", "cannot be read as JSON"),
+        ("[]", "not a manifest of this version"),
+        ("{}", "not a manifest of this version"),
+        ('{"manifest": {}}', "not a manifest of this version"),
+        ({"figure": 2}, "of figure 2, not of Figure 1"),
+        ({"manifest": {"scale": "smoke"}}, "of scale=smoke, in the folder of laptop"),
+    ],
+)
+def test_what_is_no_manifest_of_the_figure_is_one_line(results, tmp_path, content, reason):
+    family, _ = results
+    kept = Results(tmp_path / "laptop", family.figures()[0])
+    if isinstance(content, dict):
+        whole = json.loads(kept.file.read_text())
+        manifest = {**whole["manifest"], **content.pop("manifest", {})}
+        content = json.dumps({**whole, **content, "manifest": manifest})
+    kept.file.write_text(content)
+    with pytest.raises(UserError) as caught:
+        claims_markdown(*results)
+    assert str(kept.file) in str(caught.value)
+    assert reason in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_an_edited_number_is_not_reported(results, tmp_path):
+    family, _ = results
+    kept = Results(tmp_path / "laptop", family.figures()[0])
+    whole = json.loads(kept.file.read_text())
+    whole["claims"]["large"]["value"] = 99.0
+    kept.file.write_text(json.dumps(whole))
+    with pytest.raises(UserError, match="are not median and interval of"):
+        claims_markdown(*results)
+
+
+def test_a_part_of_some_seeds_is_shown_with_their_number(tmp_path):
+    @dataclass(frozen=True)
+    class Reached(Known):
+        @property
+        def not_of_all(self):
+            return True
+
+    claim = replace(LARGE, above=0, parts=[Reached(2.0, "late")], reasons=(), evidence=())
+    figure = judged_figure(1, [claim, replace(claim, name="other", above=5)], [1.0, float("nan"), 3.0])
+    family = FakeFamily(figure)
+    family.write(tmp_path / "laptop")
+    assert "|  | late |  | 4 (2 to 6) | of 2 of 3 seeds |" in claims_markdown(family, tmp_path)

@@ -251,6 +251,15 @@ def test_the_mean_over_bins_is_geometric_and_over_those_that_both_reach():
     assert not During(ratio, EARLY).not_of_all
 
 
+def test_networks_that_are_both_at_the_beginning_are_compared_over_all_steps():
+    early = {name: [rows("train_accuracy", [0.1] * 9, series=name), rows("x", [4.0] * 9, series=name)] for name in "ab"}
+    late = [rows("train_accuracy", [0.6] * 9, series="c"), rows("x", [2.0] * 9, series="c")]
+    found = curves(*early["a"], *early["b"], *late)
+    assert AtEqualAccuracy(Ratio(Median("x"), "a", "b")).of(found) == 1
+    assert math.isnan(AtEqualAccuracy(Ratio(Median("x"), "a", "c")).of(found))  # never at equal progress
+    assert math.isnan(AtEqualAccuracy(Ratio(Median("x"), "a", "nobody")).of(found))
+
+
 def test_accuracy_is_smoothed_and_taken_between_logged_steps():
     noisy = [0.5, 0.5, 0.5, 1.0, 0.5, 0.5, 0.5, 0.9, 0.9, 0.9, 0.9, 0.9]
     found = curves(rows("train_accuracy", noisy), rows("x", range(24), every=5))

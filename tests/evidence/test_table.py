@@ -11,12 +11,29 @@ from scipy.stats import wasserstein_distance
 from normscape.errors import UserError
 from normscape.evidence.finished import FinishedRun
 from normscape.evidence.original import read_original
-from normscape.evidence.table import COLUMNS, FACTS, curve, read_table, select, table_file, write_table
+from normscape.evidence.table import (
+    COLUMNS,
+    FACTS,
+    curve,
+    described,
+    read_table,
+    select,
+    table_bytes,
+    table_file,
+)
+from normscape.evidence.table import write_table as write_text
 from normscape.records import Records, Row
 from normscape.runs import RunDirectory
 
 STEPS = np.arange(0, 50, 10)
 SAMPLES = np.random.default_rng(0).normal(size=(5, 100)) * [[1], [2], [3], [2], [2]] + [[0], [5], [5], [-1], [-1]]
+
+
+def write_table(table, folder, stem):
+    """Write a table, and return what its manifest keeps of it."""
+    text = table_bytes(table)
+    write_text(text, folder, stem)
+    return described(text)
 
 
 def config(name="vgg_noisy_batch_lr0.5", series="noisy_batch", lr=0.5, seed=3):
@@ -230,3 +247,12 @@ def test_a_table_that_is_not_the_one_of_its_manifest_is_refused_in_one_line(tmp_
     assert str(file) in str(caught.value)
     assert "git checkout results" in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_series_may_be_called_anything(tmp_path):
+    names = ["None", "null", "nan", "NA", "1", "1"]
+    table = pd.DataFrame({"series": names, "step": range(6), "value": [1.0, np.nan, np.inf, -np.inf, 0.5, 2]})
+    write_table(table.reindex(columns=COLUMNS), tmp_path, "t")
+    again = read_table(tmp_path / "t.csv")
+    assert again["series"].tolist() == names
+    assert np.array_equal(again["value"], table["value"], equal_nan=True)

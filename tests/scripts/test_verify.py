@@ -93,5 +93,7 @@ def test_what_cannot_be_compared_is_one_line(results, tmp_path):
         verify.main([str(results), "--runs", "dln_batch-s0"])
     with pytest.raises(UserError, match="--runs dln_bach-s0: no such committed run; did you mean 'dln_batch-s0'"):
         verify.main([str(results), "--runs", "dln_bach-s0"])
+    with pytest.raises(UserError, match="--count 0: expected 1 or more"):
+        verify.main([str(results), "--count", "0"])
     with pytest.raises(UserError, match="expected a folder of results"):
         verify.main([str(tmp_path / "nothing")])

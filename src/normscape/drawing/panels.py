@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -40,6 +41,12 @@ def note(figure: Figure, text: str) -> None:
     figure.supxlabel(text, fontsize="x-small", color="0.35")
 
 
+def legend(axes: Axes, **options: Any) -> None:
+    """Draw a legend, if there is anything to name: runs that all diverge at once leave nothing."""
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(**options)
+
+
 def seeds_in_words(rows: pd.DataFrame) -> str:
     """Say what lines and plain bands are, over the seeds of each network."""
     counts = {str(net): int(part.nunique()) for net, part in rows.groupby("net", sort=False)["seed"]}
@@ -50,15 +57,28 @@ def seeds_in_words(rows: pd.DataFrame) -> str:
     return f"lines and plain bands: median and range over {' and '.join(dict.fromkeys(each))}"
 
 
-def step_sizes_in_words(configs: Mapping[str, Mapping[str, Any]], probe: str = "landscape") -> str:
+def step_sizes_in_words(configs: Mapping[str, Mapping[str, Any]], direction: str = "gradient") -> str:
     """Say which step sizes the ranges of landscape panels span, from the settings of the runs."""
     spans: dict[str, None] = {}
     for config in configs.values():
-        asked, rate = config["probe"][probe], float(config["optimizer"]["lr"])
-        sizes = asked.get("step_sizes") or [rate * multiple for multiple in asked["lr_multiples"]]
-        low, high = min(sizes), max(sizes)
-        spans[f"s = {low:.3g} to {high:.3g} ({low / rate:.3g} to {high / rate:.3g} lr)"] = None
+        rate = float(config["optimizer"]["lr"])
+        for asked in config["probe"].values():
+            if str(asked["_target_"]).endswith(".Landscape") and asked.get("direction", "gradient") == direction:
+                sizes = asked.get("step_sizes") or [rate * multiple for multiple in asked["lr_multiples"]]
+                low, high = min(sizes), max(sizes)
+                spans[f"s = {low:.3g} to {high:.3g} ({low / rate:.3g} to {high / rate:.3g} lr)"] = None
     return f"outlined bands: minimum to maximum over step sizes {', '.join(spans)}, each edge the median over seeds"
+
+
+def _last_step(rows: pd.DataFrame) -> float:
+    """Return the last step of a table; 1 if it has none, as of runs that all diverge at once."""
+    return float(rows["step"].max()) if len(rows) else 1.0
+
+
+def _scale(rows: pd.DataFrame, *, log: bool) -> str:
+    """Return the scale of an axis: logarithmic only if there is a positive finite value to show."""
+    values = rows["value"].to_numpy(float)
+    return "log" if log and bool((np.isfinite(values) & (values > 0)).any()) else "linear"
 
 
 def one_rate(table: pd.DataFrame) -> float | None:
@@ -81,10 +101,10 @@ def curves(
 
     The paper's own curves are matched to ours by learning rate where there are several, else they are the only ones.
     """
-    last = float(rows["step"].max())
+    last = _last_step(rows)
     which = {"quantity": quantity} if layer is None else {"quantity": quantity, "layer": layer}
-    axes.set(xlabel="step", xlim=(0, last), yscale="log" if log else "linear")
     ours = select(rows, **which)
+    axes.set(xlabel="step", xlim=(0, last), yscale=_scale(ours, log=log))
     styles = dict(zip(rates_of(ours), ("-", "--", ":", "-."), strict=False))
     for rate, style in styles.items():
         for name in series:
@@ -145,8 +165,8 @@ def ranges(
     log: bool = False,
 ) -> None:
     """Draw each series' range over step sizes, and the paper's own behind."""
-    last = float(rows["step"].max())
-    axes.set(xlabel="step", xlim=(0, last), yscale="log" if log else "linear")
+    last = _last_step(rows)
+    axes.set(xlabel="step", xlim=(0, last), yscale=_scale(select(rows, quantity=quantity), log=log))
     range_over_step_sizes(axes, rows, series, quantity)
     if original is None:
         return

@@ -1,5 +1,6 @@
 """One look for all figures: colours and names of series, and files that are the same every time."""
 
+import io
 import logging
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,13 @@ def short_label(series: str) -> str:
 
 def save_figure(figure: Figure, path: Path) -> None:
     """Write a figure to a PNG or PDF file that depends on nothing but the figure: no date, no software version."""
+    path.write_bytes(rendered(figure, path.suffix))
+
+
+def rendered(figure: Figure, suffix: str) -> bytes:
+    """Return a figure as the content of a ``.png`` or ``.pdf`` file."""
     metadata = {".png": {"Software": None}, ".pdf": {"CreationDate": None, "Creator": None, "Producer": None}}
+    content = io.BytesIO()
     with mpl.rc_context(STYLE):  # some of it, the fonts of a PDF, is looked up only now
-        figure.savefig(path, metadata=metadata[path.suffix])
+        figure.savefig(content, format=suffix.removeprefix("."), metadata=metadata[suffix])
+    return content.getvalue()

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from normscape.evidence.curves import Curves
-from normscape.evidence.interval import ENOUGH, Measured, coverage
+from normscape.evidence.interval import ENOUGH, Measured, coverage, rounded
 from normscape.evidence.statistics import Statistic
 
 Origin = Literal["text", "curves", "ours"]
@@ -132,24 +132,33 @@ class Verdict:
         return f"{self.kind} on {f'all {n} seeds' if n > 1 else 'one seed'}"
 
     @property
-    def telling_parts(self) -> tuple[Measured, ...]:
+    def shown_parts(self) -> tuple[Measured, ...]:
         """The parts that differ from the whole: a network that never fits has no separate time before it does."""
         return tuple(part for part in self.parts if part.values != self.measured.values)
+
+    @property
+    def telling_parts(self) -> tuple[Measured, ...]:
+        """The parts that count for the verdict: those of all seeds; a part that some never reach is only shown."""
+        return tuple(part for part in self.shown_parts if self.of_all(part))
+
+    def of_all(self, part: Measured) -> bool:
+        """Whether a part is of all seeds."""
+        return len(part.values) == len(self.measured.values)
 
     @property
     def on_paper(self) -> Kind | None:
         """The verdict on the paper's own curves; None if they cannot tell."""
         value = self.measured.paper
-        return None if value is None or math.isnan(value) else self.claim.of_value(value)
+        return None if value is None or math.isnan(value) else self.claim.of_value(rounded(value))
 
     @property
     def seeds_that_meet_it(self) -> int:
         """How many seeds meet the threshold by themselves."""
-        return sum(self.claim.of_value(value) is Kind.HOLDS for value in self.measured.values)
+        return sum(self.claim.of_value(rounded(value)) is Kind.HOLDS for value in self.measured.values)
 
     def of(self, measured: Measured) -> Kind:
-        """Judge a number of the claim's kind by the claim's threshold."""
-        return self.claim.of_interval(measured.low, measured.high)
+        """Judge a number of the claim's kind by the claim's threshold, to the digits that manifests keep."""
+        return self.claim.of_interval(rounded(measured.low), rounded(measured.high))
 
     def to_json(self) -> dict[str, Any]:
         """Return its numbers for a manifest; the words stay in code, and are joined again by `from_json`."""
@@ -166,8 +175,14 @@ class Verdict:
 
     @classmethod
     def from_json(cls, claim: Claim, numbers: Mapping[str, Any]) -> "Verdict":
-        """Return the verdict that ``numbers`` were made from; ValueError if the claim has another form now."""
-        return cls(
+        """Return the verdict that ``numbers`` were made from.
+
+        Raises
+        ------
+        ValueError
+            If the claim has another form now, or judges the numbers in another way.
+        """
+        verdict = cls(
             claim,
             Measured.from_json(claim.statistic.words, numbers),
             tuple(Measured.from_json(s.part, n) for s, n in zip(claim.parts, numbers["parts"], strict=True)),
@@ -176,6 +191,9 @@ class Verdict:
             tuple(numbers["runs"]),
             numbers["verdict"] != Kind.NOT_APPLICABLE,
         )
+        if str(verdict.kind) != numbers["verdict"]:
+            raise ValueError(f"{claim.name or claim.statement}: {numbers['verdict']} there, {verdict.kind} by the code")
+        return verdict
 
 
 def judge(claim: Claim, seeds: Mapping[int, Curves], original: Curves | None = None, scale: str = "") -> Verdict:

@@ -85,7 +85,7 @@ class Family:
         if name not in self.known:
             raise UserError(f"figure {name}: no such figure; known: {', '.join(self.known)}")
         stem = f"fig{int(name):02d}" if name.isdigit() else name
-        declared = yaml.safe_load((self.project / "configs" / "figure" / self.name / f"{stem}.yaml").read_text())
+        declared = self._declared(stem)
         modules = sorted((self.project / "experiments" / self.name).glob(f"{stem}_*.py"))
         if len(modules) != 1 or not isinstance(declared, dict) or not {"title", "runs"} <= set(declared):
             files = f"experiments/{self.name}/{stem}_<what>.py, and title and runs in configs/figure/{self.name}/"
@@ -99,6 +99,14 @@ class Family:
         return Figure(
             key, declared["title"], tuple(declared["runs"]), original, tuple(declared.get("headline", ())), code
         )
+
+    def _declared(self, stem: str) -> Any:
+        """Return what the YAML of a figure says."""
+        file = self.project / "configs" / "figure" / self.name / f"{stem}.yaml"
+        try:
+            return yaml.safe_load(file.read_text())
+        except yaml.YAMLError as error:
+            raise UserError(f"{file}: not YAML ({' '.join(str(error).split())})") from error
 
     def figures(self) -> list["Figure"]:
         """Return all its figures."""

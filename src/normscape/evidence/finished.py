@@ -37,25 +37,8 @@ class FinishedRun:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What tells the run from others, column by column.
-
-        Raises
-        ------
-        UserError
-            If its optimiser has no learning rate of its own: then figures cannot tell its runs apart.
-        """
-        config = self.config
-        if "lr" not in config.optimizer:
-            raise UserError(f"{self.label}: optimizer.lr is not set; a figure tells its runs apart by it")
-        return {
-            "run": config.name,
-            "net": config.net,
-            "series": config.series,
-            "lr": float(config.optimizer["lr"]),
-            "augment": config.augment,
-            "scale": config.scale.name,
-            "seed": config.seed,
-        }
+        """What tells the run from others (see `facts_of`)."""
+        return facts_of(self.config)
 
     def labelled(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Return rows with the columns that tell this run from others in front."""
@@ -94,6 +77,10 @@ class FinishedRun:
     def step_size_range(self, *quantities: str) -> pd.DataFrame:
         """Return the least and the greatest value over the step sizes, at each step, of some quantities."""
         measured = self.rows(*quantities)
+        if measured["step_size"].nunique() < 2:
+            raise UserError(
+                f"{self.label}: has one step size, which spans no range; measure.lr_multiples must name more"
+            )
         measured["value"] = measured["value"].fillna(np.inf)  # beyond what float32 holds, not missing
         rows = measured.groupby(["quantity", "step"], as_index=False)["value"]
         edges = [getattr(rows, edge)().assign(edge=edge) for edge in ("min", "max")]
@@ -140,6 +127,28 @@ class FinishedRun:
         moved = {"activation_distance": distance, "activation_change": change}
         frames = [pd.DataFrame({"step": steps[1:], "value": v, "quantity": name}) for name, v in moved.items()]
         return self.labelled(pd.concat(frames, ignore_index=True).assign(layer=layer))
+
+
+def facts_of(config: RunConfig) -> dict[str, Any]:
+    """Return what tells a run from others, column by column.
+
+    Raises
+    ------
+    UserError
+        If its optimiser has no learning rate of its own: then figures cannot tell its runs apart.
+    """
+    if "lr" not in config.optimizer:
+        label = f"{config.name} seed {config.seed}"
+        raise UserError(f"{label}: optimizer.lr is not set; a figure tells its runs apart by it")
+    return {
+        "run": config.name,
+        "net": config.net,
+        "series": config.series,
+        "lr": float(config.optimizer["lr"]),
+        "augment": config.augment,
+        "scale": config.scale.name,
+        "seed": config.seed,
+    }
 
 
 def first_seed(runs: Sequence[FinishedRun]) -> int:

@@ -52,12 +52,15 @@ class Measured:
 
     @classmethod
     def from_json(cls, words: str, numbers: Mapping[str, Any]) -> "Measured":
-        """Return what `to_json` was called on, to its 6 digits; value and interval are those that were written."""
+        """Return what `to_json` was called on, to its 6 digits; ValueError if the numbers do not belong together."""
         paper = numbers["paper_value"]
         values = tuple(float(value) for value in numbers["values"])
         measured = cls(words, values, None if paper is None else float(paper))
-        ends = float(numbers["spread"]["low"]), float(numbers["spread"]["high"])
-        measured.__dict__.update(value=float(numbers["value"]), interval=ends)
+        kept = [float(numbers["value"]), *(float(numbers["spread"][end]) for end in ("low", "high"))]
+        computed = [measured.value, measured.low, measured.high]
+        if not np.allclose(kept, computed, rtol=1e-5, atol=1e-12, equal_nan=True):
+            raise ValueError(f"{kept} are not median and interval of {[*values]}")
+        measured.__dict__.update(value=kept[0], interval=(kept[1], kept[2]))
         return measured
 
 
@@ -86,6 +89,11 @@ def _rank(n: int) -> int:
 def _covered(rank: int, n: int) -> float:
     """Return 1 - 2 P(Binomial(n, 1/2) < rank): neither end lies on the wrong side of the median."""
     return 1.0 - 2.0 * sum(math.comb(n, fewer) for fewer in range(rank)) / 2.0**n
+
+
+def rounded(value: float) -> float:
+    """Return a number to the 6 digits that manifests keep, so that it is judged there as it is here."""
+    return float(plain(value))
 
 
 def plain(value: float) -> float | str:

@@ -6,7 +6,7 @@ from normscape.errors import UserError
 from normscape.evidence.claims import Claim
 from normscape.evidence.curves import Curves, Use, indexed
 from normscape.evidence.figure import Figure
-from normscape.evidence.finished import FinishedRun
+from normscape.evidence.finished import FinishedRun, facts_of
 from normscape.evidence.statistics import Statistic
 from normscape.identity import identity
 from normscape.outline import outline
@@ -41,6 +41,8 @@ def require_evidence(figure: Figure, configs: Mapping[str, RunConfig], plans: Ma
         if other != name:
             reason = "the figure compares them; leave out the setting that both have now"
             raise UserError(f"{figure.label}: with these settings {other} and {name} are the same run; {reason}")
+    for name in figure.runs:
+        facts_of(configs[name])
     runs = [run for run in map(plans.get, figure.runs) if run is not None]
     if not runs or len(runs) < len(figure.runs):  # a diagram, or networks whose layers are known when they run
         return

@@ -61,7 +61,8 @@ def verdict_table(title: str, verdicts: Sequence[Verdict]) -> Table:
 
 def claims_markdown(family: Family, results: Path) -> str:
     """Return ``CLAIMS.md`` of a family: a summary page, then every claim, scale by scale and figure by figure."""
-    scales = [(folder.name, judged_figures(family, folder)) for folder in scales_in(results)]
+    found = [(folder.name, judged_figures(family, folder)) for folder in scales_in(results)]
+    scales = [(name, figures) for name, figures in found if any(figure.verdicts for figure in figures)]
     lines = [f"# {family.title}: claims, judged", ""]
     lines += ["Made by `experiments/reproduce.py` from the manifests beside the figures; do not edit."]
     for name, figures in scales:
@@ -153,7 +154,9 @@ def _evidence(verdict: Verdict) -> list[list[str]]:
         judged = f"{reason.claim.statistic.words}: {reason.claim.threshold}"
         values = [on_paper(reason.measured), value_and_spread(reason.measured)]
         rows.append([words, judged, *values, str(reason.kind)])
-    rows += [[*_row(part), str(verdict.of(part))] for part in verdict.telling_parts]
+    for part in verdict.shown_parts:
+        some = f"of {len(part.values)} of {len(verdict.measured.values)} seeds"
+        rows.append([*_row(part), str(verdict.of(part)) if verdict.of_all(part) else some])
     return rows + [[*_row(measured), ""] for measured in verdict.evidence]
 
 

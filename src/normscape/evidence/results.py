@@ -10,7 +10,7 @@ import pandas as pd
 from normscape.errors import UserError
 from normscape.evidence.claims import Verdict
 from normscape.evidence.figure import Family, Figure
-from normscape.evidence.table import read_table, table_file
+from normscape.evidence.table import RESTORE, read_table, table_file
 from normscape.files import read_json, write_json
 
 SCALES = ("paper", "laptop", "smoke")
@@ -58,9 +58,15 @@ class Results:
         return [file for file in (*self.pictures, self.table_file, self.file) if file and file.exists()]
 
     def kept(self) -> dict[str, Any] | None:
-        """Return what its manifest says, None if there is none."""
-        content: dict[str, Any] | None = read_json(self.file)
-        return content
+        """Return what its manifest says, None if there is none; `UserError` if it is no manifest of this figure."""
+        content = read_json(self.file)
+        if content is None:
+            return None
+        reason = _misfit(content, self)
+        if reason:
+            raise UserError(f"{self.file}: {reason}; {RESTORE}")
+        whole: dict[str, Any] = content
+        return whole
 
     def manifest(self) -> dict[str, Any]:
         """Return where its numbers come from; `UserError` if it has no results."""
@@ -103,9 +109,35 @@ class Results:
         return JudgedFigure(self.figure, verdicts, kept["manifest"])
 
 
+def _misfit(content: Any, results: Results) -> str:
+    """Return why a file's content is not the manifest of some results; empty if it is."""
+    try:
+        manifest = content["manifest"]
+        parts = content["claims"].items(), manifest["seeds"], manifest["table"]["sha256"], manifest["table"]["rows"]
+        runs = [(run["config"]["optimizer"]["lr"], run["seeds"].items()) for run in manifest["runs"].values()]
+        whose, scale = content["figure"], manifest["scale"]
+    except (KeyError, TypeError, AttributeError) as error:
+        return f"not a manifest of this version ({type(error).__name__}: {error})"
+    del parts, runs
+    if whose != results.figure.name:
+        return f"of figure {whose}, not of {results.figure.label}"
+    if scale != results.folder.name.split(",")[0]:
+        return f"of scale={scale}, in the folder of {results.folder.name}"
+    return ""
+
+
 def configs_of(manifest: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """Return the settings of each run of a manifest, by its label."""
     return {name: run["config"] for name, run in manifest["runs"].items()}
+
+
+def require_readable(family: Family, family_results: Path, replaced: Sequence[Results]) -> None:
+    """Raise `UserError` if results that CLAIMS.md is made of cannot be read, but for those about to be replaced."""
+    files = {results.file for results in replaced}
+    for folder in scales_in(family_results):
+        for results in (Results(folder, figure) for figure in family.figures()):
+            if results.file.exists() and results.file not in files:
+                results.judged()
 
 
 def run_entries(manifest: Mapping[str, Any]) -> Iterator[tuple[str, int, Mapping[str, Any]]]:
@@ -124,11 +156,11 @@ def judged_figures(family: Family, folder: Path) -> list[JudgedFigure]:
 def scales_in(family_results: Path) -> list[Path]:
     """Return the folders of results of a family that bear on the paper (all but smoke), the largest scale first.
 
-    A folder with changed settings, e.g. ``laptop,steps=3000``, follows its scale.
+    Folders with changed settings, e.g. ``laptop,steps=3000``, come after all others.
     """
     folders = {path.parent for path in family_results.glob("*/*.json")}
     told = [folder for folder in folders if folder.name.split(",")[0] != "smoke"]
-    return sorted(told, key=lambda folder: (_rank(folder.name.split(",")[0]), folder.name))
+    return sorted(told, key=lambda folder: ("," in folder.name, _rank(folder.name.split(",")[0]), folder.name))
 
 
 def _rank(scale: str) -> int:

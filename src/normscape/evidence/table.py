@@ -24,6 +24,9 @@ LARGE_BYTES = 2**20
 RESTORE = "restore it (git checkout results) or reproduce the figure"
 
 TYPES: dict[str, Any] = {
+    "run": "string",
+    "net": "string",
+    "series": "string",
     "layer": "Int64",
     "step_size": "float64",
     "level": "float64",
@@ -35,7 +38,8 @@ TYPES: dict[str, Any] = {
 
 def gather(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
     """Return the parts of a figure's table as one."""
-    return pd.concat([part for part in parts if len(part)], ignore_index=True)
+    filled = [part for part in parts if len(part)]
+    return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=COLUMNS)
 
 
 def select(table: pd.DataFrame, **columns: object) -> pd.DataFrame:
@@ -59,21 +63,23 @@ def table_bytes(table: pd.DataFrame) -> bytes:
     return table.to_csv(index=False, float_format="%.9g", lineterminator="\n").encode()
 
 
-def write_table(table: pd.DataFrame, folder: Path, stem: str) -> dict[str, Any]:
-    """Write a figure's table as ``<stem>.csv``, or ``<stem>.csv.gz`` if it is large.
+def described(text: bytes) -> dict[str, Any]:
+    """Return what a manifest keeps of a table as CSV: ``rows``, their number, and ``sha256``."""
+    return {"rows": text.count(b"\n") - 1, "sha256": hashlib.sha256(text).hexdigest()}
 
-    Returns
-    -------
-    dict
-        What a manifest keeps of it: ``rows``, their number, and ``sha256``, of the table as plain CSV.
-    """
-    text = table_bytes(table)
+
+def write_table(text: bytes, folder: Path, stem: str) -> None:
+    """Write a figure's table, as CSV, to ``<stem>.csv``, or to ``<stem>.csv.gz`` if it is large."""
     large = len(text) > LARGE_BYTES
     paths = folder / f"{stem}.csv", folder / f"{stem}.csv.gz"
     with replacing(paths[large]) as file:
         file.write(gzip.compress(text, mtime=0) if large else text)
     paths[not large].unlink(missing_ok=True)
-    return {"rows": len(table), "sha256": hashlib.sha256(text).hexdigest()}
+
+
+def parse_table(text: bytes) -> pd.DataFrame:
+    """Return a table from its CSV; nothing but an empty cell is missing, whatever a series may be called."""
+    return pd.read_csv(io.BytesIO(text), dtype=TYPES, keep_default_na=False, na_values=[""])
 
 
 def table_file(folder: Path, stem: str) -> Path | None:
@@ -88,16 +94,14 @@ def read_table(path: Path, expected: dict[str, Any] | None = None) -> pd.DataFra
     Raises
     ------
     UserError
-        If it is not whole, or not the one that ``expected`` tells of (see `write_table`).
+        If it is not whole, or not the one that ``expected`` tells of (see `described`).
     """
     try:
         content = path.read_bytes()
         text = gzip.decompress(content) if path.suffix == ".gz" else content
     except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"{path}: cannot be read ({error}); {RESTORE}") from error
-    if expected is not None and hashlib.sha256(text).hexdigest() != expected["sha256"]:
-        rows = text.count(b"\n") - 1
-        raise UserError(
-            f"{path}: not the table that its manifest describes ({rows} rows, expected {expected['rows']}); {RESTORE}"
-        )
-    return pd.read_csv(io.BytesIO(text), dtype=TYPES)
+    if expected is not None and described(text) != {"rows": expected["rows"], "sha256": expected["sha256"]}:
+        sizes = f"{described(text)['rows']} rows, expected {expected['rows']}"
+        raise UserError(f"{path}: not the table that its manifest describes ({sizes}); {RESTORE}")
+    return parse_table(text)

@@ -46,6 +46,7 @@ def range_over_step_sizes(axes: Axes, rows: pd.DataFrame, series: Sequence[str],
     quantity
         E.g. ``loss_landscape``.
     """
+    shade = 0.3 if len(series) <= 2 else 0.06  # of many, edges tell more than shades on top of each other
     for name in series:
         low, high = (
             select(rows, series=name, quantity=quantity, edge=edge)
@@ -53,6 +54,6 @@ def range_over_step_sizes(axes: Axes, rows: pd.DataFrame, series: Sequence[str],
             .median(axis=1)
             for edge in ("min", "max")
         )
-        axes.fill_between(low.index, low, high, color=COLORS[name], alpha=0.3, lw=0, label=LABELS[name])
+        axes.fill_between(low.index, low, high, color=COLORS[name], alpha=shade, lw=0, label=LABELS[name])
         for edge in (low, high):
-            axes.plot(edge.index, edge, color=COLORS[name], linewidth=0.6)
+            axes.plot(edge.index, edge, color=COLORS[name], linewidth=0.6 if len(series) <= 2 else 0.9)

@@ -246,17 +246,17 @@ def test_the_mean_over_bins_is_geometric_and_over_those_that_both_reach():
     assert in_bins[:2] == [4, 1]
     assert math.isnan(in_bins[2])
     assert AtEqualAccuracy(ratio).of(found) == pytest.approx(2)
-    assert math.isnan(AtEqualAccuracy(ratio).of(curves(*learning("fast", 40))))
+    assert math.isnan(AtEqualAccuracy(ratio).of(curves(*learning("fast", 40))))  # there is no slow one
     assert During(ratio, BINS[2]).not_of_all
     assert not During(ratio, EARLY).not_of_all
 
 
-def test_networks_that_are_both_at_the_beginning_are_compared_over_all_steps():
+def test_networks_that_are_never_at_equal_progress_are_compared_over_all_steps():
     early = {name: [rows("train_accuracy", [0.1] * 9, series=name), rows("x", [4.0] * 9, series=name)] for name in "ab"}
     late = [rows("train_accuracy", [0.6] * 9, series="c"), rows("x", [2.0] * 9, series="c")]
     found = curves(*early["a"], *early["b"], *late)
     assert AtEqualAccuracy(Ratio(Median("x"), "a", "b")).of(found) == 1
-    assert math.isnan(AtEqualAccuracy(Ratio(Median("x"), "a", "c")).of(found))  # never at equal progress
+    assert AtEqualAccuracy(Ratio(Median("x"), "a", "c")).of(found) == 2
     assert math.isnan(AtEqualAccuracy(Ratio(Median("x"), "a", "nobody")).of(found))
 
 

@@ -198,8 +198,7 @@ class AtEqualAccuracy(Statistic):
     """A ratio or difference of two networks at equal training accuracy, averaged over `BINS`.
 
     Each network counts at its own steps in a bin. Ratios are averaged geometrically, differences arithmetically, over
-    the bins that both networks reach. If neither gets as far as the first bin, both are still at the beginning, and are
-    compared over all steps; if only one does, they are never at equal progress: NaN.
+    the bins that both networks reach. Networks that are never at equal progress in a bin are compared over all steps.
     """
 
     statistic: Ratio | Difference
@@ -209,18 +208,11 @@ class AtEqualAccuracy(Statistic):
         values = np.array([each.of(curves) for each in self.bins])
         values = values[~np.isnan(values)]
         if not len(values):
-            return self.statistic.of(curves) if self._at_the_beginning(curves) else math.nan
+            return self.statistic.of(curves)
         if isinstance(self.statistic, Difference):
             return float(values.mean())
         with np.errstate(divide="ignore", invalid="ignore"):  # 0 and infinity
             return float(np.exp(np.log(values).mean()))
-
-    def _at_the_beginning(self, curves: Curves) -> bool:
-        """Whether no network has logged an accuracy in a bin, or above."""
-        series = {use.series for use in self.statistic.uses()}
-        accuracies = [curves.curve(name, "train_accuracy").series() for name in series]
-        smooth = [logged.rolling(5, center=True, min_periods=1).mean() for logged in accuracies]
-        return all(len(values) and values.max() < BINS[0].low for values in smooth)
 
     @property
     def bins(self) -> list[Statistic]:
@@ -231,7 +223,7 @@ class AtEqualAccuracy(Statistic):
     def words(self) -> str:
         """What it is."""
         spans = ", ".join(f"{100 * part.low:g}-{100 * part.high:g}" for part in BINS)
-        over = f"mean over those of {spans} % that both reach, all steps if neither reaches one"
+        over = f"mean over those of {spans} % that both reach, else all steps"
         return f"{self.statistic.words}, at equal training accuracy ({over})"
 
     def uses(self) -> Iterator[Use]:

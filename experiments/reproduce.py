@@ -17,7 +17,7 @@ from rich.console import Console
 
 from normscape.entry import entry_point
 from normscape.errors import UserError, suggest
-from normscape.evidence.figure import Family, Figure
+from normscape.evidence.figure import Family, Figure, stem_of
 from normscape.evidence.publish import publish
 from normscape.evidence.report import verdict_table, write_claims
 from normscape.evidence.results import Results, require_readable, scales_in
@@ -103,8 +103,7 @@ def _folder(options: argparse.Namespace) -> str:
 
 def _drawn_scale(options: argparse.Namespace) -> str:
     """Return the largest scale that there are results of the figure at."""
-    stem = f"fig{int(options.figure):02d}" if options.figure.isdigit() else options.figure
-    wanted = "*.json" if options.figure == "all" else f"{stem}.json"
+    wanted = "*.json" if options.figure == "all" else f"{stem_of(options.figure)}.json"
     return next((folder.name for folder in scales_in(options.results) if any(folder.glob(wanted))), "laptop")
 
 

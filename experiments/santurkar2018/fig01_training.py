@@ -15,12 +15,11 @@ from normscape.evidence.measures import Final, StepsTo
 from normscape.evidence.statistics import Difference, Of, Ratio
 from normscape.evidence.table import gather, select
 from santurkar2018.movements import movement_claim
-from santurkar2018.shared import SIMILAR
+from santurkar2018.shared import CHANCE, SIMILAR
 
 LAYERS = (3, 11)
 BASE, HIGH = 0.1, 0.5
 SERIES = ("standard", "batch")
-CHANCE = 0.1
 
 
 def table(runs: Sequence[FinishedRun]) -> pd.DataFrame:

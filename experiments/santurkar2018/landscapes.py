@@ -129,19 +129,18 @@ def _lowers_beta(net: str, series: str, label: str) -> Claim:
 
 def like_batch_norm(net: str, series: str) -> list[Claim]:
     """Return the claims that a normalisation narrows the ranges as BatchNorm does, and lowers beta as it does."""
-    name = display_name(series)
-    ratios = {label: Ratio(MedianWidth(AS_PLOTTED.get(q, q)), series, "batch") for q, label in WIDTHS.items()}
-    names = dict(zip(WIDTHS.values(), WIDTHS, strict=True))
-    claims = [
-        Claim(
-            name=f"{net}_{series}_{names[label]}_like_batch",
-            statement=f"The {name} norm narrows the {NETS[net]}'s {label} to a width similar to BatchNorm's",
-            statistic=at_equal_accuracy(net, ratio),
-            below=SIMILAR,
-            parts=parts_of_run(net, ratio),
+    name, claims = display_name(series), []
+    for quantity, label in WIDTHS.items():
+        width = Ratio(MedianWidth(AS_PLOTTED.get(quantity, quantity)), series, "batch")
+        claims.append(
+            Claim(
+                name=f"{net}_{series}_{quantity}_like_batch",
+                statement=f"The {name} norm narrows the {NETS[net]}'s {label} to a width similar to BatchNorm's",
+                statistic=at_equal_accuracy(net, width),
+                below=SIMILAR,
+                parts=parts_of_run(net, width),
+            )
         )
-        for label, ratio in ratios.items()
-    ]
     beta = Ratio(Median(AS_PLOTTED["effective_beta"]), series, "batch")
     return [
         *claims,

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from normscape.evidence.measures import Final, Measure
-from normscape.evidence.parts import EARLY, LATE, MIDDLE
-from normscape.evidence.statistics import AtEqualAccuracy, Difference, During, Of, Overall, Ratio, Statistic
+from normscape.evidence.parts import ALL_STEPS, EARLY, LATE, MIDDLE
+from normscape.evidence.statistics import AtEqualAccuracy, Comparison, During, Of, Statistic
 
 NETS = {"vgg": "VGG", "dln": "DLN"}
 """The nets of the figures, and what sentences call them."""
@@ -19,11 +19,14 @@ FINAL_LOSS = Final("train_loss", points=5)
 SIMILAR = 2.0
 """The factor within which the paper's *similar*, *about as* and *no larger* are taken."""
 
+CHANCE = 0.1
+"""The accuracy of guessing one of ten classes."""
+
 AS = 1.25
 """The factor within which its *as well as* and *as much as* are taken."""
 
 
-def at_equal_accuracy(net: str, compared: Ratio | Difference) -> Statistic:
+def at_equal_accuracy(net: str, compared: Comparison) -> Statistic:
     """Return how two networks are compared: the VGGs at equal training accuracy, the DLNs over all steps."""
     return AtEqualAccuracy(compared) if net == "vgg" else compared
 
@@ -38,8 +41,8 @@ def over_parts(statistic: Statistic) -> list[Statistic]:
     return [During(statistic, part) for part in (EARLY, MIDDLE, LATE)]
 
 
-def parts_of_run(net: str, compared: Ratio | Difference) -> list[Statistic]:
+def parts_of_run(net: str, compared: Comparison) -> list[Statistic]:
     """Return the parts of a comparison: of VGGs each bin of accuracy, and all steps; of DLNs parts of the run."""
     if net == "vgg":
-        return [*AtEqualAccuracy(compared).bins, Overall(compared)]
+        return [*AtEqualAccuracy(compared).bins, During(compared, ALL_STEPS)]
     return over_parts(compared)

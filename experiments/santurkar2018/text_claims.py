@@ -18,10 +18,9 @@ from normscape.evidence.finished import FinishedRun
 from normscape.evidence.measures import Final, MedianWidth
 from normscape.evidence.statistics import Difference, Of, Ratio
 from normscape.evidence.table import gather, select
-from santurkar2018.shared import at_equal_accuracy, parts_of_run
+from santurkar2018.shared import CHANCE, at_equal_accuracy, parts_of_run
 
 SERIES = ("standard", "batch")
-CHANCE = 0.1
 TESTED = Final("test_accuracy", points=1, percent=True)
 TRAINED = Final("train_accuracy", points=5)
 PLAIN, AUGMENTED = {"augment": False}, {"augment": True}

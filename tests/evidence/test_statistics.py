@@ -21,14 +21,13 @@ from normscape.evidence.measures import (
     ShareBelow,
     StepsTo,
 )
-from normscape.evidence.parts import BINS, EARLY, LATE, MIDDLE, AtAccuracy, Fitting, Share
+from normscape.evidence.parts import ALL_STEPS, BINS, EARLY, LATE, MIDDLE, AtAccuracy, Fitting, Share
 from normscape.evidence.statistics import (
     AtEqualAccuracy,
     Change,
     Difference,
     During,
     Of,
-    Overall,
     Ratio,
     ShareLarger,
     ratio_of,
@@ -277,8 +276,8 @@ def test_the_share_of_steps_at_which_one_is_larger():
 
 def test_over_all_steps_is_the_statistic_itself():
     found = curves(*learning("slow", 60), *learning("fast", 20))
-    assert Overall(Of(Largest("x"), "slow")).of(found) == 990
-    assert Overall(Of(Largest("x"), "slow")).part == "over all steps"
+    assert During(Of(Largest("x"), "slow"), ALL_STEPS).of(found) == 990
+    assert During(Of(Largest("x"), "slow"), ALL_STEPS).part == "over all steps"
 
 
 @pytest.mark.parametrize(

@@ -108,10 +108,9 @@ class Verdict:
     def kind(self) -> Kind:
         """The verdict.
 
-        A claim holds if it holds on the whole and in every part, and holds in part if it holds on the whole or in a
-        part, but fails or cannot be told elsewhere: a claim that fails on the whole, or that the seeds disagree about
-        on the whole, still holds in part if it holds in one part and fails in another on all seeds. Undecided is what
-        the seeds disagree about or what cannot be computed.
+        A claim holds if it holds on the whole and in every part. It holds in part if it holds on the whole but not in
+        every part, or, whatever the seeds say of the whole, if it holds in one part and fails in another. Otherwise
+        the whole decides; undecided is what the seeds disagree about or what cannot be computed.
         """
         if not self.applicable:
             return Kind.NOT_APPLICABLE

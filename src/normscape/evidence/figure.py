@@ -84,7 +84,7 @@ class Family:
         """
         if name not in self.known:
             raise UserError(f"figure {name}: no such figure; known: {', '.join(self.known)}")
-        stem = f"fig{int(name):02d}" if name.isdigit() else name
+        stem = stem_of(name)
         declared = self._declared(stem)
         modules = sorted((self.project / "experiments" / self.name).glob(f"{stem}_*.py"))
         if len(modules) != 1 or not isinstance(declared, dict) or not {"title", "runs"} <= set(declared):
@@ -113,6 +113,11 @@ class Family:
         return [self.figure(name) for name in self.known]
 
 
+def stem_of(name: int | str) -> str:
+    """Return the name of a figure's files: ``fig04`` for figure 4, a word as it is."""
+    return f"fig{int(name):02d}" if str(name).isdigit() else str(name)
+
+
 @dataclass(frozen=True)
 class Figure:
     """What a figure is: its name, title and runs, and the module that tabulates, judges and draws it.
@@ -135,7 +140,7 @@ class Figure:
     @property
     def stem(self) -> str:
         """The name of its files."""
-        return f"fig{self.name:02d}" if isinstance(self.name, int) else self.name
+        return stem_of(self.name)
 
     @property
     def label(self) -> str:

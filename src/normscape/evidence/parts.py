@@ -48,6 +48,7 @@ class Share:
         return iter(())
 
 
+ALL_STEPS = Share("over all steps", 0.0, 1.0)
 EARLY = Share("over the first 10 % of the steps", 0.0, 0.1)
 MIDDLE = Share("between 10 % and 50 % of the steps", 0.1, 0.5)
 FIRST_HALF = Share("over the first half of the steps", 0.0, 0.5)

@@ -1,8 +1,9 @@
 """Statistics of curves as objects: what is computed and how it is called are one, so they cannot drift apart.
 
 A `Measure` takes a number from one series' curve, e.g. its median over steps. A `Statistic` takes a number from the
-curves of one seed: a measure `Of` one series, the `Ratio` or `Difference` of a measure between two series, either of
-them `During` a part of the run, and the `Change` from one part to another. Each says in ``words`` what it is.
+curves of one seed: a measure `Of` one series, the `Ratio` or `Difference` of a measure between two series, over all
+steps or `AtEqualAccuracy`, any of them `During` a part of the run, and the `Change` from one part to another. Each says
+in ``words`` what it is.
 """
 
 import math
@@ -68,48 +69,45 @@ class Of(Statistic):
 
 
 @dataclass(frozen=True)
-class Ratio(Statistic):
-    """A measure of one series over that of another."""
+class Comparison(Statistic):
+    """A measure of one series, compared with that of another."""
 
     measure: Measure
-    above: str
-    below: str
+    series: str
+    other: str
+
+    def uses(self) -> Iterator[Use]:
+        """Yield the curves that it needs."""
+        yield from (*Of(self.measure, self.series).uses(), *Of(self.measure, self.other).uses())
+
+
+@dataclass(frozen=True)
+class Ratio(Comparison):
+    """A measure of one series over that of another."""
 
     def of(self, curves: Curves) -> float:
         """Compute it."""
-        return ratio_of(self.measure.of(curves, self.above), self.measure.of(curves, self.below))
+        return ratio_of(self.measure.of(curves, self.series), self.measure.of(curves, self.other))
 
     @property
     def words(self) -> str:
         """What it is."""
-        return f"{self.measure.words}, {display_name(self.above)} / {display_name(self.below)}"
-
-    def uses(self) -> Iterator[Use]:
-        """Yield the curves that it needs."""
-        yield from (*Of(self.measure, self.above).uses(), *Of(self.measure, self.below).uses())
+        return f"{self.measure.words}, {display_name(self.series)} / {display_name(self.other)}"
 
 
 @dataclass(frozen=True)
-class Difference(Statistic):
+class Difference(Comparison):
     """A measure of one series minus that of another."""
-
-    measure: Measure
-    minuend: str
-    subtrahend: str
 
     def of(self, curves: Curves) -> float:
         """Compute it."""
-        return self.measure.factor * (self.measure.of(curves, self.minuend) - self.measure.of(curves, self.subtrahend))
+        return self.measure.factor * (self.measure.of(curves, self.series) - self.measure.of(curves, self.other))
 
     @property
     def words(self) -> str:
         """What it is."""
         points = self.measure.words.replace(", per cent", ", percentage points")
-        return f"{points}, {display_name(self.minuend)} - {display_name(self.subtrahend)}"
-
-    def uses(self) -> Iterator[Use]:
-        """Yield the curves that it needs."""
-        yield from (*Of(self.measure, self.minuend).uses(), *Of(self.measure, self.subtrahend).uses())
+        return f"{points}, {display_name(self.series)} - {display_name(self.other)}"
 
 
 @dataclass(frozen=True)
@@ -201,7 +199,7 @@ class AtEqualAccuracy(Statistic):
     the bins that both networks reach. Networks that are never at equal progress in a bin are compared over all steps.
     """
 
-    statistic: Ratio | Difference
+    statistic: Comparison
 
     def of(self, curves: Curves) -> float:
         """Compute it."""
@@ -229,31 +227,6 @@ class AtEqualAccuracy(Statistic):
     def uses(self) -> Iterator[Use]:
         """Yield the curves that it needs."""
         yield from self.bins[0].uses()
-
-
-@dataclass(frozen=True)
-class Overall(Statistic):
-    """A statistic over all steps, as a part of the one at equal training accuracy."""
-
-    statistic: Statistic
-
-    def of(self, curves: Curves) -> float:
-        """Compute it."""
-        return self.statistic.of(curves)
-
-    @property
-    def words(self) -> str:
-        """What it is."""
-        return f"{self.statistic.words}, over all steps"
-
-    @property
-    def part(self) -> str:
-        """What it is, said of the statistic at equal accuracy."""
-        return "over all steps"
-
-    def uses(self) -> Iterator[Use]:
-        """Yield the curves that it needs."""
-        yield from self.statistic.uses()
 
 
 def ratio_of(above: float, below: float) -> float:

@@ -6,6 +6,8 @@ python experiments/reproduce.py 1 --from-results         redraw from the table i
 python experiments/reproduce.py all --dln-seeds 0-9      every figure, each run trained once
 """
 
+import normscape.portable  # noqa: F401, I001 - first: torch chooses its kernels when it is imported
+
 import argparse
 import sys
 import tempfile

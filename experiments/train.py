@@ -1,5 +1,7 @@
 """Train one run, or with -m a sweep of runs: python experiments/train.py run=vgg_batch seed=0 scale=laptop."""
 
+import normscape.portable  # noqa: F401, I001 - first: torch chooses its kernels when it is imported
+
 import hashlib
 import re
 import sys

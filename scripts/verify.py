@@ -7,6 +7,8 @@ python scripts/verify.py FOLDER --count 1                   only the cheapest of
 Exits with 0 if every row is the same, 1 if one differs, 2 if what is there cannot be compared.
 """
 
+import normscape.portable  # noqa: F401, I001 - first: torch chooses its kernels when it is imported
+
 import argparse
 import io
 import sys
@@ -29,6 +31,7 @@ from normscape.evidence.results import Results, run_entries
 from normscape.evidence.table import COLUMNS, read_table, table_bytes
 from normscape.identity import identity
 from normscape.kernels import use_kernels
+from normscape.portable import LIMITS
 from normscape.pool import default_workers, execute_all
 from normscape.provenance import provenance
 from normscape.runs import RunDirectory
@@ -69,7 +72,7 @@ def committed_runs(family: Family, folder: Path) -> list[Committed]:
         read_table(table, manifest["table"])  # refused, if it is not the one that was made
         for name, seed, entry in run_entries(manifest):
             if entry["hardware"]["device"] == "cpu":
-                kernels = manifest["runs"][name]["config"].get("kernels", "native")
+                kernels = manifest["runs"][name]["config"]["kernels"]
                 new = Committed(name, seed, manifest["scale"], kernels, entry)
                 found.setdefault(new.label, new).figures[str(figure.name)] = table
     if not found:
@@ -124,8 +127,8 @@ def agreement(family: Family, run: Committed, config: RunConfig) -> tuple[int, i
 def expected(run: Committed) -> str:
     """Say what a difference of the run means on this machine."""
     here, there = provenance()["hardware"]["instruction_set"], run.entry["hardware"].get("instruction_set")
-    if run.kernels == "portable":
-        return "kernels=portable promises the same: please report it, with both provenance.json"
+    if run.entry["hardware"]["kernel_limits"] == provenance()["hardware"]["kernel_limits"] == LIMITS:
+        return "portable kernels promise the same, here and there: please report it, with both provenance.json"
     if run.entry["versions"]["torch"] != torch.__version__.partition("+")[0]:
         return f"expected: made with torch {run.entry['versions']['torch']}, and here is {torch.__version__}"
     if there is None:

@@ -133,11 +133,6 @@ def test_the_scale_suits_the_machine_unless_it_is_given(monkeypatch):
         ("++optimizer.lrr=1", "optimizer.lrr=1: torch.optim.SGD takes no 'lrr'; did you mean 'lr'?"),
         ("optimizer.momentum=0.9", "optimizer.momentum=0.9: 'momentum' is not set; to add it, +optimizer.momentum=0.9"),
         (
-            "measure.step_sizes=[1]",
-            "measure.step_sizes=[1]: there is no key 'step_sizes'; did you mean 'lr_multiples'?",
-        ),
-        ("+measure.step_sizes=[1]", "measure.step_sizes=[1]: there is no such key; did you mean 'lr_multiples'?"),
-        (
             "probe.landscape_random.step_sizes=[1]",
             "probe.landscape_random.step_sizes=[1]: 'step_sizes' is not set; to add it, +probe",
         ),
@@ -158,8 +153,6 @@ def test_the_scale_suits_the_machine_unless_it_is_given(monkeypatch):
         ("probe=[activatoins]", "probe=[activatoins]: no such probe; did you mean 'activations'?"),
         ("probe=activatoins", "probe=activatoins: no such probe; did you mean 'activations'?"),
         ("model.configuration=F", "unknown VGG configuration 'F'; known here: A, B, C, D, E"),
-        ("model.depth=D", "model.depth=D: there is no key 'depth'; did you mean 'configuration'?"),
-        ("+model.depth=D", "model.depth=D: normscape.models.VGG takes no 'depth'; did you mean 'configuration'?"),
         ("model.width=0.01", "width 0.01 makes 0.64 of 64 channels; take a multiple of 1/64"),
         ("probe.activations.layers=[99]", "probe layer 99: the VGG has layers 1 to 14"),
         ("probe.activations.every=0", "probe.activations.every=0: expected 1 or more"),

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,12 +11,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from normscape import kernels
+from normscape import kernels, portable
 from normscape.build import build, dry_build
 from normscape.config import compose_run
 from normscape.errors import UserError
 from normscape.identity import identity, settings
-from normscape.kernels import PORTABLE, check_device, require_kernels, use_kernels
+from normscape.kernels import check_device, require_kernels, use_kernels
+from normscape.portable import LIMITS
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 QUICK = ["run=dln_batch", "scale=smoke", "tracker=none", "device=cpu", "steps=8"]
@@ -34,7 +36,7 @@ needs_avx2 = pytest.mark.skipif(not torch.cpu._is_avx2_supported(), reason="no x
 @pytest.fixture
 def started(tmp_path):
     """Start a script in a process of its own, with further variables; return its exit code and what it said."""
-    own = {name: value for name, value in os.environ.items() if name not in PORTABLE}
+    own = {name: value for name, value in os.environ.items() if name not in {*LIMITS, portable.NATIVE}}
     own["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
 
     def call(script, *arguments, **variables):
@@ -52,18 +54,47 @@ def limits(tmp_path):
     return [json.loads(file.read_text())["hardware"]["kernel_limits"] for file in files]
 
 
-def test_native_is_what_runs_were_before_there_was_a_choice():
-    plain, portable = compose_run(QUICK), compose_run([*QUICK, "kernels=portable"])
-    assert plain.kernels == "native"
+def test_auto_is_no_part_of_what_a_run_is_and_a_choice_is():
+    """What auto comes to depends on the machine, as the device does, and provenance says it."""
+    plain, native, limited = (compose_run([*QUICK, *own]) for own in ([], ["kernels=native"], ["kernels=portable"]))
+    assert plain.kernels == "auto"
     assert "kernels" not in settings(plain)
-    assert settings(portable) == {**settings(plain), "kernels": "portable"}
-    assert identity(portable) != identity(plain) == identity(compose_run([*QUICK, "kernels=native"]))
+    assert settings(limited) == {**settings(plain), "kernels": "portable"}
+    assert len({identity(config) for config in (plain, native, limited)}) == 3
+
+
+def test_limits_are_set_only_before_torch_and_where_the_processor_has_avx2(monkeypatch, tmp_path):
+    for name in (*LIMITS, portable.NATIVE):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(portable, "has_avx2", lambda: True)
+    portable.set_limits({"torch": torch})
+    assert not set(LIMITS) & set(os.environ)
+    monkeypatch.setenv("MKL_CBWR", "AVX")  # the user's own stays, and portable kernels are then not in force
+    portable.set_limits({})
+    assert {name: os.environ.pop(name) for name in LIMITS} == {**LIMITS, "MKL_CBWR": "AVX"}
+    monkeypatch.setenv(portable.NATIVE, "1")
+    portable.set_limits({})
+    assert not set(LIMITS) & set(os.environ)
+    monkeypatch.undo()
+    (tmp_path / "cpuinfo").write_text("flags\t: fpu sse4_2 avx avx512f\n")
+    assert not portable.has_avx2(tmp_path / "cpuinfo")
+    (tmp_path / "cpuinfo").write_text("flags\t: fpu avx2\n")
+    assert portable.has_avx2(tmp_path / "cpuinfo")
+    assert not portable.has_avx2(tmp_path / "none")
+
+
+@needs_avx2
+@pytest.mark.parametrize(("kind", "there"), [("auto", LIMITS), ("portable", LIMITS), ("native", {})])
+def test_a_script_has_the_kernels_that_it_was_asked_for(started, tmp_path, kind, there):
+    code, said = started("train.py", *QUICK, f"kernels={kind}")
+    assert code == 0, said
+    assert limits(tmp_path) == [there]
 
 
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (["kernels=portabel"], "kernels=portabel: expected native or portable; did you mean 'portable'?"),
+        (["kernels=portabel"], "kernels=portabel: expected auto, portable or native; did you mean 'portable'?"),
         (["kernels=portable", "threads=2"], "threads=2: expected 1 with kernels=portable"),
     ],
 )
@@ -88,14 +119,14 @@ def test_without_avx2_portable_kernels_are_refused(monkeypatch):
 @needs_avx2
 def test_no_run_is_built_without_the_limits_it_asks_for(monkeypatch):
     """Set by Python alone they come too late: torch has chosen its kernels."""
-    for name, value in PORTABLE.items():
+    for name, value in LIMITS.items():
         monkeypatch.setenv(name, value)
     config = compose_run([*QUICK, "kernels=portable"])
     monkeypatch.setattr(kernels, "INITIAL", Path(__file__).parent / "no such file")
     if torch.backends.cpu.get_cpu_capability() == "AVX2":
         build(config, torch.device("cpu"))  # where the system does not tell, today's environment must do
     monkeypatch.undo()
-    if not set(PORTABLE) & set(os.environ):
+    if not set(LIMITS) & set(os.environ):
         with pytest.raises(UserError, match=r"^kernels=portable: expected ATEN_CPU_CAPABILITY=avx2 .* before Python"):
             build(config, torch.device("cpu"))
 
@@ -104,7 +135,7 @@ def test_no_run_is_built_without_the_limits_it_asks_for(monkeypatch):
 def test_the_environment_at_the_start_counts_if_it_can_be_read(monkeypatch, tmp_path, text):
     monkeypatch.setattr(kernels, "INITIAL", tmp_path / "environ")
     (tmp_path / "environ").write_bytes(text)
-    for name, value in PORTABLE.items():
+    for name, value in LIMITS.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
     if b"PATH" not in text:
@@ -121,7 +152,7 @@ def test_the_environment_at_the_start_counts_if_it_can_be_read(monkeypatch, tmp_
 def test_one_process_has_one_kind_of_kernels():
     both = [compose_run([*QUICK, f"kernels={kind}"]) for kind in kernels.KINDS]
     use_kernels(both[:1])
-    with pytest.raises(UserError, match=r"^kernels=native,portable: a process has one kind"):
+    with pytest.raises(UserError, match=r"^kernels=auto,native,portable: a process has one kind"):
         use_kernels(both)
 
 
@@ -132,26 +163,30 @@ def test_workers_of_a_figure_have_them_too(started, tmp_path):
         "tracker=none", "device=cpu", "steps=8",
     )  # fmt: skip
     assert code == 0, said
-    assert limits(tmp_path) == [PORTABLE, PORTABLE]
+    assert limits(tmp_path) == [LIMITS, LIMITS]
     assert said.count("All figures") + said.count("Figure 9 at scale") <= 1  # started again before it said anything
 
 
 @needs_avx2
-def test_what_the_user_set_gives_way(started, tmp_path):
+def test_what_the_user_set_gives_way_to_what_is_asked_for_alone(started, tmp_path):
+    code, said = started("train.py", *QUICK, "seed=1", ATEN_CPU_CAPABILITY="default")
+    assert code == 0, said
+    assert limits(tmp_path) == [{**LIMITS, "ATEN_CPU_CAPABILITY": "default"}]
+    shutil.rmtree(tmp_path / "runs")
     code, said = started("train.py", *QUICK, "kernels=portable", ATEN_CPU_CAPABILITY="default")
     assert code == 0, said
-    assert limits(tmp_path) == [PORTABLE]
+    assert limits(tmp_path) == [LIMITS]
 
 
 @needs_avx2
 @pytest.mark.parametrize("run", PORTABLE_BITS["2.15.0"])
 def test_portable_bits_are_those_of_every_x86_machine(started, tmp_path, run):
-    """On a machine with AVX-512, too: a failure there says that `PORTABLE` lacks a limit."""
+    """On a machine with AVX-512, too: a failure there says that `LIMITS` lacks a limit."""
     version = torch.__version__.partition("+")[0]
     if version not in PORTABLE_BITS:
         pytest.skip(f"torch {version} may take its sums in another order")
     arguments = [f"run={run}", "scale=smoke", "steps=4", "measure.every=2", "tracker=none", "device=cpu"]
-    code, said = started("train.py", *arguments, "kernels=portable")
+    code, said = started("train.py", *arguments)
     assert code == 0, said
     (file,) = tmp_path.glob("runs/*/metrics.csv")
     found = hashlib.md5(file.read_bytes()).hexdigest()

@@ -12,8 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException, ValidationError
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from normscape.errors import UserError
-from normscape.former_keys import suggest_key
+from normscape.errors import UserError, suggest
 from normscape.hints import hints, in_words, parameters, shown, suits, takes_anything
 from normscape.kernels import check_kernels
 from normscape.limits import check_measure, check_numbers
@@ -30,7 +29,7 @@ def check(config: DictConfig) -> RunConfig:
     known = list(RunConfig.__dataclass_fields__)
     for key in keys:
         if key not in known:
-            raise UserError(f"{key}={config[key]!r}: there is no such key{suggest_key(key, known)}")
+            raise UserError(f"{key}={config[key]!r}: there is no such key{suggest(key, known)}")
     plain = OmegaConf.masked_copy(config, keys)
     for path in _unset(plain):
         raise UserError(_not_set(path))
@@ -65,9 +64,7 @@ def _merged(plain: DictConfig) -> RunConfig:
     except ConfigKeyError as error:
         fields = getattr(error.object_type, "__dataclass_fields__", {})
         value = OmegaConf.select(plain, str(error.full_key))
-        raise UserError(
-            f"{error.full_key}={value}: there is no such key{suggest_key(str(error.key), fields)}"
-        ) from error
+        raise UserError(f"{error.full_key}={value}: there is no such key{suggest(str(error.key), fields)}") from error
     except OmegaConfBaseException as error:
         raise UserError(_mismatch(error, plain)) from error
     assert isinstance(run, RunConfig)
@@ -140,7 +137,7 @@ def _check_component(path: str, node: Mapping[str, Any]) -> None:
             continue
         if key not in taken and not takes_anything(called):
             own = "; model=own leaves the settings of other networks out" if path == "model" else ""
-            raise UserError(f"{path}.{key}={shown(value)}: {target} takes no '{key}'{suggest_key(key, taken)}{own}")
+            raise UserError(f"{path}.{key}={shown(value)}: {target} takes no '{key}'{suggest(key, taken)}{own}")
         if key in expected and not suits(value, expected[key]) and not (value is None and taken[key].default is None):
             raise UserError(_mistyped(f"{path}.{key}", value, target, expected[key]))
         if node.get("_recursive_", True):

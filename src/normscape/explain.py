@@ -15,7 +15,6 @@ from omegaconf.errors import OmegaConfBaseException
 
 from normscape.checks import first_line
 from normscape.errors import UserError, suggest
-from normscape.former_keys import suggest_key
 from normscape.hints import parameters, takes_anything
 
 
@@ -72,7 +71,7 @@ def explained(error: Exception, overrides: Sequence[str], folders: Sequence[Path
                 names = [str(name) for name in node] if isinstance(node, DictConfig) else []
                 if part in _taken(node):
                     return UserError(f"{override.input_line}: '{part}' is not set; to add it, +{override.input_line}")
-                hint = suggest_key(part, names) or _others(override.key_or_group.split(".")[0], folders)
+                hint = suggest(part, names) or _others(override.key_or_group.split(".")[0], folders)
                 return UserError(f"{override.input_line}: there is no key '{part}'{hint}")
             node = OmegaConf.select(node, part) if isinstance(node, DictConfig) else None
     return UserError(first_line(error))

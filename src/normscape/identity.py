@@ -19,9 +19,8 @@ from hydra.utils import get_object
 
 from normscape.config import COMPONENTS, RunConfig
 from normscape.files import worded
-from normscape.former_keys import formerly
 
-NUMERICS = 1
+NUMERICS = 2
 """Part of every identity; raised by a change of the code that changes the numbers of a run."""
 
 
@@ -30,9 +29,7 @@ def settings(config: RunConfig) -> dict[str, Any]:
     content = asdict(config)
     kept = {item.name: content[item.name] for item in fields(config) if item.metadata.get("identity", True)}
     kept["data"].pop("root", None)  # where the data lies, a label inside a component; its checksum is kept
-    if not config.schedule:  # a constant rate, as all runs had before there were schedules
-        del kept["schedule"]
-    if config.kernels == "native":  # as all runs were before there was a choice
+    if config.kernels == "auto":  # what it comes to depends on the machine, as the device does
         del kept["kernels"]
     return kept
 
@@ -43,7 +40,7 @@ def identity(config: RunConfig) -> str:
     Classes of the user's own count by their source: that of the class, of its bases, and of what their files import
     from the user's own files; edited, they make another run. Classes of this project count by `NUMERICS`.
     """
-    content = {"numerics": NUMERICS, **_canonical(formerly(settings(config))), **_foreign_sources(config)}
+    content = {"numerics": NUMERICS, **_canonical(settings(config)), **_foreign_sources(config)}
     text = json.dumps(worded(content), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 

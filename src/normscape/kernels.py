@@ -1,9 +1,4 @@
-"""Whose kernels compute a run on a CPU: the fastest that the processor has, or those that every x86 machine has.
-
-Torch, oneDNN and MKL each choose code for the processor's instruction set, and sums are then taken in another order.
-Three environment variables hold them to what all x86 processors with AVX2 have; they count only if they are there
-before the libraries first compute, so a process that needs them starts itself once more with them (`use_kernels`).
-"""
+"""Whose kernels compute a run on a CPU: those that every x86 machine has (`normscape.portable`), or its fastest."""
 
 import os
 import sys
@@ -12,13 +7,13 @@ from pathlib import Path
 
 import torch
 
+from normscape import portable
 from normscape.errors import UserError, suggest
+from normscape.portable import LIMITS
 from normscape.schema import RunConfig
 
-KINDS = ("native", "portable")
-
-PORTABLE = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_CBWR": "COMPATIBLE"}
-"""What holds torch, oneDNN and MKL to kernels that do not depend on the processor."""
+KINDS = ("auto", "portable", "native")
+"""``auto`` is portable where a process can have them, and native elsewhere; provenance says what it was."""
 
 INITIAL = Path("/proc/self/environ")
 """The environment with which this process began, where the system tells; what Python set later is not in it."""
@@ -27,7 +22,7 @@ INITIAL = Path("/proc/self/environ")
 def check_kernels(kernels: str, threads: int) -> None:
     """Raise `UserError` for kernels that there are not, or that are not portable with so many threads."""
     if kernels not in KINDS:
-        raise UserError(f"kernels={kernels}: expected {' or '.join(KINDS)}{suggest(kernels, KINDS)}")
+        raise UserError(f"kernels={kernels}: expected {', '.join(KINDS[:-1])} or {KINDS[-1]}{suggest(kernels, KINDS)}")
     if kernels == "portable" and threads != 1:  # each number of threads takes sums in an order of its own
         raise UserError(f"threads={threads}: expected 1 with kernels=portable, whose numbers are those of one thread")
 
@@ -48,8 +43,8 @@ def check_device(kernels: str, device: torch.device) -> None:
 def use_kernels(configs: Sequence[RunConfig]) -> None:
     """Make sure that this process, and those that it starts, have the kernels that some runs ask for.
 
-    If they need limits with which it did not begin, the process is replaced by the same command with them: the function
-    does not return then. For scripts alone, before they print or write anything.
+    If it has others, the process is replaced by the same command with the right ones: the function does not return
+    then. For scripts alone, before they print or write anything.
 
     Raises
     ------
@@ -59,21 +54,32 @@ def use_kernels(configs: Sequence[RunConfig]) -> None:
     kinds = sorted({config.kernels for config in configs})
     if len(kinds) > 1:
         raise UserError(f"kernels={','.join(kinds)}: a process has one kind; expected one value, and a call for each")
-    if kinds != ["portable"]:
-        return
-    if any(os.environ.get(name) != value for name, value in PORTABLE.items()):
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, **PORTABLE})
-    require_kernels("portable")
+    limited = all(os.environ.get(name) == value for name, value in LIMITS.items())
+    if kinds == ["portable"] and not limited:
+        _start_again({**os.environ, **LIMITS})
+    if kinds == ["native"] and limited:
+        own = {name: value for name, value in os.environ.items() if name not in LIMITS}
+        _start_again({**own, portable.NATIVE: "1"})
+    for kind in kinds:
+        require_kernels(kind)
+
+
+def _start_again(environment: dict[str, str]) -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)
 
 
 def require_kernels(kernels: str) -> None:
     """Raise `UserError` if a run is about to be computed with other kernels than it asks for."""
-    if kernels != "portable":
+    if kernels == "auto":
         return
     began = _initial_environment()
-    missing = [f"{name}={value}" for name, value in PORTABLE.items() if began.get(name) != value]
+    missing = [f"{name}={value}" for name, value in LIMITS.items() if began.get(name) != value]
+    if kernels == "native":
+        if not missing:
+            raise UserError(f"kernels=native: expected an environment without {', '.join(LIMITS)}; unset them")
+        return
     if missing:
         raise UserError(
             f"kernels=portable: expected {' '.join(missing)} in the environment before Python starts, e.g. in that of "
@@ -84,7 +90,9 @@ def require_kernels(kernels: str) -> None:
 
 
 def _initial_environment() -> dict[str, str]:
-    """Return the environment with which this process began; today's, if the system does not tell."""
+    """Return the environment with which torch was imported; today's, if nothing tells."""
+    if portable.BEGAN is not None:
+        return portable.BEGAN
     try:
         entries = INITIAL.read_bytes().decode(errors="replace").split("\0")
     except OSError:

@@ -38,8 +38,9 @@ class WeightLayer:
         Its place in forward order, from 1, and its module path.
     weights
         Names of the parameters that make its weight: one, or those of its parametrisation (weight_norm has two).
-    unit_axis
-        The axis of its output that counts units: 1 of ``(N, C, H, W)``, the last of ``(N, ..., F)``.
+    units, unit_axis
+        How many units it has (channels or features), and the axis of its output that counts them: 1 of
+        ``(N, C, H, W)``, the last of ``(N, ..., F)``.
     runs
         How often it runs in a forward pass: a layer that runs twice has no single pre-activation.
     """
@@ -47,6 +48,7 @@ class WeightLayer:
     number: int
     path: str
     weights: tuple[str, ...]
+    units: int
     unit_axis: int
     runs: int
 
@@ -127,7 +129,7 @@ def network_of(model: nn.Module, forward: Callable[[], object], *, numbered: boo
     for path, times in runs.items():
         weights = _weights(weighty[path], names) if path in weighty else ()
         if weights:
-            layers.append(WeightLayer(len(layers) + 1, path, weights, _unit_axis(weighty[path]), times))
+            layers.append(WeightLayer(len(layers) + 1, path, weights, *_units(weighty[path]), times))
         began[path] = max(len(layers), 1)
     if not layers:
         raise UserError(f"{kind}: expected a convolution or linear map that runs as a module of the network")
@@ -186,9 +188,12 @@ def _weights(module: nn.Module, names: dict[int, str]) -> tuple[str, ...]:
     return tuple(names[id(own[name])] for name in known if name in own)
 
 
-def _unit_axis(module: nn.Module) -> int:
-    """Return the axis of units; the spatial axes of a convolution's output are behind it."""
-    return -1 - len(module.kernel_size) if isinstance(module, nn.modules.conv._ConvNd) else -1
+def _units(module: nn.Module) -> tuple[int, int]:
+    """Return the number of units and their axis; the spatial axes of a convolution's output are behind it."""
+    if isinstance(module, nn.modules.conv._ConvNd):
+        return module.out_channels, -1 - len(module.kernel_size)
+    assert isinstance(module, nn.Linear)
+    return module.out_features, -1
 
 
 def _blocks(model: nn.Module, names: dict[int, str], began: dict[str, int]) -> dict[str, int]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -111,7 +111,7 @@ class Observer:
             If a probe asks for a layer that does not exist, or if rows name layers by numbers and these have changed.
         """
         replay.replica.place(replay.state.parameters)
-        network = network_of(replay.replica.twin, replay.without_graph, numbered=self.numbered)
+        network = network_of(replay.replica.twin, partial(replay.without_graph, replay.run), numbered=self.numbered)
         if self.network is None:
             for probe in self.probes:
                 probe.check(network)

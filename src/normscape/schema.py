@@ -53,6 +53,7 @@ class Measure:
 
     every: int
     activation_layers: Any  # a list of layer numbers, or all, which OmegaConf has no type for; see `limits`
+    noise_floor: bool
     ics_layers: Any
     lr_multiples: list[float]  # step sizes of the landscape, as multiples of the step's learning rate
 

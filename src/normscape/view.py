@@ -8,7 +8,8 @@ parameters, buffers, attributes, gradients or modes, nor the global random strea
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +22,7 @@ from normscape.seeds import Streams, generator, kept_streams
 from normscape.update_rule import UpdateRule
 
 LossFunction = Callable[[Any, Any], Tensor]
+Result = TypeVar("Result")
 
 
 @contextmanager
@@ -64,6 +66,15 @@ def fresh(value: Any) -> Any:
     if type(value) in (list, tuple):
         return type(value)(map(fresh, value))
     return {key: fresh(item) for key, item in value.items()} if type(value) is dict else value
+
+
+def part_of(value: Any, samples: slice, count: int) -> Any:
+    """Return some samples of what a network is called with: of each tensor that has ``count`` of them."""
+    if isinstance(value, Tensor):
+        return value[samples] if value.dim() and len(value) == count else value
+    if type(value) in (list, tuple):
+        return type(value)(part_of(item, samples, count) for item in value)
+    return {key: part_of(item, samples, count) for key, item in value.items()} if type(value) is dict else value
 
 
 @dataclass(frozen=True)
@@ -115,14 +126,21 @@ class Replay:
         loss: Tensor = self.replica.loss_function(outputs, fresh(self.targets))
         return loss
 
-    def without_graph(self) -> Tensor:
-        """Return the loss at the point where the twin is, without a graph if the network can do without."""
+    def run_part(self, samples: slice) -> None:
+        """Run the network, without the loss, on some samples of the mini-batch alone; within `forward_pass`."""
+        count = len(self.arguments[0])
+        arguments, options = (part_of(given, samples, count) for given in (self.arguments, dict(self.options)))
+        with self.autocast.again():
+            self.replica.twin(*fresh(arguments), **fresh(options))
+
+    def without_graph(self, *passes: Callable[[], Result]) -> list[Result]:
+        """Return what passes give in one `forward_pass`, one after another, without graphs if the network can."""
         try:
             with torch.no_grad(), self.forward_pass():
-                return self.run()
+                return [each() for each in passes]
         except RuntimeError:  # a network that differentiates in its forward pass
             with _repeatable(), torch.enable_grad(), self.forward_pass():
-                return self.run().detach()
+                return [each() for each in passes]
 
     def gradient(self, leaves: list[Tensor]) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Return the loss at the point where the twin is, and its gradient w.r.t. some of the twin's parameters."""
@@ -229,7 +247,8 @@ class StepView:
     def loss_at(self, parameters: Parameters) -> Tensor:
         """Return L at a point, a scalar. One forward pass."""
         self._place(parameters)
-        return self.replay.without_graph()
+        (loss,) = self.replay.without_graph(self.replay.run)
+        return loss.detach()
 
     def loss_and_gradient_at(
         self, parameters: Parameters, names: Sequence[str] | None = None
@@ -243,8 +262,39 @@ class StepView:
         """Return what enters the nonlinearity of each layer, ``(N, C, H, W)`` or ``(N, F)``. One forward pass."""
         self._place(parameters)
         with recorded_preactivations(self.replay.replica.twin, list(layers)) as recorded:
-            self.replay.without_graph()
+            self.replay.without_graph(self.replay.run)
         return recorded
+
+    def preactivations_of_halves(
+        self, layers: Iterable[WeightLayer]
+    ) -> tuple[dict[WeightLayer, Tensor], dict[WeightLayer, Tensor]]:
+        """Return what enters the nonlinearity of each layer at W(t), on either half of the mini-batch by itself.
+
+        They are two mini-batches of half the size at the same weights: each has statistics of its own, and layer noise
+        of its own. What has as many entries along its first axis as the inputs is halved. One forward pass in all.
+
+        Raises
+        ------
+        UserError
+            If the mini-batch has fewer than four samples, or the network cannot run on half of it.
+        """
+        half = len(self.inputs) // 2
+        if half < 2:
+            raise UserError(f"noise_floor: the mini-batch has {len(self.inputs)} samples; expected 4 or more to halve")
+        self._place(self.parameters)
+        halves: list[dict[WeightLayer, Tensor]] = []
+
+        def run(samples: slice) -> None:
+            self.replay.run_part(samples)
+            halves.append(dict(recorded))
+
+        try:
+            with recorded_preactivations(self.replay.replica.twin, list(layers)) as recorded:
+                self.replay.without_graph(partial(run, slice(half)), partial(run, slice(half, 2 * half)))
+        except UserError as error:
+            raise UserError(f"noise_floor: {error}; noise_floor=False leaves it out") from error
+        first, second = halves[-2:]
+        return first, second
 
     def generator(self, *purpose: str | int) -> torch.Generator:
         """Return a CPU generator for a probe's own random choices, the same at every step of the run."""

@@ -42,6 +42,27 @@ def test_on_a_quadratic_it_is_the_closed_form(weight_decay):
         assert rows["loss_landscape", s] == pytest.approx(float(0.5 * moved @ hessian @ moved), rel=1e-10)
         assert rows["gradient_difference", s] == pytest.approx(float(s * (hessian @ g).norm()), rel=1e-10)
     assert rows["effective_beta", None] == pytest.approx(float((hessian @ g).norm() / g.norm()), rel=1e-10)
+    slopes = [abs(float(-g @ g + 0.5 * s * g @ hessian @ g) / float(g.norm())) for s in (0.05, 0.1, 0.2, 0.4)]
+    assert rows["effective_lipschitz", None] == pytest.approx(max(slopes), rel=1e-10)
+
+
+def linear():
+    """L(w) = <c, w>, c the sum of the batch: one linear layer of one output, its sum as loss."""
+    model = LayeredModel([Layer(nn.Linear(4, 1, bias=False), nn.Identity())])
+    view = step(model, (7, 4), weight_decay=0.0, loss_function=lambda outputs, targets: outputs.sum())
+    return view, view.inputs.sum(0)
+
+
+def test_the_effective_lipschitzness_of_a_linear_loss_is_the_length_of_its_gradient():
+    """Along the gradient; along another direction u it is |<c, u>|, less than that."""
+    view, c = linear()
+    probe = Landscape(STEP_SIZES, direction="random")
+    along, across = measured(Landscape(STEP_SIZES), view), measured(probe, view)
+    assert along["effective_lipschitz", None] == pytest.approx(float(c.norm()), rel=1e-12)
+    (d,) = probe._random_direction(view, view.gradient).values()
+    expected = abs(float(c @ d.flatten())) / float(c.norm())
+    assert across["effective_lipschitz_random", None] == pytest.approx(expected, rel=1e-9)
+    assert expected < 0.99 * float(c.norm())
 
 
 def test_absolute_step_sizes_are_those_of_their_multiples():
@@ -106,9 +127,10 @@ def test_it_equals_a_brute_force_twin(kind, norm):
     make, shape = MODELS[kind]
     view = step(make(norm), shape)
     rows = measured(Landscape([0.5, 4.0], every=1, weight_decay=0.01), view)
-    betas, betas_sum = [], []
+    betas, betas_sum, slopes = [], [], []
     for s in (0.05, 0.4):
         loss, euclidean, tensors, length, lengths = twin(view, 0.01, s)
+        slopes.append(abs(loss - rows["objective", None]) / length)
         assert rows["loss_landscape", s] == pytest.approx(loss, rel=1e-9)
         assert rows["gradient_difference", s] == pytest.approx(euclidean, rel=1e-9)
         assert rows["gradient_difference_tensor_sum", s] == pytest.approx(tensors, rel=1e-9)
@@ -116,6 +138,8 @@ def test_it_equals_a_brute_force_twin(kind, norm):
         betas_sum.append(tensors / lengths)
     assert rows["effective_beta", None] == pytest.approx(max(betas), rel=1e-9)
     assert rows["effective_beta_tensor_sum", None] == pytest.approx(max(betas_sum), rel=1e-9)
+    assert rows["effective_lipschitz", None] == pytest.approx(max(slopes), rel=1e-9)
+    assert rows["objective", None] == pytest.approx(twin(view, 0.01, 0.0)[0], rel=1e-12)
 
 
 @pytest.mark.parametrize("kind", MODELS)
@@ -125,14 +149,16 @@ def test_along_a_random_direction_too(kind):
     probe = Landscape([0.5, 4.0], every=1, weight_decay=0.01, direction="random")
     rows = measured(probe, view)
     base = {name: g + 0.01 * view.parameters[name] for name, g in view.gradient.items()}
-    direction, betas = probe._random_direction(view, base), []
+    direction, betas, slopes = probe._random_direction(view, base), [], []
     for s in (0.05, 0.4):
         loss, euclidean, tensors, length, _ = twin(view, 0.01, s, direction)
         assert rows["loss_landscape_random", s] == pytest.approx(loss, rel=1e-9)
         assert rows["gradient_difference_random", s] == pytest.approx(euclidean, rel=1e-9)
         assert rows["gradient_difference_tensor_sum_random", s] == pytest.approx(tensors, rel=1e-9)
         betas.append(euclidean / length)
+        slopes.append(abs(loss - rows["objective_random", None]) / length)
     assert rows["effective_beta_random", None] == pytest.approx(max(betas), rel=1e-9)
+    assert rows["effective_lipschitz_random", None] == pytest.approx(max(slopes), rel=1e-9)
     assert rows["loss_landscape_random", 0.4] != pytest.approx(twin(view, 0.01, 0.4)[0], rel=1e-6)
 
 

@@ -1,4 +1,4 @@
-"""Activation distributions: what the pre-activation of one random unit of a layer does over the batch."""
+"""Activation distributions: what the pre-activations of a layer's units do over the batch."""
 
 import math
 from collections.abc import Iterator
@@ -7,31 +7,40 @@ import torch
 from torch import Tensor
 
 from normscape.errors import UserError
-from normscape.network import Layers, Network
+from normscape.network import Layers, Network, WeightLayer
 from normscape.probes.probe import Probe
 from normscape.records import Row, Snapshot
 from normscape.view import StepView
 
-LEVELS = (torch.arange(100, dtype=torch.float64) + 0.5) / 100
-"""Levels of the stored quantile function: the midpoints of a hundred equal shares."""
+
+def midpoints(count: int) -> Tensor:
+    """Return the midpoints of so many equal shares, ``(count,)``: the levels of a stored quantile function."""
+    return (torch.arange(count, dtype=torch.float64) + 0.5) / count
+
+
+LEVELS, UNIT_LEVELS = midpoints(100), midpoints(20)
+"""Levels of the quantile function of the one unit that is drawn, and of those of many units."""
 
 MIRRORED = {"05": 4, "25": 24, "50": 49, "75": 74, "95": 94}
 """Quantiles that are also rows, so that a dashboard can plot them: name and index into ``LEVELS``."""
-
 
 LARGEST = 2**24
 """How many values `torch.quantile` takes."""
 
 
 class Activations(Probe):
-    """Distribution of one random unit's pre-activation over the mini-batch.
+    """Distribution of pre-activations over the mini-batch: of one random unit of a layer, and of many.
 
     The pre-activation is what enters the nonlinearity: after the normalisation with its scale, shift and noise. In a
     network that is not a `LayeredModel` it is the output of the layer, or of the normalisation module that takes
-    exactly this output. Its values are taken over the batch, for convolutions over height and width too. The unit is
-    drawn once per run and layer from the run's seed; it is the same unit in every variant of a network. Forward mode:
-    the step's own (training: batch statistics). Source: paper, figs. 1c, 2b and 9 (ridge plots). That it is taken
-    before the nonlinearity is inferred: the noise of fig. 8 has the size that Algorithm 1 adds there.
+    exactly this output. Its values are taken over the batch, for convolutions over height and width too. Units are
+    drawn once per run and layer from the run's seed; they are the same in every variant of a network. Forward mode:
+    the step's own (training: batch statistics). Source: paper, figs. 1c, 2b and 9 (ridge plots of one unit). That it is
+    taken before the nonlinearity is inferred: the noise of fig. 8 has the size that Algorithm 1 adds there.
+
+    Distributions of two mini-batches differ even at the same weights. This noise floor is measured between the halves
+    of the mini-batch, each by itself: between whole mini-batches, what samples contribute to it is sqrt(2) times less,
+    what layer noise contributes is the same.
 
     Parameters
     ----------
@@ -39,21 +48,38 @@ class Activations(Probe):
         Weight layers by number, from 1, or by module path; ``all`` for every layer that runs once.
     every
         Measure every so many steps.
+    units
+        Of a layer with more units, so many are drawn; of others all are measured.
+    noise_floor
+        Whether to measure the noise floor too.
 
     Notes
     -----
-    Rows: ``activation_mean``, ``activation_variance`` (biased), ``activation_quantile_05`` ... ``_95``. Snapshot:
-    ``activation_quantiles``, the quantile function at the 100 ``LEVELS``, float32. Cost: one forward pass.
+    Rows: ``activation_mean``, ``activation_variance`` (biased), ``activation_quantile_05`` ... ``_95`` of the one unit;
+    with ``noise_floor`` also ``activation_noise``, the median over units of the noise floor's distance in units of the
+    unit's standard deviation. Snapshots:
+
+    - ``activation_quantiles``, the one unit's quantile function at the 100 ``LEVELS``;
+    - ``unit_quantiles`` of ``(units, 20)``, at ``UNIT_LEVELS``; ``unit_moments`` of ``(units, 2)``, mean and variance;
+    - with ``noise_floor``, ``unit_noise`` of ``(units, 3)``: between the halves, the Wasserstein-1 distance (mean
+      absolute difference of the quantile functions), and the absolute differences of mean and of variance.
+
+    Cost: one forward pass, and another for the noise floor.
 
     Raises
     ------
     UserError
-        If a layer is not one of the network's, or runs more than once in a forward pass.
+        If a layer is not one of the network's, or runs more than once in a forward pass; if ``units`` is below 1; for
+        the noise floor of a mini-batch that cannot be halved.
     """
 
-    def __init__(self, layers: Layers = "all", every: int = 1) -> None:
+    def __init__(self, layers: Layers = "all", every: int = 1, units: int = 64, noise_floor: bool = False) -> None:
         super().__init__(every)
+        if isinstance(units, bool) or not isinstance(units, int) or units < 1:
+            raise UserError(f"probe units={units}: expected a whole number above 0")
         self.layers: Layers = layers if isinstance(layers, str) else tuple(layers)
+        self.units = units
+        self.noise_floor = noise_floor
 
     def check(self, network: Network) -> None:
         """Raise `UserError` if a layer does not exist, or has no one pre-activation."""
@@ -62,34 +88,80 @@ class Activations(Probe):
                 raise UserError(f"probe layer {layer.path}: it runs {layer.runs} times in a pass; ask for others")
 
     def outline(self, network: Network, learning_rate: float) -> Iterator[Row | Snapshot]:
-        """Yield moments and quantiles of each layer's unit, without their values."""
+        """Yield what is measured of each layer, without its values."""
+        names = ["mean", "variance", *(f"quantile_{name}" for name in MIRRORED), *["noise"] * self.noise_floor]
         for layer in network.find(self.layers):
-            names = ["mean", "variance", *(f"quantile_{name}" for name in MIRRORED)]
-            yield from (Row(0, f"activation_{name}", network.label(layer), None, math.nan) for name in names)
-            yield Snapshot(0, "activation_quantiles", network.label(layer), torch.zeros(len(LEVELS)))
+            label, units = network.label(layer), min(self.units, layer.units)
+            yield from (Row(0, f"activation_{name}", label, None, math.nan) for name in names)
+            yield Snapshot(0, "activation_quantiles", label, torch.zeros(len(LEVELS)))
+            yield Snapshot(0, "unit_quantiles", label, torch.zeros(units, len(UNIT_LEVELS)))
+            yield Snapshot(0, "unit_moments", label, torch.zeros(units, 2))
+            if self.noise_floor:
+                yield Snapshot(0, "unit_noise", label, torch.zeros(units, 3))
 
     def measure(self, view: StepView) -> Iterator[Row | Snapshot]:
-        """Yield moments and quantiles of each layer's unit at W(t)."""
+        """Yield what is measured of each layer at W(t)."""
         asked = [layer for layer in view.network.find(self.layers) if layer.runs == 1]
         recorded = view.preactivations_at(view.parameters, asked)
+        halves = view.preactivations_of_halves(asked) if self.noise_floor else None
         for layer in asked:
-            label, preactivation = view.network.label(layer), recorded[layer]
-            chosen = view.generator("activations", layer.number)
-            unit = int(torch.randint(preactivation.shape[layer.unit_axis], (), generator=chosen))
-            values = preactivation.select(layer.unit_axis, unit).flatten()
-            quantiles = quantile_function(values)
-            yield Row(view.step, "activation_mean", label, None, values.mean().item())
-            yield Row(view.step, "activation_variance", label, None, values.var(correction=0).item())
-            for name, index in MIRRORED.items():
-                yield Row(view.step, f"activation_quantile_{name}", label, None, quantiles[index].item())
-            yield Snapshot(view.step, "activation_quantiles", label, quantiles)
+            label, values = view.network.label(layer), by_unit(recorded[layer], layer)
+            yield from self._one_unit(view, layer, values)
+            units = self._chosen(view, layer)
+            moments = moments_of(values[units])
+            yield Snapshot(view.step, "unit_quantiles", label, quantile_functions(values[units], UNIT_LEVELS))
+            yield Snapshot(view.step, "unit_moments", label, moments)
+            if halves is not None:
+                noise = distances(*(by_unit(half[layer], layer)[units] for half in halves))
+                relative = noise[:, 0] / moments[:, 1].sqrt()  # of a unit that does not vary: not a number
+                yield Snapshot(view.step, "unit_noise", label, noise)
+                yield Row(view.step, "activation_noise", label, None, relative.nanquantile(0.5).item())
+
+    def _one_unit(self, view: StepView, layer: WeightLayer, values: Tensor) -> Iterator[Row | Snapshot]:
+        """Yield moments and quantiles of the one unit that is drawn."""
+        label, stream = view.network.label(layer), view.generator("activations", layer.number)
+        unit = values[int(torch.randint(len(values), (), generator=stream))]
+        (quantiles,) = quantile_functions(unit[None], LEVELS)
+        yield Row(view.step, "activation_mean", label, None, unit.mean().item())
+        yield Row(view.step, "activation_variance", label, None, unit.var(correction=0).item())
+        for name, index in MIRRORED.items():
+            yield Row(view.step, f"activation_quantile_{name}", label, None, quantiles[index].item())
+        yield Snapshot(view.step, "activation_quantiles", label, quantiles)
+
+    def _chosen(self, view: StepView, layer: WeightLayer) -> Tensor:
+        """Return the units that are measured, in order."""
+        drawn = torch.randperm(layer.units, generator=view.generator("activations", "units", layer.number))
+        return drawn[: self.units].sort().values
 
 
-def quantile_function(values: Tensor) -> Tensor:
-    """Return the quantiles of ``(N,)`` at the ``LEVELS``, on the CPU.
+def by_unit(preactivation: Tensor, layer: WeightLayer) -> Tensor:
+    """Return a layer's pre-activations ``(N, C, H, W)`` or ``(N, F)`` as ``(units, values)``, at least float32."""
+    values = preactivation.movedim(layer.unit_axis, 0).flatten(1)
+    return values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
 
-    `torch.quantile` takes at most 2^24 values, fewer than a large batch of images has: of more, evenly spaced ones.
+
+def moments_of(values: Tensor) -> Tensor:
+    """Return mean and biased variance of each row of ``(units, N)``, as ``(units, 2)`` on the CPU."""
+    return torch.stack([values.mean(1), values.var(1, correction=0)], dim=1).cpu()
+
+
+def distances(values: Tensor, others: Tensor) -> Tensor:
+    """Return how two samples ``(units, N)`` differ: Wasserstein-1, mean, variance; ``(units, 3)`` on the CPU."""
+    quantiles, moments = ((q - p).abs() for q, p in zip(_summary(values), _summary(others), strict=True))
+    return torch.cat([quantiles.mean(1, keepdim=True), moments], dim=1)
+
+
+def _summary(values: Tensor) -> tuple[Tensor, Tensor]:
+    return quantile_functions(values, UNIT_LEVELS), moments_of(values)
+
+
+def quantile_functions(values: Tensor, levels: Tensor) -> Tensor:
+    """Return the quantiles of each row of ``(units, N)`` at some levels ``(Q,)``, as ``(units, Q)`` on the CPU.
+
+    `torch.quantile` takes at most 2^24 values, fewer than a large batch of images has: of more in a row, evenly spaced
+    ones.
     """
-    values = values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
-    values = values[:: -(-len(values) // LARGEST)]
-    return torch.quantile(values, LEVELS.to(values), interpolation="linear").cpu()
+    values = values[:, :: -(-values.shape[1] // LARGEST)]
+    rows = torch.split(values, LARGEST // values.shape[1])
+    found = [torch.quantile(part, levels.to(values), dim=1, interpolation="linear") for part in rows]
+    return torch.cat(found, dim=1).T.contiguous().cpu()

@@ -1,4 +1,4 @@
-"""Loss landscape, gradient predictiveness and effective beta-smoothness: one walk from W(t), three quantities."""
+"""Loss landscape, gradient predictiveness, effective Lipschitzness and beta-smoothness: all from one walk from W(t)."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,14 +24,17 @@ class Landscape(Probe):
     With the objective J(W) = L(W) + lambda/2 ||W||^2, L the loss of the step's mini-batch, and g = grad J(W(t)):
 
     - loss landscape: J(W - s d) over the step sizes; figures draw the band from its minimum to its maximum over s;
-    - gradient predictiveness: ||grad J(W - s d) - g|| over the step sizes, likewise;
+    - effective Lipschitzness: the maximum over s of |J(W - s d) - J(W)| / (s ||d||), a lower bound of the Lipschitz
+      constant of J near W as effective beta is one of its gradient's;
+    - gradient predictiveness: ||grad J(W - s d) - g|| over the step sizes, likewise drawn as a band;
     - effective beta-smoothness: the maximum over s of ||grad J(W - s d) - g|| / (s ||d||).
 
     d is g (the paper's choice), or a random direction of the same norm ||g||, uniform on the sphere and drawn afresh at
     each step; parameters that do not train stay where they are. Source: paper, section 3.2, figs. 4 and 10 to 13;
-    random directions: its text. The penalty is part of the objective since the plotted loss includes it (inferred).
-    With plain SGD s = lr is then the optimiser's own step. With any other optimiser it is not: what is measured is the
-    landscape along the gradient, at multiples of the optimiser's learning rate, whatever the update makes of both.
+    random directions: its text; effective Lipschitzness: ours, for its claim that the loss becomes more Lipschitz. The
+    penalty is part of the objective since the plotted loss includes it (inferred). With plain SGD s = lr is then the
+    optimiser's own step. With any other optimiser it is not: what is measured is the landscape along the gradient, at
+    multiples of the optimiser's learning rate, whatever the update makes of both.
     Forward mode: the step's own (training), with the step's layer noise.
 
     Parameters
@@ -58,6 +61,7 @@ class Landscape(Probe):
     - ``gradient_difference`` per step size, Euclidean norm over all parameters;
     - ``gradient_difference_tensor_sum`` per step size, the norms of the parameter tensors added up, which is what the
       paper seems to have plotted (inferred, see `normscape.evidence.original.NAMES`);
+    - ``effective_lipschitz``, Euclidean;
     - ``effective_beta``, Euclidean, and ``effective_beta_tensor_sum``, the ratio of the sums of tensor norms; NaN at a
       step whose gradient is zero;
     - ``objective`` and ``gradient_norm`` at W(t).
@@ -102,7 +106,8 @@ class Landscape(Probe):
         names = ["loss_landscape", "gradient_difference", "gradient_difference_tensor_sum"]
         sizes = self.step_sizes or [multiple * learning_rate for multiple in self.lr_multiples]
         rows: list[tuple[str, float | None]] = [(name, size) for size in sizes for name in names]
-        rows += [(name, None) for name in ("objective", "gradient_norm", "effective_beta", "effective_beta_tensor_sum")]
+        rows += [(name, None) for name in ("objective", "gradient_norm", "effective_lipschitz")]
+        rows += [(name, None) for name in ("effective_beta", "effective_beta_tensor_sum")]
         for name, size in rows:
             yield Row(0, name + self._suffix, None, size, math.nan)
 
@@ -112,19 +117,23 @@ class Landscape(Probe):
         base = {name: g + decays[name] * view.parameters[name] for name, g in view.gradient.items()}
         direction = base if self.direction == "gradient" else self._random_direction(view, base)
         length, length_sum = norm(direction), tensor_sum(direction)
-        yield self._row(view, "objective", None, view.loss + _penalty(view.parameters, decays))
+        objective = view.loss + _penalty(view.parameters, decays)
+        yield self._row(view, "objective", None, objective)
         yield self._row(view, "gradient_norm", None, norm(base))
-        betas, betas_sum = [], []
+        slopes, betas, betas_sum = [], [], []
         for s in self._step_sizes(view):
             point = {**view.parameters, **{name: view.parameters[name] - s * d for name, d in direction.items()}}
             loss, gradient = view.loss_and_gradient_at(point)
             change = {name: gradient[name] + decays[name] * point[name] - base[name] for name in base}
             difference, difference_sum = norm(change), tensor_sum(change)
+            there = loss + _penalty(point, decays)
+            slopes.append((there - objective).abs() / (s * length))
             betas.append(difference / (s * length))
             betas_sum.append(difference_sum / (s * length_sum))
-            yield self._row(view, "loss_landscape", s, loss + _penalty(point, decays))
+            yield self._row(view, "loss_landscape", s, there)
             yield self._row(view, "gradient_difference", s, difference)
             yield self._row(view, "gradient_difference_tensor_sum", s, difference_sum)
+        yield self._row(view, "effective_lipschitz", None, torch.stack(slopes).max())
         yield self._row(view, "effective_beta", None, torch.stack(betas).max())
         yield self._row(view, "effective_beta_tensor_sum", None, torch.stack(betas_sum).max())
 

@@ -52,7 +52,8 @@ def test_changed_code_is_seen(kept, monkeypatch):
     monkeypatch.setattr(landscape, "_penalty", lambda *given: penalty(*given) * 1.1)
     found = differences(measured("mlp", "batch"), kept["mlp batch"])
     assert {line.partition(":")[0] for line in found} == {
-        "objective", "loss_landscape", "objective_random", "loss_landscape_random"
+        "objective", "loss_landscape", "objective_random", "loss_landscape_random",
+        "effective_lipschitz", "effective_lipschitz_random",
     }  # fmt: skip
     monkeypatch.undo()
     monkeypatch.setattr("normscape.loop.seed_layer_noise", lambda seed, step: seed_streams(seed, "noise", step))

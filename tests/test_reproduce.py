@@ -120,7 +120,10 @@ def test_leaves_picture_table_and_manifest(finished):
         "train_accuracy",
         "test_accuracy",
         "activation_change",
+        "activation_change_lower",
+        "activation_change_upper",
         "activation_distance",
+        "activation_noise",
         "activation_quantile",
     }
 

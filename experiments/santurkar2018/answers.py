@@ -1,7 +1,6 @@
 """The questions of the README, and which statistics answer them."""
 
 from normscape.evidence.answers import Answer, Asked
-from normscape.evidence.parts import Fitting
 
 ANSWERS = (
     Answer(
@@ -31,8 +30,6 @@ ANSWERS = (
                 saying="From one snapshot to the next, the distribution of layer 11 moves {} times as far as in the "
                 "standard network",
                 below=1.0,
-                part=Fitting("batch").words,
-                short="before BatchNorm has fitted its training data",
             ),
         ),
     ),

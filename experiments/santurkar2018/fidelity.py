@@ -6,7 +6,7 @@ from normscape.evidence.measures import (
     Largest,
     Measure,
     Median,
-    MedianAtLargestStepSize,
+    MedianAtStepSize,
     MedianSize,
     MedianWidth,
     StepsTo,
@@ -65,6 +65,6 @@ PANELS = (
     Panel(10, "a: loss", _of(PLAIN, MedianWidth("loss_landscape"))),
     Panel(10, "b: gradient predictiveness", _of(PLAIN, MedianWidth(GRADIENT))),
     Panel(10, "c: effective beta", _of(PLAIN, Median(BETA))),
-    Panel(11, "a: VGG", _of(PLAIN, MedianAtLargestStepSize(GRADIENT)), {"net": "vgg"}),
-    Panel(11, "b: DLN", _of(PLAIN, MedianAtLargestStepSize(GRADIENT)), {"net": "dln"}),
+    Panel(11, "a: VGG", _of(PLAIN, MedianAtStepSize(GRADIENT)), {"net": "vgg"}),
+    Panel(11, "b: DLN", _of(PLAIN, MedianAtStepSize(GRADIENT)), {"net": "dln"}),
 )

@@ -14,6 +14,7 @@ from normscape.evidence.finished import FinishedRun, first_seed
 from normscape.evidence.measures import Final, StepsTo
 from normscape.evidence.statistics import Difference, Of, Ratio
 from normscape.evidence.table import gather, select
+from normscape.evidence.words import network
 from santurkar2018.movements import movement_claim
 from santurkar2018.shared import CHANCE, SIMILAR
 
@@ -27,7 +28,7 @@ def table(runs: Sequence[FinishedRun]) -> pd.DataFrame:
     parts = [run.rows("train_accuracy", "test_accuracy") for run in runs]
     for run in runs:
         if run.facts["lr"] == BASE:
-            parts += [run.distribution_changes(layer) for layer in LAYERS]
+            parts += [run.movements(layer) for layer in LAYERS]
             if run.config.seed == first_seed(runs):
                 parts += [run.quantiles(layer, levels=50, snapshots=16) for layer in LAYERS]
     return gather(parts)
@@ -43,6 +44,16 @@ CLAIMS = [
             above=1.0,
         )
         for level in (50, 80, 90)
+    ),
+    *(
+        Claim(
+            name=f"{series}_fits",
+            statement=f"At lr 0.1 {network(series)} reaches 99 % training accuracy",
+            statistic=Of(Final("train_accuracy", points=5, percent=True), series),
+            about={"lr": BASE},
+            above=99.0,
+        )
+        for series in SERIES
     ),
     Claim(
         name="tests_better",

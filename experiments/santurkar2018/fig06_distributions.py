@@ -22,7 +22,7 @@ def table(runs: Sequence[FinishedRun]) -> pd.DataFrame:
     drawn = [run for run in runs if run.config.seed == first_seed(runs)]
     parts = [run.quantiles(LAYER, levels=50, snapshots=16) for run in drawn]
     training = [run.training_rows() for run in runs]
-    return gather([*training, *parts, *(run.distribution_changes(LAYER) for run in runs)])
+    return gather([*training, *parts, *(run.movements(LAYER) for run in runs)])
 
 
 CLAIMS = [

@@ -20,16 +20,26 @@ from santurkar2018.shared import each, over_parts
 LAYERS = (2, 9, 13)
 SERIES = ("standard", "batch", "noisy_batch")
 TITLES = {
-    "mean_change": "|change of mean|",
-    "variance_change": "|change of variance|",
-    "mean_drift": "mean - mean at step 0",
-    "variance_drift": "variance - variance at step 0",
+    "unit_mean_change": "|change of mean|",
+    "unit_variance_change": "|change of variance|",
+    "unit_mean_drift": "mean - mean at step 0",
+    "unit_variance_drift": "variance - variance at step 0",
 }
+NOISE = (
+    "after the noise a mean is beta + mu and a deviation about sigma |gamma|, with mu and sigma drawn anew for each "
+    "unit and step, so that they change by a fixed amount; the standard network's moments have no scale of their own, "
+    "so absolute changes compare two units of measure."
+)
+FIXED = (
+    "BatchNorm's mean and variance over the batch are beta and gamma squared, so they change only as fast as these two "
+    "parameters are trained."
+)
 
 
 def table(runs: Sequence[FinishedRun]) -> pd.DataFrame:
-    """Return the rows that the figure and its claims are made from."""
-    return gather(run.moment_changes(layer) for run in runs for layer in LAYERS)
+    """Return the rows that the figure and its claims are made from: of the drawn unit, and over all units."""
+    parts = [(run.moments_of_unit(layer), run.moment_movements(layer)) for run in runs for layer in LAYERS]
+    return gather([rows for pair in parts for rows in pair])
 
 
 def _noisy_moves(moment: str, layer: int) -> Claim:
@@ -40,6 +50,7 @@ def _noisy_moves(moment: str, layer: int) -> Claim:
         statement=f"Noisy BatchNorm changes the {moment} of layer {layer} far more than the standard network",
         statistic=ratio,
         above=3.0,
+        construction=NOISE,
         reasons=[
             Claim(
                 statement="The standard network's changes grow as it trains",
@@ -47,8 +58,8 @@ def _noisy_moves(moment: str, layer: int) -> Claim:
                 above=1.0,
             )
         ],
-        parts=over_parts(ratio),
-        evidence=each(change, SERIES),
+        parts=[*over_parts(ratio), Ratio(Median(f"relative_{moment}_change", layer), "noisy_batch", "standard")],
+        evidence=[*each(change, SERIES), *each(Median(f"relative_{moment}_noise", layer), SERIES)],
     )
 
 
@@ -59,7 +70,8 @@ def _noisy_drifts(moment: str, layer: int) -> Claim:
         statement=f"With noisy BatchNorm the {moment} of layer {layer} stays much further from its initial value",
         statistic=ratio,
         above=3.0,
-        parts=over_parts(ratio),
+        construction=NOISE,
+        parts=[*over_parts(ratio), Ratio(MedianSize(f"relative_{moment}_drift", layer), "noisy_batch", "standard")],
     )
 
 
@@ -70,6 +82,8 @@ def _standard_moves(moment: str, layer: int) -> Claim:
         statistic=Ratio(Median(f"{moment}_change", layer), "standard", "batch"),
         origin="curves",
         above=1.0,
+        construction=FIXED,
+        parts=[Ratio(Median(f"relative_{moment}_change", layer), "standard", "batch")],
     )
 
 
@@ -84,6 +98,8 @@ CLAIMS = [
 def draw(shown: Shown) -> Figure:
     """Draw the figure from its table, with the paper's own curves, faintly, where they are given."""
     rows, original = shown.rows, shown.original
+    if original is not None:  # the paper's are of one unit
+        original = original.assign(quantity="unit_" + original["quantity"])
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(12, 7.7), layout="constrained")
         for line, layer in enumerate(LAYERS):
@@ -95,5 +111,5 @@ def draw(shown: Shown) -> Figure:
                 if (line, place) == (0, 1):
                     legend(axes, fontsize="x-small")
                     note_paper(axes, original)
-        note(figure, seeds_in_words(rows))
+        note(figure, f"one unit of each layer, the same in all networks; {seeds_in_words(rows)}")
         return figure

@@ -16,30 +16,66 @@ from normscape.drawing.panels import note
 from normscape.drawing.style import STYLE, short_label
 from normscape.evidence.claims import Claim
 from normscape.evidence.figure import Shown
-from normscape.evidence.finished import FinishedRun, first_seed
-from normscape.evidence.measures import MedianAtLargestStepSize
+from normscape.evidence.finished import FinishedRun
+from normscape.evidence.measures import MedianAtStepSize
 from normscape.evidence.statistics import Ratio
 from normscape.evidence.table import gather, select
-from santurkar2018.shared import NETS, over_parts
+from santurkar2018.shared import NETS, at_equal_accuracy, parts_of_run
 
 SERIES = ("standard", "batch")
 LINES = 30
-QUANTITY = ("gradient_difference", "gradient_difference_tensor_sum")
-"""Ours, and what the paper seems to have plotted."""
-DIFFERENCE = (r"$\|\nabla J(W - s g) - g\|_2$", "the same, norms of tensors summed")
-FARTHEST = Ratio(MedianAtLargestStepSize("gradient_difference"), "standard", "batch")
+EUCLIDEAN, SUMMED = "gradient_difference", "gradient_difference_tensor_sum"
+DIFFERENCE = {EUCLIDEAN: r"$\|\nabla J(W - s g) - g\|_2$", SUMMED: "the same, norms of tensors summed"}
+STEP_SIZES = {"vgg": 4, "dln": 5}
+"""How many step sizes the paper plots."""
 
 
 def table(runs: Sequence[FinishedRun]) -> pd.DataFrame:
-    """Return the rows of the figure and its claims: lines from one seed, the largest step size from all seeds."""
-    parts = []
-    for run in runs:
-        rows = run.rows("gradient_difference")
-        kept = rows["step_size"] == rows["step_size"].max()
-        if run.config.seed == first_seed([other for other in runs if other.config.name == run.config.name]):
-            kept |= rows["step"].isin(_evenly(np.unique(rows["step"])))
-        parts.append(rows[kept])
-    return gather(parts)
+    """Return the rows that the figure and its claims are made from."""
+    return gather(rows for run in runs for rows in (run.training_rows(), run.rows(EUCLIDEAN, SUMMED)))
+
+
+def _changes_slowly(net: str) -> Claim:
+    """Return the claim at the largest distance; the other ones are parts of it."""
+
+    def at(place: int, quantity: str = SUMMED) -> Ratio:
+        return Ratio(MedianAtStepSize(quantity, place=place), "standard", "batch")
+
+    nearer = [at_equal_accuracy(net, at(place)) for place in range(STEP_SIZES[net] - 1)]
+    return Claim(
+        name=f"{net}_gradient_changes_slowly",
+        statement=f"With BatchNorm the {NETS[net]}'s gradient changes more slowly with distance",
+        statistic=at_equal_accuracy(net, at(-1)),
+        about={"net": net},
+        above=1.0,
+        parts=[*nearer, *parts_of_run(net, at(-1)), at_equal_accuracy(net, at(-1, EUCLIDEAN))],
+    )
+
+
+CLAIMS = [_changes_slowly(net) for net in NETS]
+
+
+def draw(shown: Shown) -> Figure:
+    """Draw the figure from its table, with a second line of panels of the paper's own curves where they are given."""
+    sources = [(shown.rows, "", EUCLIDEAN)]
+    if shown.original is not None:
+        sources.append((shown.original, "the paper: ", SUMMED))
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(12, 3.5 * len(sources)), layout="constrained")
+        for line, (source, prefix, quantity) in enumerate(sources):
+            for block, (net, label) in enumerate(NETS.items()):
+                mine = select(source, net=net, quantity=quantity)
+                mine = mine[mine["seed"] == mine["seed"].min()]
+                first = None
+                for place, series in enumerate(SERIES):
+                    at = (len(sources), 4, 4 * line + 2 * block + place + 1)
+                    axes = figure.add_subplot(*at, sharey=first)
+                    first = first or axes
+                    _lines(axes, select(mine, series=series))
+                    axes.set_title(f"{prefix}{label}\n{short_label(series)}")
+                    axes.set_ylabel(DIFFERENCE[quantity] if place == 0 else "")
+        note(figure, f"first seed; one line per measured step, at most {LINES} of them, evenly spaced")
+        return figure
 
 
 def _evenly(steps: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -49,48 +85,12 @@ def _evenly(steps: NDArray[np.int64]) -> NDArray[np.int64]:
     return chosen
 
 
-CLAIMS = [
-    Claim(
-        name=f"{net}_gradient_changes_slowly",
-        statement=f"With BatchNorm the {label}'s gradient changes more slowly with distance",
-        statistic=FARTHEST,
-        about={"net": net},
-        above=1.0,
-        parts=over_parts(FARTHEST),
-    )
-    for net, label in NETS.items()
-]
-
-
-def draw(shown: Shown) -> Figure:
-    """Draw the figure from its table, with a second line of panels of the paper's own curves where they are given."""
-    sources = [(shown.rows, "")]
-    if shown.original is not None:
-        sources.append((shown.original, "the paper: "))
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(12, 3.5 * len(sources)), layout="constrained")
-        for line, (source, prefix) in enumerate(sources):
-            for block, (net, label) in enumerate(NETS.items()):
-                mine = select(source, net=net, quantity=QUANTITY[line])
-                mine = mine[mine["seed"] == mine["seed"].min()]
-                first = None
-                for place, series in enumerate(SERIES):
-                    at = (len(sources), 4, 4 * line + 2 * block + place + 1)
-                    axes = figure.add_subplot(*at, sharey=first)
-                    first = first or axes
-                    _lines(axes, select(mine, series=series))
-                    axes.set_title(f"{prefix}{label}\n{short_label(series)}")
-                    axes.set_ylabel(DIFFERENCE[line] if place == 0 else "")
-        note(figure, f"first seed; one line per measured step, at most {LINES} of them, evenly spaced")
-        return figure
-
-
 def _lines(axes: Axes, rows: pd.DataFrame) -> None:
     """Draw a line per step, dark early to bright late, with its colour scale."""
     last = max(float(rows["step"].max()), 1.0)
     scale = ScalarMappable(Normalize(0, last), "viridis")
-    lines = rows.groupby("step").filter(lambda line: len(line) > 1)
-    for step, line in lines.groupby("step"):
+    drawn = rows[rows["step"].isin(_evenly(np.unique(rows["step"])))]
+    for step, line in drawn.groupby("step"):
         line = line.sort_values("step_size")
         axes.plot(line["step_size"], line["value"], color=scale.to_rgba(float(step)), linewidth=0.7)  # type: ignore[arg-type]
     positive = bool((np.isfinite(rows["value"]) & (rows["value"] > 0)).any())

@@ -41,6 +41,8 @@ AXES = {
 WIDTHS = {"loss_landscape": "loss", "gradient_difference": "gradient difference"}
 """What is drawn as a range over step sizes, and what claims call it."""
 
+PER_STEP = ("effective_lipschitz", "effective_beta", "effective_beta_tensor_sum", "gradient_norm")
+
 AS_PLOTTED = {quantity: f"{quantity}_tensor_sum" for quantity in ("gradient_difference", "effective_beta")}
 """Quantities in the norm that the paper seems to have plotted."""
 
@@ -49,7 +51,7 @@ def landscape_rows(runs: Sequence[FinishedRun]) -> pd.DataFrame:
     """Return training, ranges and effective beta of some runs, sums of tensor norms beside the Euclidean norms."""
     ranged = ("loss_landscape", "gradient_difference", "gradient_difference_tensor_sum")
     spans = [run.step_size_range(*ranged) for run in runs]
-    others = [run.rows("effective_beta", "effective_beta_tensor_sum", "gradient_norm") for run in runs]
+    others = [run.rows(*PER_STEP) for run in runs]
     return gather([*(run.training_rows() for run in runs), *spans, *others])
 
 
@@ -105,7 +107,17 @@ def smoother(net: str, series: str, label: str) -> list[Claim]:
                 evidence=[at_equal_accuracy(net, compared(Median("gradient_norm")))],
             )
         )
-    return [*widths, _lowers_beta(net, series, label)]
+    slope = compared(Median("effective_lipschitz"))
+    lipschitz = Claim(
+        name=f"{net}_{series}_lowers_lipschitz",
+        statement=f"{label} makes the {NETS[net]}'s loss more Lipschitz along the gradient",
+        statistic=at_equal_accuracy(net, slope),
+        above=1.0,
+        note="Effective Lipschitzness is the largest |change of J| / (s ||g||) over the step sizes; lower is smoother.",
+        parts=parts_of_run(net, slope),
+        evidence=[at_equal_accuracy(net, compared(Median("gradient_norm")))],
+    )
+    return [*widths, lipschitz, _lowers_beta(net, series, label)]
 
 
 def _lowers_beta(net: str, series: str, label: str) -> Claim:

@@ -1,11 +1,14 @@
-"""Figs. 1, 2 and 6 claim how far distributions of activations move, compared to the standard network's."""
+"""Figs. 1, 2 and 6 claim how far distributions of activations move, compared to another network's."""
 
-from normscape.evidence.claims import Claim
+from normscape.evidence.claims import Claim, Origin
 from normscape.evidence.measures import Mean
 from normscape.evidence.parts import Fitting
-from normscape.evidence.statistics import Change, During, Of, Ratio
+from normscape.evidence.statistics import AtEqualAccuracy, Change, During, Of, Ratio
 from normscape.evidence.words import network
 from santurkar2018.shared import each
+
+OVER_UNITS = ("activation_change_lower", "activation_change_upper", "activation_noise")
+"""How far units differ, and what movement consists of when weights stand still."""
 
 
 def movement_claim(
@@ -13,35 +16,43 @@ def movement_claim(
     statement: str,
     layer: int,
     series: str,
+    *,
+    other: str = "standard",
     above: float | None = None,
     below: float | None = None,
+    origin: Origin = "text",
+    construction: str = "",
     **about: object,
 ) -> Claim:
-    """Return a claim on how far the distribution of a layer's unit moves in a series, compared to standard.
+    """Return a claim on how far the distributions of a layer's units move in a series, compared to another.
 
-    The statistic is a mean over snapshots (`normscape.evidence.finished.FinishedRun.distribution_changes`).
+    The statistic is a mean over snapshots of the median over units (`normscape.evidence.movements`).
     """
     moved = Mean("activation_change", layer)
-    ratio = Ratio(moved, series, "standard")
+    ratio = Ratio(moved, series, other)
+    over_units = [statistic for quantity in OVER_UNITS for statistic in each(Mean(quantity, layer), (series, other))]
     return Claim(
         name=name,
         statement=statement,
         statistic=ratio,
         above=above,
         below=below,
+        origin=origin,
         about=about,
+        construction=construction,
         note="A distribution can move far in absolute terms but little relative to its width, and vice versa.",
         parts=[
+            *AtEqualAccuracy(ratio).bins,
             During(ratio, Fitting(series)),
-            Ratio(Mean("activation_distance", layer), series, "standard"),
+            Ratio(Mean("activation_distance", layer), series, other),
         ],
-        reasons=_reasons(moved, series),
-        evidence=each(moved, (series, "standard")),
+        reasons=_reasons(moved, series, other),
+        evidence=[*each(moved, (series, other)), *over_units],
     )
 
 
-def _reasons(moved: Mean, series: str) -> list[Claim]:
-    """Return why a normalised network may be the steadier one: it settles, and the standard network does not."""
+def _reasons(moved: Mean, series: str, other: str) -> list[Claim]:
+    """Return why a normalised network may be the steadier one: it settles, and the other network does not."""
     after, before = Fitting(series, after=True), Fitting(series)
     return [
         Claim(
@@ -50,8 +61,8 @@ def _reasons(moved: Mean, series: str) -> list[Claim]:
             below=1.0,
         ),
         Claim(
-            statement="From then on, the standard network's distributions move more than before",
-            statistic=Change(Of(moved, "standard"), after, before),
+            statement=f"From then on, the distributions of {network(other)} move more than before",
+            statistic=Change(Of(moved, other), after, before),
             above=1.0,
         ),
     ]

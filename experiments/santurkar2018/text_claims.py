@@ -15,7 +15,7 @@ from normscape.drawing.style import COLORS, LABELS, STYLE
 from normscape.evidence.claims import Claim
 from normscape.evidence.figure import Shown
 from normscape.evidence.finished import FinishedRun
-from normscape.evidence.measures import Final, MedianWidth
+from normscape.evidence.measures import Final, Median, MedianWidth
 from normscape.evidence.statistics import Difference, Of, Ratio
 from normscape.evidence.table import gather, select
 from santurkar2018.shared import CHANCE, at_equal_accuracy, parts_of_run
@@ -24,7 +24,11 @@ SERIES = ("standard", "batch")
 TESTED = Final("test_accuracy", points=1, percent=True)
 TRAINED = Final("train_accuracy", points=5)
 PLAIN, AUGMENTED = {"augment": False}, {"augment": True}
-RANDOM = Ratio(MedianWidth("loss_landscape_random"), "standard", "batch")
+RANDOM = {
+    "loss": Ratio(MedianWidth("loss_landscape_random"), "standard", "batch"),
+    "gradient": Ratio(MedianWidth("gradient_difference_tensor_sum_random"), "standard", "batch"),
+}
+LIPSCHITZ = Ratio(Median("effective_lipschitz_random"), "standard", "batch")
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,9 @@ def table(runs: Sequence[FinishedRun]) -> pd.DataFrame:
     """Return the rows that the figure and its claims are made from."""
     parts = [run.rows("train_accuracy", "test_accuracy") for run in runs]
     plain = [run for run in runs if run.config.series in SERIES and not run.config.augment]
-    return gather([*parts, *(run.step_size_range("loss_landscape", "loss_landscape_random") for run in plain)])
+    ranged = ("loss_landscape", "loss_landscape_random", "gradient_difference_tensor_sum_random")
+    parts += [run.step_size_range(*ranged) for run in plain]
+    return gather([*parts, *(run.rows("effective_lipschitz_random") for run in plain)])
 
 
 CLAIMS = [
@@ -101,13 +107,25 @@ CLAIMS = [
         )
         for accuracy in ACCURACIES
     ),
+    *(
+        Claim(
+            name=f"random_directions_alike{suffix}",
+            statement=f"Along random directions, too, the {what} varies less with BatchNorm",
+            statistic=at_equal_accuracy("vgg", RANDOM[what]),
+            about=PLAIN,
+            above=1.0,
+            parts=parts_of_run("vgg", RANDOM[what]),
+        )
+        for what, suffix in (("loss", ""), ("gradient", "_gradient"))
+    ),
     Claim(
-        name="random_directions_alike",
-        statement="Along random directions, too, the loss varies less with BatchNorm",
-        statistic=at_equal_accuracy("vgg", RANDOM),
+        name="random_directions_lipschitz",
+        statement="Along random directions, too, BatchNorm makes the VGG's loss more Lipschitz",
+        statistic=at_equal_accuracy("vgg", LIPSCHITZ),
+        origin="ours",
         about=PLAIN,
         above=1.0,
-        parts=parts_of_run("vgg", RANDOM),
+        parts=parts_of_run("vgg", LIPSCHITZ),
     ),
 ]
 

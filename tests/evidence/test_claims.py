@@ -12,7 +12,7 @@ from fakes import Known, seeds
 
 from normscape.evidence.claims import Claim, Kind, Verdict, judge
 from normscape.evidence.curves import indexed
-from normscape.evidence.interval import ENOUGH, coverage, interval, plain
+from normscape.evidence.interval import ENOUGH, Measured, coverage, interval, plain
 from normscape.evidence.measures import steps_to_reach
 from normscape.evidence.original import read_original
 from normscape.evidence.table import COLUMNS, curve
@@ -171,7 +171,26 @@ def test_a_part_that_some_seeds_never_reach_is_judged_on_the_others():
     assert verdict.parts[0] not in verdict.telling_parts  # shown, but it decides nothing
     assert verdict.parts[0] in verdict.shown_parts
     assert math.isnan(verdict.parts[1].value)
-    assert judged([NAN], above=0, parts=[Reached()]).parts[0].to_json()["value"] == "nan"
+
+
+def test_a_part_that_no_seed_reaches_decides_nothing():
+    """Whatever the number of seeds: a claim that holds is not turned into one that holds in part."""
+
+    @dataclass(frozen=True)
+    class Never(Known):
+        @property
+        def not_of_all(self):
+            return True
+
+        def of(self, curves):
+            return NAN
+
+    for values in ([1], [1, 2, 3]):
+        verdict = judged(values, above=0, parts=[Never()])
+        assert verdict.kind == "holds"
+        assert verdict.parts[0].values == ()
+        kept = Measured.from_json("", verdict.parts[0].to_json())
+        assert (kept.values, kept.to_json()["spread"]["coverage"]) == ((), 0)
 
 
 @pytest.mark.parametrize("values", [[2], [1, INF], [NAN, 1], [-INF], [1, 2, 3, 4, 5]])

@@ -235,3 +235,15 @@ def test_a_part_of_some_seeds_is_shown_with_their_number(tmp_path):
     family = FakeFamily(figure)
     family.write(tmp_path / "laptop")
     assert "|  | late |  | 4 (2 to 6) | of 2 of 3 seeds |" in claims_markdown(family, tmp_path)
+    nobody = judged_figure(1, [claim, replace(claim, name="other", above=5)], [float("nan")] * 2)
+    FakeFamily(nobody).write(tmp_path / "nobody" / "laptop")
+    assert "|  | late |  | never reached | of 0 of 2 seeds |" in claims_markdown(
+        FakeFamily(nobody), tmp_path / "nobody"
+    )
+
+
+def test_what_holds_by_construction_is_said_once_whatever_the_verdict(tmp_path):
+    claims = [replace(LARGE, name=name, statement=name, construction="It must.", reasons=()) for name in ("one", "two")]
+    family = FakeFamily(judged_figure(1, claims, [9.0, 9.0]))
+    family.write(tmp_path / "laptop")
+    assert "- By construction: It must. This bears on: one; two." in claims_markdown(family, tmp_path)

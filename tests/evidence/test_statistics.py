@@ -13,7 +13,7 @@ from normscape.evidence.measures import (
     Largest,
     Mean,
     Median,
-    MedianAtLargestStepSize,
+    MedianAtStepSize,
     MedianQuotient,
     MedianSize,
     MedianTimesHalfRate,
@@ -90,7 +90,7 @@ def test_measures(measure, values, expected):
         MedianTimesHalfRate("x"),
         MedianQuotient("x", divisor="y"),
         MedianWidth("x"),
-        MedianAtLargestStepSize("x"),
+        MedianAtStepSize("x"),
         Final("x"),
         StepsTo(quantity="x", level=0.5),
     ],
@@ -143,7 +143,9 @@ def test_edges_over_other_steps_are_taken_where_both_are():
 def test_the_largest_step_size_alone():
     sizes = [0.1, 0.4] * 3
     table = rows("x", [1, 10, 2, 20, 3, NAN], step_size=sizes).assign(step=[0, 0, 5, 5, 9, 9])
-    assert MedianAtLargestStepSize("x").of(curves(table), "batch") == 20  # of 10, 20 and what overflowed
+    assert MedianAtStepSize("x").of(curves(table), "batch") == 20  # of 10, 20 and what overflowed
+    assert MedianAtStepSize("x", place=0).of(curves(table), "batch") == 2  # of 1, 2 and 3
+    assert math.isnan(MedianAtStepSize("x", place=2).of(curves(table), "batch"))
     with pytest.raises(ValueError, match="several values at a step"):
         Median("x").of(curves(table), "batch")
 
@@ -301,7 +303,7 @@ def test_over_all_steps_is_the_statistic_itself():
         (
             Of(Mean("activation_change", 3), "batch"),
             "mean over steps of the Wasserstein-1 distance of a unit's distribution in layer 3 from the snapshot "
-            "before, in units of its RMS standard deviation over the whole run, BatchNorm",
+            "before, in units of its standard deviation at the time, BatchNorm",
         ),
     ],
 )
@@ -353,7 +355,8 @@ def test_movement_is_compared_in_both_units():
     assert (verdict.measured.value, verdict.of(verdict.measured)) == (0.5, "does not hold")
     assert verdict.parts[-1].words.startswith("for another statistic (")
     assert verdict.parts[-1].value == 3
-    assert [measured.value for measured in verdict.evidence] == [2, 4]
+    assert [measured.value for measured in verdict.evidence[:2]] == [2, 4]
+    assert "in units of its standard deviation at the time" in verdict.measured.words
 
 
 def test_why_a_normalised_network_is_the_steadier_one():
@@ -362,4 +365,4 @@ def test_why_a_normalised_network_is_the_steadier_one():
     parts = [rows("activation_change", values, series=series, layer=3) for series, values in moves.items()]
     verdict = judge(movement_claim("name", "words", 3, "l1", above=10.0), {0: curves(*parts, FITTED_LATE)})
     assert [(reason.measured.value, reason.kind) for reason in verdict.reasons] == [(0.25, "holds"), (3, "holds")]
-    assert verdict.parts[0].value == 8
+    assert verdict.parts[-2].value == 8

@@ -41,11 +41,15 @@ def config(name="vgg_noisy_batch_lr0.5", series="noisy_batch", lr=0.5, seed=3):
     return SimpleNamespace(name=name, seed=seed, optimizer={"lr": lr}, **facts)
 
 
-def finished(folder, values=None):
+def finished(folder, values=None, noise=None):
     directory = RunDirectory(folder)
     values = np.sort(SAMPLES, axis=1) if values is None else values
-    key = "activation_quantiles/layer03"
-    np.savez(folder / "arrays.npz", **{key: values.astype(np.float32), f"{key}/steps": STEPS[: len(values)]})
+    arrays = {"activation_quantiles/layer03": values, "unit_quantiles/layer03": values[:, None]}
+    arrays["unit_moments/layer03"] = np.stack([SAMPLES.mean(1), SAMPLES.var(1)], axis=-1)[: len(values), None]
+    if noise is not None:
+        arrays["unit_noise/layer03"] = noise
+    steps = {f"{key}/steps": STEPS[: len(values)] for key in arrays}
+    np.savez(folder / "arrays.npz", **{key: array.astype(np.float32) for key, array in arrays.items()}, **steps)
     rows = [Row(0, "train_loss", None, None, 1 / 3), Row(0, "activation_mean", 3, None, 2.0), Row(4, "x", None, 0.1, 1)]
     Records(rows).table().to_csv(folder / "metrics.csv", index=False)
     return FinishedRun(config(), directory)
@@ -92,12 +96,12 @@ def test_moments_change_since_the_snapshot_before_and_since_the_first(tmp_path):
     rows = [Row(step, "activation_mean", 3, None, value) for step, value in means.items()]
     rows += [Row(step, "activation_variance", 3, None, value) for step, value in variances.items()]
     rows += [Row(step, f"activation_{moment}", 4, None, 77.0) for step in means for moment in ("mean", "variance")]
-    moved = with_rows(tmp_path, rows).moment_changes(3)
+    moved = with_rows(tmp_path, rows).moments_of_unit(3)
     expected = {
-        "mean_change": {10: 3, 20: 2},
-        "variance_change": {10: 0.5, 20: 4.5},
-        "mean_drift": {10: 3, 20: 1},
-        "variance_drift": {10: 0.5, 20: -4},
+        "unit_mean_change": {10: 3, 20: 2},
+        "unit_variance_change": {10: 0.5, 20: 4.5},
+        "unit_mean_drift": {10: 3, 20: 1},
+        "unit_variance_drift": {10: 0.5, 20: -4},
     }
     assert {quantity: curve(moved, quantity=quantity, layer=3).to_dict() for quantity in expected} == expected
     assert len(moved) == 8
@@ -118,31 +122,17 @@ def test_a_range_goes_from_the_least_to_the_greatest_over_step_sizes(tmp_path):
     assert curve(band, edge="max").to_dict() == {0: 3, 10: np.inf}
 
 
-def test_changes_are_wasserstein_distances_in_units_of_the_spread(tmp_path):
-    moved = finished(tmp_path).distribution_changes(3)
-    scale = np.sqrt(np.mean([np.var(sample) for sample in SAMPLES]))
-    expected = np.array([wasserstein_distance(a, b) for a, b in pairwise(SAMPLES)])
-    for quantity, unit in (("activation_distance", 1), ("activation_change", scale)):
-        changes = select(moved, quantity=quantity)
-        np.testing.assert_allclose(changes["value"], expected / unit, rtol=1e-5)
-        assert changes["step"].tolist() == [10, 20, 30, 40]
+def test_movements_are_rows_of_the_layer(tmp_path):
+    moved = finished(tmp_path).movements(3)
     assert set(moved["layer"]) == {3}
-    assert len(moved) == 8
-
-
-def test_changes_do_not_depend_on_the_unit_of_the_activations(tmp_path):
-    plain = finished(tmp_path).distribution_changes(3)
-    scaled = finished(tmp_path, 7 * np.sort(SAMPLES, axis=1) - 2).distribution_changes(3)
-    for quantity, factor in (("activation_change", 1), ("activation_distance", 7)):
-        before, after = (select(moved, quantity=quantity)["value"] for moved in (plain, scaled))
-        np.testing.assert_allclose(after, factor * before, rtol=1e-4)
-
-
-@pytest.mark.parametrize("values", [np.full((3, 100), 2.0), np.full((3, 100), np.nan), np.full((3, 100), np.inf)])
-def test_a_unit_that_never_moves_or_is_not_finite_has_no_change(tmp_path, values):
-    assert (
-        select(finished(tmp_path, values).distribution_changes(3), quantity="activation_change")["value"].isna().all()
-    )
+    changes = select(moved, quantity="activation_distance")
+    assert changes["step"].tolist() == [10, 20, 30, 40]
+    expected = [wasserstein_distance(a, b) for a, b in pairwise(SAMPLES)]
+    np.testing.assert_allclose(changes["value"], expected, rtol=1e-5)
+    assert (moved["quantity"] == "activation_noise").sum() == 0
+    noise = np.full((5, 1, 3), 0.5)
+    told = finished(tmp_path, noise=noise).movements(3)
+    assert select(told, quantity="activation_noise")["step"].tolist() == [10, 20, 30, 40]
 
 
 def test_quantiles_are_those_of_the_samples(tmp_path):
@@ -164,7 +154,7 @@ def test_fewer_snapshots_than_asked_are_all_taken(tmp_path):
 
 def test_a_layer_that_was_not_measured_is_one_line(tmp_path):
     with pytest.raises(UserError, match=r"vgg_noisy_batch_lr0.5 seed 3: has no activations of layer 11"):
-        finished(tmp_path).distribution_changes(11)
+        finished(tmp_path).movements(11)
 
 
 def test_select_and_curve_with_missing_values():
@@ -186,7 +176,7 @@ def test_select_and_curve_with_missing_values():
 
 def test_round_trip_keeps_what_claims_need(tmp_path):
     run = finished(tmp_path)
-    table = pd.concat([run.rows("train_loss", "activation_mean", "x"), run.distribution_changes(3)], ignore_index=True)
+    table = pd.concat([run.rows("train_loss", "activation_mean", "x"), run.movements(3)], ignore_index=True)
     table.loc[0, "value"], table.loc[1, "value"] = np.inf, np.nan
     write_table(table, tmp_path, "table")
     again = read_table(tmp_path / "table.csv")

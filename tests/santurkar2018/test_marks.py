@@ -11,7 +11,7 @@ import pytest
 
 from normscape.evidence.curves import indexed
 from normscape.evidence.figure import Family
-from normscape.evidence.measures import Largest, Median, MedianAtLargestStepSize, MedianWidth
+from normscape.evidence.measures import Largest, Median, MedianAtStepSize, MedianWidth
 from normscape.evidence.original import read_original
 from normscape.evidence.parts import BINS
 from normscape.evidence.statistics import During, Ratio
@@ -112,7 +112,7 @@ def test_the_largest_step_size_is_what_figure_11_compares():
     rows = read_original(FAMILY.original, "fig11")
     vgg = rows[(rows["net"] == "vgg") & (rows["quantity"] == "gradient_difference_tensor_sum")]
     medians = vgg[vgg["step_size"] == 0.4].groupby("series")["value"].median()
-    farthest = Ratio(MedianAtLargestStepSize("gradient_difference_tensor_sum"), "standard", "batch")
+    farthest = Ratio(MedianAtStepSize("gradient_difference_tensor_sum"), "standard", "batch")
     found = farthest.of(original("fig11").about({"net": "vgg"}))
     assert found == pytest.approx(medians["standard"] / medians["batch"])
     assert found > 2

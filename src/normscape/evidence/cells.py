@@ -22,6 +22,8 @@ def spread(measured: Measured, digits: int = 4) -> str:
 
 def value_and_spread(measured: Measured, digits: int = 4) -> str:
     """Return the median over seeds with its interval."""
+    if not measured.values:
+        return "never reached"
     return f"{number(measured.value, digits)} ({spread(measured, digits)})"
 
 

@@ -48,6 +48,8 @@ class Claim:
         The only scale at which it can be judged, where it needs the paper's own setup; empty for any.
     note
         Printed where the claim does not hold: how to read the evidence. It says nothing about the outcome.
+    construction
+        What of it holds by construction, whatever training does; printed whatever the verdict.
     parts
         The statistic over parts of the run, or in other terms; judged by the same threshold.
     reasons
@@ -65,6 +67,7 @@ class Claim:
     about: Mapping[str, Any] = field(default_factory=dict)
     scale: str = ""
     note: str = ""
+    construction: str = ""
     parts: Sequence[Statistic] = ()
     reasons: "Sequence[Claim]" = ()
     evidence: Sequence[Statistic] = ()
@@ -214,8 +217,11 @@ def judge(claim: Claim, seeds: Mapping[int, Curves], original: Curves | None = N
 
     def measured(statistic: Statistic, words: str) -> Measured:
         values = tuple(statistic.of(curves) for curves in mine)
-        told = tuple(value for value in values if not math.isnan(value)) if statistic.not_of_all else values
-        return Measured(words, told or values or (math.nan,), None if theirs is None else statistic.of(theirs))
+        if statistic.not_of_all:
+            values = tuple(value for value in values if not math.isnan(value))
+        else:
+            values = values or (math.nan,)
+        return Measured(words, values, None if theirs is None else statistic.of(theirs))
 
     series = {use.series for use in claim.statistic.uses()}
     runs = {curve.run for curves in mine for key, curve in curves.of.items() if key.series in series}

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from normscape.errors import UserError
+from normscape.evidence.movements import Floats, moment_movements, movements
 from normscape.evidence.table import COLUMNS
 from normscape.schema import RunConfig
 
@@ -63,9 +64,9 @@ class FinishedRun:
         accurate = (self.measurements.table()["quantity"] == "train_accuracy").any()
         return self.rows("train_accuracy" if accurate else "train_loss")
 
-    def _snapshots(self, layer: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """Return the quantile functions ``(T, Q)`` of the layer's unit and their steps ``(T,)``."""
-        arrays, name = self.measurements.arrays(), f"activation_quantiles/layer{layer:02d}"
+    def _snapshots(self, quantity: str, layer: int) -> tuple[Floats, NDArray[np.int64]]:
+        """Return the snapshots ``(T, ...)`` of a quantity of the layer and their steps ``(T,)``."""
+        arrays, name = self.measurements.arrays(), f"{quantity}/layer{layer:02d}"
         if name not in arrays:
             raise self._no_activations(layer)
         return arrays[name].astype(np.float64), arrays[f"{name}/steps"]
@@ -86,11 +87,11 @@ class FinishedRun:
         edges = [getattr(rows, edge)().assign(edge=edge) for edge in ("min", "max")]
         return self.labelled(pd.concat(edges, ignore_index=True))
 
-    def moment_changes(self, layer: int) -> pd.DataFrame:
-        """Return how the mean and variance of a layer's unit move from snapshot to snapshot and since the first.
+    def moments_of_unit(self, layer: int) -> pd.DataFrame:
+        """Return how the mean and variance of the drawn unit move from snapshot to snapshot and since the first.
 
-        ``mean_change`` and ``variance_change`` are absolute differences to the snapshot before, ``mean_drift`` and
-        ``variance_drift`` signed differences to step 0. Source: paper, fig. 8.
+        ``unit_mean_change`` and ``unit_variance_change`` are absolute differences to the snapshot before,
+        ``unit_mean_drift`` and ``unit_variance_drift`` signed differences to step 0. Source: paper, fig. 8.
         """
         moments = self.rows("activation_mean", "activation_variance")
         wide = moments[moments["layer"] == layer].pivot_table(index="step", columns="quantity", values="value")
@@ -101,32 +102,37 @@ class FinishedRun:
             values = wide[f"activation_{moment}"].sort_index()
             for name, moved in (("change", values.diff().abs()), ("drift", values - values.iloc[0])):
                 frame = moved.iloc[1:].rename("value").reset_index()
-                parts.append(frame.assign(quantity=f"{moment}_{name}", layer=layer))
+                parts.append(frame.assign(quantity=f"unit_{moment}_{name}", layer=layer))
         return self.labelled(pd.concat(parts, ignore_index=True))
+
+    def movements(self, layer: int) -> pd.DataFrame:
+        """Return how far the distributions of the layer's units moved (`normscape.evidence.movements`)."""
+        quantiles, steps = self._snapshots("unit_quantiles", layer)
+        moments, _ = self._snapshots("unit_moments", layer)
+        return self._moved(layer, steps, movements(quantiles, moments, self._noise(layer)))
+
+    def moment_movements(self, layer: int) -> pd.DataFrame:
+        """Return how far the moments of the layer's units moved (`normscape.evidence.movements`)."""
+        moments, steps = self._snapshots("unit_moments", layer)
+        return self._moved(layer, steps, moment_movements(moments, self._noise(layer)))
+
+    def _moved(self, layer: int, steps: NDArray[np.int64], moved: Mapping[str, Floats]) -> pd.DataFrame:
+        frames = [pd.DataFrame({"step": steps[1:], "value": v, "quantity": name}) for name, v in moved.items()]
+        return self.labelled(pd.concat(frames, ignore_index=True).assign(layer=layer))
+
+    def _noise(self, layer: int) -> Floats | None:
+        if f"unit_noise/layer{layer:02d}" not in self.measurements.arrays():
+            return None
+        return self._snapshots("unit_noise", layer)[0]
 
     def quantiles(self, layer: int, levels: int, snapshots: int) -> pd.DataFrame:
         """Return rows ``activation_quantile`` of evenly chosen snapshots of a layer, at evenly chosen levels."""
-        values, steps = self._snapshots(layer)
+        values, steps = self._snapshots("activation_quantiles", layer)
         times = np.unique(np.linspace(0, len(steps) - 1, min(snapshots, len(steps))).round().astype(int))
         chosen = np.linspace(0, values.shape[1] - 1, levels).round().astype(int)
         grid = pd.MultiIndex.from_product([steps[times], (chosen + 0.5) / values.shape[1]], names=["step", "level"])
         frame = pd.DataFrame({"value": values[np.ix_(times, chosen)].ravel()}, index=grid).reset_index()
         return self.labelled(frame.assign(quantity="activation_quantile", layer=layer))
-
-    def distribution_changes(self, layer: int) -> pd.DataFrame:
-        """Return how far the unit's distribution moved since the snapshot before, in two units.
-
-        ``activation_distance`` is the Wasserstein-1 distance of successive snapshots, which is the mean absolute
-        difference of their quantile functions; ``activation_change`` is the same in units of the unit's standard
-        deviation within a batch (root mean square over all snapshots).
-        """
-        values, steps = self._snapshots(layer)
-        with np.errstate(invalid="ignore", divide="ignore"):  # diverged or constant: NaN
-            distance = np.abs(np.diff(values, axis=0)).mean(axis=1)
-            change = distance / np.sqrt(values.var(axis=1).mean())
-        moved = {"activation_distance": distance, "activation_change": change}
-        frames = [pd.DataFrame({"step": steps[1:], "value": v, "quantity": name}) for name, v in moved.items()]
-        return self.labelled(pd.concat(frames, ignore_index=True).assign(layer=layer))
 
 
 def facts_of(config: RunConfig) -> dict[str, Any]:

@@ -14,7 +14,10 @@ ENOUGH = 0.95
 
 @dataclass(frozen=True)
 class Measured:
-    """A statistic, in words: its value on each seed, and its value on the paper's curves, None if there are none."""
+    """A statistic, in words: its value on each seed, and its value on the paper's curves, None if there are none.
+
+    A part of a run that no seed reaches has no values.
+    """
 
     words: str
     values: tuple[float, ...]
@@ -23,7 +26,7 @@ class Measured:
     @cached_property
     def value(self) -> float:
         """The median over seeds."""
-        return float(np.median(self.values))
+        return float(np.median(self.values)) if self.values else math.nan
 
     @cached_property
     def interval(self) -> tuple[float, float]:
@@ -71,7 +74,7 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
     distribution; with fewer than 6 seeds there is none, and the range is returned, which covers less (`coverage`).
     The median, since most statistics are ratios over decades, whose mean one seed would decide. NaN if a value is.
     """
-    if any(math.isnan(value) for value in values):
+    if not values or any(math.isnan(value) for value in values):
         return math.nan, math.nan
     ordered, rank = sorted(values), _rank(len(values))
     return float(ordered[rank - 1]), float(ordered[-rank])
@@ -79,7 +82,7 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
 
 def coverage(n: int) -> float:
     """Return the probability with which `interval` of n seeds covers the true median."""
-    return _covered(_rank(n), n)
+    return _covered(_rank(n), n) if n else 0.0
 
 
 def _rank(n: int) -> int:

@@ -183,21 +183,30 @@ class MedianWidth(Measure):
 
 
 @dataclass(frozen=True)
-class MedianAtLargestStepSize(Measure):
-    """The median over steps at the largest step size; what overflows float32 counts as infinite."""
+class MedianAtStepSize(Measure):
+    """The median over steps at the step size ``place``, from 0 for the smallest, or from the end: -1 is the largest.
+
+    What overflows float32 counts as infinite.
+    """
+
+    place: int = -1
 
     def of(self, curves: Curves, series: str) -> float:
         """Compute it."""
         curve = curves.all_of(series, self.quantity, self.layer)
         if not len(curve):
             return math.nan
-        far = curve.values[curve.step_sizes == np.nanmax(curve.step_sizes)]
-        return median(np.where(np.isnan(far), math.inf, far))
+        sizes = np.unique(curve.step_sizes)
+        if not -len(sizes) <= self.place < len(sizes):
+            return math.nan
+        there = curve.values[curve.step_sizes == sizes[self.place]]
+        return median(np.where(np.isnan(there), math.inf, there))
 
     @property
     def words(self) -> str:
         """What it is."""
-        return f"median over steps of {self.name} at the largest step size"
+        which = {0: "smallest", -1: "largest"}.get(self.place) or f"smallest but {self.place}"
+        return f"median over steps of {self.name} at the {which} step size"
 
 
 @dataclass(frozen=True)

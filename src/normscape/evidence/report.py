@@ -110,7 +110,18 @@ def _figure(judged: JudgedFigure) -> list[str]:
         said = [claim.statement, WHOSE[claim.origin], claim.statistic.words]
         rows.append([*said, on_paper_judged(verdict), *ours])
     columns = ["claim", "whose", "statistic", "paper", "ours", "n", "must be", "verdict"]
-    return ["", f"### {judged.figure.label}: {judged.figure.title}", *markdown_table(columns, rows), *_why(judged)]
+    title = f"### {judged.figure.label}: {judged.figure.title}"
+    return ["", title, *markdown_table(columns, rows), *_by_construction(judged), *_why(judged)]
+
+
+def _by_construction(judged: JudgedFigure) -> list[str]:
+    """Return what of the claims holds by construction, each thing once."""
+    told: dict[str, list[str]] = {}
+    for verdict in judged.verdicts:
+        if verdict.claim.construction:
+            told.setdefault(verdict.claim.construction, []).append(verdict.claim.statement)
+    lines = [f"- By construction: {what} This bears on: {'; '.join(claims)}." for what, claims in told.items()]
+    return ["", *lines] if lines else []
 
 
 def _why(judged: JudgedFigure) -> list[str]:

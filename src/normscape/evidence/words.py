@@ -16,13 +16,29 @@ QUANTITIES = {
     "ics_l2": "||G - G'||",
     "ics_cosine": "cos(G, G')",
     "ics_gradient_norm": "||G||",
+    "effective_lipschitz": "effective Lipschitzness of the loss",
+    "effective_lipschitz_random": "effective Lipschitzness of the loss along a random direction",
+    "gradient_difference_tensor_sum_random": "the gradient difference along a random direction, summing the norms of "
+    "the parameter tensors",
     "mean_change": "the change of a unit's mean{place} from snapshot to snapshot",
     "variance_change": "the change of a unit's variance{place} from snapshot to snapshot",
+    "relative_mean_change": "the change of a unit's mean{place} from snapshot to snapshot, in units of its standard "
+    "deviation",
+    "relative_variance_change": "the change of a unit's variance{place} from snapshot to snapshot, as a share of it",
     "mean_drift": "the change of a unit's mean{place} since step 0",
     "variance_drift": "the change of a unit's variance{place} since step 0",
+    "relative_mean_drift": "the change of a unit's mean{place} since step 0, in units of its standard deviation",
+    "relative_variance_drift": "the change of a unit's variance{place} since step 0, as a share of it",
+    "relative_mean_noise": "the difference of a unit's mean{place} between the halves of a mini-batch, in units of its "
+    "standard deviation",
+    "relative_variance_noise": "the difference of a unit's variance{place} between the halves of a mini-batch, as a "
+    "share of it",
     "activation_distance": "the Wasserstein-1 distance of a unit's distribution{place} from the snapshot before",
     "activation_change": "the Wasserstein-1 distance of a unit's distribution{place} from the snapshot before, in "
-    "units of its RMS standard deviation over the whole run",
+    "units of its standard deviation at the time",
+    "activation_change_lower": "the relative movement of distributions{place} that a quarter of the units stay below",
+    "activation_change_upper": "the relative movement of distributions{place} that a quarter of the units exceed",
+    "activation_noise": "the noise floor of movement{place}, between the halves of a mini-batch at the same weights",
 }
 """What quantities are called; ``{place}`` is where the layer is named, at the end if it is not there."""
 

@@ -23,7 +23,7 @@ help: ## list the targets
 	@echo
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { sub(/%/, "N", $$1); printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo "  Variables: SCALE=laptop|paper|smoke (default: paper with a GPU, else laptop)  SEEDS=0,1,2  DLN_SEEDS=0-9  WORKERS=2"
+	@echo "  Variables: SCALE=laptop|desk|paper|smoke (default: paper with a GPU, else laptop)  SEEDS=0,1,2  DLN_SEEDS=0-9  WORKERS=2"
 	@echo "  ARGS='--paper' draws the paper's own curves behind ours; ARGS='tracker=none' sets any key of configs/train.yaml"
 
 REPRODUCE = $(BIN)/python experiments/reproduce.py

@@ -11,10 +11,11 @@ from normscape.drawing.style import STYLE
 from normscape.evidence.claims import Claim
 from normscape.evidence.figure import Shown
 from normscape.evidence.finished import FinishedRun
-from normscape.evidence.measures import Median, StepsTo
+from normscape.evidence.measures import Final, Median, StepsTo, StepsToCount
 from normscape.evidence.parts import Share
-from normscape.evidence.statistics import Difference, During, Ratio, Statistic
+from normscape.evidence.statistics import Difference, During, Of, Ratio, Statistic
 from normscape.evidence.table import gather, select
+from santurkar2018.plateaus import plateau_rows
 from santurkar2018.shared import ALL_NORMS, AS, FINAL_LOSS, LP_NORMS, TRAINED_TO, each, over_parts
 
 VGG, DLN = {"net": "vgg"}, {"net": "dln"}
@@ -30,11 +31,17 @@ L1_ENDS = (
 
 def table(runs: Sequence[FinishedRun]) -> pd.DataFrame:
     """Return the rows that the figure and its claims are made from."""
-    return gather(run.training_rows() for run in runs)
+    linear = [plateau_rows(run) for run in runs if run.facts["net"] == "dln"]
+    return gather([*(run.training_rows() for run in runs), *linear])
 
 
 def _losses_over_parts(norm: str) -> list[Statistic]:
     return over_parts(Ratio(Median("train_loss"), norm, "batch"))
+
+
+def _escape(count: int, series: str) -> Ratio:
+    """Return how many times as many steps as with BatchNorm it takes to fit so many directions."""
+    return Ratio(StepsToCount("directions_fitted", count=count), series, "batch")
 
 
 CLAIMS = [
@@ -111,6 +118,41 @@ CLAIMS = [
         origin="curves",
         about=DLN,
         below=1.0,
+    ),
+    *(
+        Claim(
+            name=f"dln_{series}_ends_on_a_plateau",
+            statement=f"The DLN's loss with {series} ends on a plateau, the least loss of a map of some rank",
+            statistic=Of(Final("loss_over_plateau", points=5), series),
+            origin="curves",
+            about=DLN,
+            above=0.95,
+            below=1.05,
+            evidence=[Of(Final("directions_fitted", points=1), series)],
+        )
+        for series in ALL_NORMS
+    ),
+    Claim(
+        name="dln_l1_ends_lower_than_batch",
+        statement="On the DLN l1 ends on a lower plateau than BatchNorm",
+        statistic=Difference(Final("directions_fitted", points=1), "l1", "batch"),
+        origin="curves",
+        about=DLN,
+        above=0.5,
+        note=L1_ENDS,
+    ),
+    Claim(
+        name="dln_batch_escapes_sooner",
+        statement="With BatchNorm the DLN fits the fourth direction of its target sooner",
+        statistic=_escape(4, "standard"),
+        origin="ours",
+        about=DLN,
+        above=1.0,
+        parts=[_escape(count, "standard") for count in (2, 3)],
+        evidence=[
+            *(_escape(4, norm) for norm in LP_NORMS),
+            *(Of(StepsToCount("directions_fitted", count=count), s) for count in (2, 3, 4, 5, 6) for s in ALL_NORMS),
+        ],
     ),
 ]
 

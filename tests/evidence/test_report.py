@@ -236,10 +236,9 @@ def test_a_part_of_some_seeds_is_shown_with_their_number(tmp_path):
     family.write(tmp_path / "laptop")
     assert "|  | late |  | 4 (2 to 6) | of 2 of 3 seeds |" in claims_markdown(family, tmp_path)
     nobody = judged_figure(1, [claim, replace(claim, name="other", above=5)], [float("nan")] * 2)
-    FakeFamily(nobody).write(tmp_path / "nobody" / "laptop")
-    assert "|  | late |  | never reached | of 0 of 2 seeds |" in claims_markdown(
-        FakeFamily(nobody), tmp_path / "nobody"
-    )
+    family, folder = FakeFamily(nobody), tmp_path / "nobody"
+    family.write(folder / "laptop")
+    assert "|  | late |  | never reached | of 0 of 2 seeds |" in claims_markdown(family, folder)
 
 
 def test_what_holds_by_construction_is_said_once_whatever_the_verdict(tmp_path):

@@ -259,6 +259,26 @@ class StepsTo(Measure):
         return f"steps to {100 * self.level:g} % {self.name} (mean of 5 logged mini-batches)"
 
 
+@dataclass(frozen=True)
+class StepsToCount(Measure):
+    """The first step at which a count reaches ``count``; inf if it never does."""
+
+    count: int = 1
+
+    def of(self, curves: Curves, series: str) -> float:
+        """Compute it."""
+        curve = curves.curve(series, self.quantity, self.layer)
+        if not len(curve):
+            return math.nan
+        reached = curve.steps[curve.values >= self.count]
+        return float(reached[0]) if len(reached) else math.inf
+
+    @property
+    def words(self) -> str:
+        """What it is."""
+        return f"steps to {self.count} {self.name}"
+
+
 def defined(values: Floats) -> Floats:
     """Return the values that are numbers; infinity is one."""
     return values[~np.isnan(values)]

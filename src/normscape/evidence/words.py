@@ -20,6 +20,8 @@ QUANTITIES = {
     "effective_lipschitz_random": "effective Lipschitzness of the loss along a random direction",
     "gradient_difference_tensor_sum_random": "the gradient difference along a random direction, summing the norms of "
     "the parameter tensors",
+    "directions_fitted": "singular directions of the target fitted",
+    "loss_over_plateau": "the loss over the least loss of a map of the nearest rank",
     "mean_change": "the change of a unit's mean{place} from snapshot to snapshot",
     "variance_change": "the change of a unit's variance{place} from snapshot to snapshot",
     "relative_mean_change": "the change of a unit's mean{place} from snapshot to snapshot, in units of its standard "

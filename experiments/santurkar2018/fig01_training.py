@@ -15,7 +15,7 @@ from normscape.evidence.measures import Final, StepsTo
 from normscape.evidence.statistics import Difference, Of, Ratio
 from normscape.evidence.table import gather, select
 from normscape.evidence.words import network
-from santurkar2018.movements import movement_claim
+from santurkar2018.movements import MOVEMENTS, draw_movements, movement_claim
 from santurkar2018.shared import CHANCE, SIMILAR
 
 LAYERS = (3, 11)
@@ -95,19 +95,22 @@ def draw(shown: Shown) -> Figure:
     """Draw the figure from its table, with the paper's own curves, faintly, where they are given."""
     rows, original = shown.rows, shown.original
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(12, 4.1), layout="constrained")
-        grid = figure.add_gridspec(1, 6, width_ratios=[2.6, 2.6, 1, 1, 1, 1])
+        figure = Figure(figsize=(12, 6.9), layout="constrained")
+        halves = figure.add_gridspec(2, 1, height_ratios=[4.1, 2.6])
+        upper, lower = figure.add_subfigure(halves[0]), figure.add_subfigure(halves[1])
+        grid = upper.add_gridspec(1, 6, width_ratios=[2.6, 2.6, 1, 1, 1, 1])
         for place, quantity in enumerate(("train_accuracy", "test_accuracy")):
-            axes = figure.add_subplot(grid[place])
+            axes = upper.add_subplot(grid[place])
             accuracies(axes, rows, original, SERIES, quantity)
             note_paper(axes, original)
         legend(axes, loc="center right", bbox_to_anchor=(1.0, 0.27), fontsize="small")
         places = [(layer, series) for layer in LAYERS for series in SERIES]
         for place, (layer, series) in enumerate(places, start=2):
-            axes = figure.add_subplot(grid[place])
+            axes = upper.add_subplot(grid[place])
             ridges(axes, select(rows, lr=BASE), layer, series)
             axes.set_title(f"layer {layer}\n{short_label(series)}")
             axes.set_ylabel("step" if place == 2 else "")
             axes.tick_params(labelleft=place == 2)
-        note(figure, f"{seeds_in_words(rows)}; {RIDGES}")
+        draw_movements(lower, select(rows, lr=BASE), LAYERS, SERIES)
+        note(figure, f"{seeds_in_words(rows)}; {RIDGES}\n{MOVEMENTS}")
         return figure

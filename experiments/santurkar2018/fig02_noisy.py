@@ -15,7 +15,7 @@ from normscape.evidence.measures import Mean, StepsTo
 from normscape.evidence.parts import LAST_QUARTER, THIRD_QUARTER
 from normscape.evidence.statistics import Change, Difference, Ratio
 from normscape.evidence.table import gather
-from santurkar2018.movements import movement_claim
+from santurkar2018.movements import MOVEMENTS, draw_movements, movement_claim
 from santurkar2018.shared import TRAINED_TO, each
 
 LAYERS = (2, 9, 13)
@@ -93,19 +93,22 @@ def draw(shown: Shown) -> Figure:
     """Draw the figure from its table, with the paper's own curves, faintly, where they are given."""
     rows, original = shown.rows, shown.original
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(13, 4.1), layout="constrained")
-        grid = figure.add_gridspec(1, 10, width_ratios=[3.6, *[1] * 9])
-        axes = figure.add_subplot(grid[0])
+        figure = Figure(figsize=(13, 6.9), layout="constrained")
+        halves = figure.add_gridspec(2, 1, height_ratios=[4.1, 2.6])
+        upper, lower = figure.add_subfigure(halves[0]), figure.add_subfigure(halves[1])
+        grid = upper.add_gridspec(1, 10, width_ratios=[3.6, *[1] * 9])
+        axes = upper.add_subplot(grid[0])
         accuracies(axes, rows, original, SERIES)
         note_paper(axes, original)
         legend(axes, loc="lower right", fontsize="small")
         places = [(layer, series) for layer in LAYERS for series in SERIES]
         for place, (layer, series) in enumerate(places, start=1):
-            axes = figure.add_subplot(grid[place])
+            axes = upper.add_subplot(grid[place])
             ridges(axes, rows, layer, series)
             short = short_label(series).replace('"Noisy" ', "noisy\n")
             axes.set_title(f"layer {layer}\n{short}", fontsize="small")
             axes.set_ylabel("step" if place == 1 else "")
             axes.tick_params(labelleft=place == 1)
-        note(figure, f"{seeds_in_words(rows)}; {RIDGES}")
+        draw_movements(lower, rows, LAYERS, SERIES)
+        note(figure, f"{seeds_in_words(rows)}; {RIDGES}\n{MOVEMENTS}")
         return figure

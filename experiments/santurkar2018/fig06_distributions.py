@@ -6,12 +6,12 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from normscape.drawing.panels import RIDGES, note, ridges
+from normscape.drawing.panels import RIDGES, note, ridges, seeds_in_words
 from normscape.drawing.style import STYLE, short_label
 from normscape.evidence.figure import Shown
 from normscape.evidence.finished import FinishedRun, first_seed
 from normscape.evidence.table import gather
-from santurkar2018.movements import movement_claim
+from santurkar2018.movements import MOVEMENTS, draw_movements, movement_claim
 from santurkar2018.shared import ALL_NORMS, LP_NORMS
 
 LAYER = 11
@@ -40,12 +40,15 @@ CLAIMS = [
 def draw(shown: Shown) -> Figure:
     """Draw the figure from its table; the paper's own distributions are pictures, not curves."""
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(11, 3.8), layout="constrained")
+        figure = Figure(figsize=(14, 3.8), layout="constrained")
+        halves = figure.add_gridspec(1, 2, width_ratios=[11, 3.4])
+        left, right = figure.add_subfigure(halves[0]), figure.add_subfigure(halves[1])
         for place, series in enumerate(ALL_NORMS, start=1):
-            axes = figure.add_subplot(1, len(ALL_NORMS), place)
+            axes = left.add_subplot(1, len(ALL_NORMS), place)
             ridges(axes, shown.rows, LAYER, series)
             axes.set_title(f"layer {LAYER}\n{short_label(series)}")
             axes.set_ylabel("step" if place == 1 else "")
             axes.tick_params(labelleft=place == 1)
-        note(figure, RIDGES)
+        draw_movements(right, shown.rows, [LAYER], ALL_NORMS)
+        note(figure, f"{seeds_in_words(shown.rows)}; {RIDGES}\n{MOVEMENTS}")
         return figure

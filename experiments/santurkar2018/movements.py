@@ -1,9 +1,18 @@
 """Figs. 1, 2 and 6 claim how far distributions of activations move, compared to another network's."""
 
+from collections.abc import Sequence
+
+import pandas as pd
+from matplotlib.figure import Figure, SubFigure
+
+from normscape.drawing.bands import median_over_seeds
+from normscape.drawing.panels import curves
+from normscape.drawing.style import COLORS
 from normscape.evidence.claims import Claim, Origin
 from normscape.evidence.measures import Mean
 from normscape.evidence.parts import Fitting
 from normscape.evidence.statistics import AtEqualAccuracy, Change, During, Of, Ratio
+from normscape.evidence.table import select
 from normscape.evidence.words import network
 from santurkar2018.shared import each
 
@@ -66,3 +75,23 @@ def _reasons(moved: Mean, series: str, other: str) -> list[Claim]:
             above=1.0,
         ),
     ]
+
+
+MOVEMENTS = (
+    "movement: Wasserstein-1 distance since the snapshot before in standard deviations of the time, median over units, "
+    "dotted: between the halves of a mini-batch"
+)
+"""What the panels of `draw_movements` show, which the paper has not."""
+
+
+def draw_movements(where: Figure | SubFigure, rows: pd.DataFrame, layers: Sequence[int], series: Sequence[str]) -> None:
+    """Draw, layer by layer, how far distributions moved since the snapshot before, with the noise floor."""
+    first = None
+    for place, layer in enumerate(layers, start=1):
+        axes = where.add_subplot(1, len(layers), place, sharey=first)
+        first = first or axes
+        curves(axes, rows, None, series, "activation_change", log=True, layer=layer)
+        for name in series:
+            floor = select(rows, series=name, quantity="activation_noise", layer=layer)
+            median_over_seeds(axes, floor, color=COLORS[name], linestyle=":", linewidth=0.8)
+        axes.set(title=f"layer {layer}: movement", ylabel="standard deviations" if place == 1 else "")

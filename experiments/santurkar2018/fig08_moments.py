@@ -22,8 +22,8 @@ SERIES = ("standard", "batch", "noisy_batch")
 TITLES = {
     "unit_mean_change": "|change of mean|",
     "unit_variance_change": "|change of variance|",
-    "unit_mean_drift": "mean - mean at step 0",
-    "unit_variance_drift": "variance - variance at step 0",
+    "unit_mean_drift": "mean since step 0",
+    "unit_variance_drift": "variance since step 0",
 }
 NOISE = (
     "after the noise a mean is beta + mu and a deviation about sigma |gamma|, with mu and sigma drawn anew for each "

@@ -55,7 +55,7 @@ DOCSTRINGS = """
 .. autoclass:: normscape.network.WeightLayer
 .. autoclass:: normscape.update_rule.UpdateRule
    :no-members:
-.. autoclass:: normscape.view.Replay
+.. autoclass:: normscape.replay.Replay
    :no-members:
 .. autofunction:: normscape.norms.noise.draw_noise
 .. automodule:: normscape.norms.accurate

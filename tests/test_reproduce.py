@@ -440,7 +440,7 @@ TOY_MODULE = """
 from matplotlib.figure import Figure
 
 from normscape.evidence.claims import Claim
-from normscape.evidence.measures import Final
+from normscape.evidence.marks import Final
 from normscape.evidence.statistics import Ratio
 from normscape.evidence.table import gather
 

@@ -1,16 +1,8 @@
 """What each panel of the paper is summed up by, to say how near ours is."""
 
 from normscape.evidence.fidelity import Panel
-from normscape.evidence.measures import (
-    Final,
-    Largest,
-    Measure,
-    Median,
-    MedianAtStepSize,
-    MedianSize,
-    MedianWidth,
-    StepsTo,
-)
+from normscape.evidence.marks import Final, StepsTo
+from normscape.evidence.measures import Largest, Measure, Median, MedianAtStepSize, MedianSize, MedianWidth
 from normscape.evidence.parts import BINS
 from normscape.evidence.statistics import During, Of, Statistic
 from santurkar2018.landscapes import AS_PLOTTED

@@ -11,7 +11,7 @@ from normscape.drawing.style import STYLE, short_label
 from normscape.evidence.claims import Claim
 from normscape.evidence.figure import Shown
 from normscape.evidence.finished import FinishedRun, first_seed
-from normscape.evidence.measures import Final, StepsTo
+from normscape.evidence.marks import Final, StepsTo
 from normscape.evidence.statistics import Difference, Of, Ratio
 from normscape.evidence.table import gather, select
 from normscape.evidence.words import network

@@ -11,7 +11,8 @@ from normscape.drawing.style import STYLE, short_label
 from normscape.evidence.claims import Claim
 from normscape.evidence.figure import Shown
 from normscape.evidence.finished import FinishedRun, first_seed
-from normscape.evidence.measures import Mean, StepsTo
+from normscape.evidence.marks import StepsTo
+from normscape.evidence.measures import Mean
 from normscape.evidence.parts import LAST_QUARTER, THIRD_QUARTER
 from normscape.evidence.statistics import Change, Difference, Ratio
 from normscape.evidence.table import gather

@@ -14,7 +14,8 @@ from normscape.drawing.style import STYLE
 from normscape.evidence.claims import Claim
 from normscape.evidence.figure import Shown
 from normscape.evidence.finished import FinishedRun
-from normscape.evidence.measures import Median, MedianQuotient, MedianSize, ShareBelow, StepsTo
+from normscape.evidence.marks import StepsTo
+from normscape.evidence.measures import Median, MedianQuotient, MedianSize, ShareBelow
 from normscape.evidence.statistics import Difference, Of, Ratio, Statistic
 from normscape.evidence.table import gather, select
 from santurkar2018.shared import (

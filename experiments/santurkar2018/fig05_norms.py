@@ -11,7 +11,8 @@ from normscape.drawing.style import STYLE
 from normscape.evidence.claims import Claim
 from normscape.evidence.figure import Shown
 from normscape.evidence.finished import FinishedRun
-from normscape.evidence.measures import Final, Median, StepsTo, StepsToCount
+from normscape.evidence.marks import Final, StepsTo, StepsToCount
+from normscape.evidence.measures import Median
 from normscape.evidence.parts import Share
 from normscape.evidence.statistics import Difference, During, Of, Ratio, Statistic
 from normscape.evidence.table import gather, select

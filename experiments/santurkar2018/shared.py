@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from normscape.evidence.measures import Final, Measure
+from normscape.evidence.marks import Final
+from normscape.evidence.measures import Measure
 from normscape.evidence.parts import ALL_STEPS, EARLY, LATE, MIDDLE
 from normscape.evidence.statistics import AtEqualAccuracy, Comparison, During, Of, Statistic
 

@@ -15,7 +15,8 @@ from normscape.drawing.style import COLORS, LABELS, STYLE
 from normscape.evidence.claims import Claim
 from normscape.evidence.figure import Shown
 from normscape.evidence.finished import FinishedRun
-from normscape.evidence.measures import Final, Median, MedianWidth
+from normscape.evidence.marks import Final
+from normscape.evidence.measures import Median, MedianWidth
 from normscape.evidence.statistics import Difference, Of, Ratio
 from normscape.evidence.table import gather, select
 from santurkar2018.shared import CHANCE, at_equal_accuracy, parts_of_run

@@ -22,8 +22,8 @@ from normscape.models.layered import LayeredModel, NormFactory, glorot_
 from normscape.network import is_chain, network_of
 from normscape.norms.standard import Standard
 from normscape.probes.probe import Probe
+from normscape.replay import LossFunction
 from normscape.seeds import kept_streams, seed_streams
-from normscape.view import LossFunction
 
 
 def build_component(path: str, node: Mapping[str, Any], **more: Any) -> Any:

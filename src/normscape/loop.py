@@ -11,8 +11,9 @@ from normscape.data.dataset import Dataset, Split
 from normscape.observer import Observer
 from normscape.probes.probe import Probe
 from normscape.records import Records, Row
+from normscape.replay import LossFunction
 from normscape.seeds import generator, kept_streams, seed_layer_noise, seed_streams
-from normscape.view import LossFunction, forward_mode
+from normscape.view import forward_mode
 
 EVALUATION_BATCH = 1000
 

@@ -15,8 +15,8 @@ from normscape.errors import UserError
 from normscape.observer import Observer
 from normscape.probes.probe import Probe
 from normscape.records import Records
+from normscape.replay import LossFunction
 from normscape.replica import parameters_of
-from normscape.view import LossFunction
 from normscape.watch import Watch
 
 

@@ -15,11 +15,12 @@ from normscape.fingerprint import Fingerprint, digest, of_view, require_untouche
 from normscape.network import Network, network_of
 from normscape.probes.probe import Probe
 from normscape.records import Records, Row, Snapshot, checked
+from normscape.replay import Autocast, LossFunction, Replay, fresh
 from normscape.replica import Replica, hooks_of, parameters_of
 from normscape.seeds import Streams, kept_streams
 from normscape.selfcheck import require_rate_of_the_update, self_check
 from normscape.update_rule import UpdateRule
-from normscape.view import Autocast, LossFunction, Replay, StepView, dense, fresh
+from normscape.view import StepView, dense
 
 
 class Observer:

@@ -12,9 +12,10 @@ from normscape.errors import UserError
 from normscape.fingerprint import require_untouched, stateless
 from normscape.loop import Batches, Plan, State
 from normscape.observer import Observer
+from normscape.replay import Replay
 from normscape.replica import hooks_of, parameters_of
 from normscape.seeds import kept_streams, seed_layer_noise
-from normscape.view import Replay, forward_mode
+from normscape.view import forward_mode
 
 
 def rehearse(plan: Plan, state: State) -> None:

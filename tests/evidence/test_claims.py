@@ -13,7 +13,7 @@ from fakes import Known, seeds
 from normscape.evidence.claims import Claim, Kind, Verdict, judge
 from normscape.evidence.curves import indexed
 from normscape.evidence.interval import ENOUGH, Measured, coverage, interval, plain
-from normscape.evidence.measures import steps_to_reach
+from normscape.evidence.marks import steps_to_reach
 from normscape.evidence.original import read_original
 from normscape.evidence.table import COLUMNS, curve
 from santurkar2018.fig01_training import CLAIMS as FIGURE_1

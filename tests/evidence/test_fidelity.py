@@ -8,7 +8,7 @@ import pytest
 from normscape.evidence.fidelity import Compared, Panel, compare, draw_fidelity, fidelity_markdown, summary
 from normscape.evidence.figure import Family
 from normscape.evidence.interval import Measured
-from normscape.evidence.measures import StepsTo
+from normscape.evidence.marks import StepsTo
 from normscape.evidence.statistics import Of
 
 PROJECT = Path(__file__).parents[2]

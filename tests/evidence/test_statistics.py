@@ -8,8 +8,8 @@ import pytest
 
 from normscape.evidence.claims import judge
 from normscape.evidence.curves import Use, indexed
+from normscape.evidence.marks import Final, StepsTo
 from normscape.evidence.measures import (
-    Final,
     Largest,
     Mean,
     Median,
@@ -19,7 +19,6 @@ from normscape.evidence.measures import (
     MedianTimesHalfRate,
     MedianWidth,
     ShareBelow,
-    StepsTo,
 )
 from normscape.evidence.parts import ALL_STEPS, BINS, EARLY, LATE, MIDDLE, AtAccuracy, Fitting, Share
 from normscape.evidence.statistics import (

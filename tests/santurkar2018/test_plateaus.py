@@ -11,7 +11,7 @@ from normscape.config import compose_run
 from normscape.data import gaussian_linear
 from normscape.evidence.curves import indexed
 from normscape.evidence.finished import FinishedRun
-from normscape.evidence.measures import StepsToCount
+from normscape.evidence.marks import StepsToCount
 from normscape.evidence.statistics import Ratio
 from santurkar2018.plateaus import plateau_levels, plateau_rows
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from normscape.evidence.curves import Curves, Floats, Use
-from normscape.evidence.measures import steps_to_reach
+from normscape.evidence.marks import steps_to_reach
 from normscape.evidence.words import network
 
 FITTED = 0.99

@@ -10,8 +10,9 @@ from normscape.errors import UserError
 from normscape.network import Layers, Network, WeightLayer
 from normscape.probes.probe import Probe
 from normscape.records import Row, Snapshot
+from normscape.replay import fresh
 from normscape.seeds import kept_streams
-from normscape.view import StepView, fresh
+from normscape.view import StepView
 
 
 class InternalCovariateShift(Probe):

@@ -21,8 +21,8 @@ from normscape.errors import UserError
 from normscape.execute import execute
 from normscape.identity import changes
 from normscape.kernels import use_kernels
-from normscape.pool import failure
 from normscape.progress import ProgressDisplay
+from normscape.worker import failure
 
 sys.path.append(str(Path.cwd()))  # where norm._target_=mypackage.MyNorm finds mypackage
 

@@ -31,8 +31,9 @@ from normscape.evidence.results import Results, run_entries
 from normscape.evidence.table import COLUMNS, read_table, table_bytes
 from normscape.identity import identity
 from normscape.kernels import use_kernels
+from normscape.launch import side_by_side
+from normscape.pool import execute_all
 from normscape.portable import LIMITS
-from normscape.pool import default_workers, execute_all
 from normscape.provenance import provenance
 from normscape.runs import RunDirectory
 
@@ -164,7 +165,7 @@ def main(arguments: list[str]) -> int:
     different = False
     with tempfile.TemporaryDirectory(prefix="normscape-verify-") as scratch:
         configs = [replace(config, runs_dir=scratch) for config in configs]
-        if failures := execute_all(configs, default_workers("cpu")):
+        if failures := execute_all(configs, side_by_side(configs)):
             raise UserError("; ".join(failures))
         for run, config in zip(runs, configs, strict=True):
             same, total = agreement(family, run, config)

@@ -41,7 +41,8 @@ def _clock(monkeypatch):
 
 def estimate(*settings):
     common = ["run=vgg_standard", "scale=smoke", "tracker=none", "steps=1000", "eval_every=1000"]
-    return estimate_seconds([compose_run([*common, *settings])])
+    (seconds,) = estimate_seconds([compose_run([*common, *settings])])
+    return seconds
 
 
 def test_the_estimate_counts_every_measurement_that_is_due():
@@ -52,8 +53,11 @@ def test_the_estimate_counts_every_measurement_that_is_due():
     assert estimate("probe=[]", "eval_every=100") == pytest.approx(1000 * STEP + 10 * EVALUATION)
 
 
-def test_runs_add_up():
+def test_each_run_is_estimated_and_each_kind_timed_once():
     one = compose_run(["run=dln_standard", "scale=smoke", "tracker=none"])
-    assert estimate_seconds([one]) == pytest.approx(20 * STEP)
-    assert estimate_seconds([one] * 1000) == pytest.approx(1000 * 20 * STEP)
-    assert estimate_seconds([]) == 0
+    began = NOW[0]
+    assert estimate_seconds([one]) == pytest.approx([20 * STEP])
+    once = NOW[0] - began
+    assert estimate_seconds([one] * 1000) == pytest.approx([20 * STEP] * 1000)
+    assert NOW[0] - began == pytest.approx(2 * once)
+    assert estimate_seconds([]) == []

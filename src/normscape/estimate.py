@@ -14,25 +14,32 @@ from normscape.runs import RunDirectory
 from normscape.seeds import kept_streams
 
 
-def estimate_seconds(configs: Sequence[RunConfig]) -> float | None:
-    """Return about how long the runs will take one after the other, from timing a few steps of each kind of run.
+def estimate_seconds(configs: Sequence[RunConfig]) -> list[float] | None:
+    """Return about how long each run will take, from timing a few steps of each kind of run.
 
     None if one of them fails: the run itself will fail too, and report it.
     """
     step_seconds: dict[str, float] = {}
-    total = 0.0
     for config in configs:
-        kind = str((config.model, config.norm, config.batch_size, config.probe))
-        if kind not in step_seconds:
+        if (kind := kind_of(config)) not in step_seconds:
             try:
-                step_seconds[kind] = _time_steps(config)
+                step_seconds[kind] = time_steps(config)
             except Exception:
                 return None
-        total += step_seconds[kind] * (config.steps - RunDirectory.of(config).status["step"])
-    return total
+    return [step_seconds[kind_of(config)] * steps_left(config) for config in configs]
 
 
-def _time_steps(config: RunConfig) -> float:
+def kind_of(config: RunConfig) -> str:
+    """Return what runs have in common whose steps take the same time."""
+    return str((config.model, config.norm, config.batch_size, config.probe))
+
+
+def steps_left(config: RunConfig) -> int:
+    """Return how many steps of a run that has not ended are missing."""
+    return int(config.steps - RunDirectory.of(config).status["step"])
+
+
+def time_steps(config: RunConfig) -> float:
     """Return the seconds of one training step, with its share of the probes and of the evaluations."""
     device = device_of(config)
     components = build(config, device)

@@ -16,7 +16,7 @@ from normscape.checkpoint import Checkpoints
 from normscape.config import RunConfig
 from normscape.data.dataset import Dataset
 from normscape.drawing.ridges import save_ridge_plots
-from normscape.errors import UserError
+from normscape.errors import Interrupted, UserError
 from normscape.files import read_json, write_json
 from normscape.identity import identity, settings
 from normscape.loop import State, train
@@ -28,33 +28,31 @@ from normscape.runs import RunDirectory
 from normscape.trackers import RunInfo, Tracker, metric_name
 
 
-class Interrupted(KeyboardInterrupt):
-    """The process was asked to stop; the run was saved and continues when it is started again."""
-
-
-def execute(config: RunConfig, reporter: Reporter) -> RunDirectory:
+def execute(config: RunConfig, reporter: Reporter, stopped: Callable[[], bool] = lambda: False) -> RunDirectory:
     """Carry out a run and return its directory.
 
     A run that has ended is not trained again; one that another process is training is waited for; one with a checkpoint
-    continues from there.
+    continues from there. ``stopped`` is asked between two steps.
 
     Raises
     ------
     UserError
         If the config asks for what cannot be built.
     Interrupted
-        If the process was asked to stop (SIGINT or SIGTERM); the run is saved.
+        If the process was asked to stop (SIGINT or SIGTERM), or ``stopped`` says so; the run is saved.
     """
     directory = RunDirectory.of(config)
     label = f"{config.name} seed {config.seed}"
     if directory.summary is not None:
         reporter.message(f"{label}: already {directory.summary['status']}; {directory.path}{_warned(directory)}")
     else:
-        with directory.lock(on_wait=lambda: reporter.message(f"{label}: another process trains this run; waiting")):
+        waiting = f"{label}: another process trains this run; waiting"
+        with directory.lock(on_wait=lambda: reporter.message(waiting), stopped=stopped):
             directory = RunDirectory.of(config)  # another process may have made it, under another name
             if directory.summary is None:
-                with stop_signals() as stopped:
-                    _recorded_failures(directory, partial(_train, config, directory, label, reporter, stopped))
+                with stop_signals() as asked:
+                    train_it = partial(_train, config, directory, label, reporter, lambda: asked() or stopped())
+                    _recorded_failures(directory, train_it)
     return directory
 
 

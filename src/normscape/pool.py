@@ -1,67 +1,27 @@
 """Several runs side by side, one process each, with progress shown by the process that started them."""
 
-import multiprocessing
+import math
 import os
-from collections.abc import Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
-from multiprocessing.queues import Queue
-from multiprocessing.synchronize import Event
-from queue import Empty
-from threading import Thread
-from typing import Any
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from multiprocessing.connection import wait
+from threading import current_thread, main_thread
+from typing import TYPE_CHECKING, cast
 
+from normscape.build import device_of
 from normscape.config import RunConfig
-from normscape.errors import UserError
-from normscape.execute import Interrupted, execute
-from normscape.progress import ProgressDisplay, Reporter
+from normscape.errors import Interrupted
+from normscape.execute import execute
+from normscape.progress import ProgressDisplay
+from normscape.worker import Worker, failure
 
-_queue: "Queue[tuple[Any, ...] | None] | None" = None
-_stopped: Event | None = None
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
 
 STOPPED = "stopped; what was trained is saved; start again to continue"
-
-
-@dataclass
-class _Relay:
-    """The reporter of a worker: hands everything to the parent."""
-
-    queue: "Queue[tuple[Any, ...] | None]"
-    every: int = 20
-
-    def update(self, name: str, step: int, steps: int) -> None:
-        if step % self.every == 0 or step == steps:
-            self.queue.put((name, step, steps))
-
-    def message(self, text: str) -> None:
-        self.queue.put((text,))
-
-
-def _start_worker(queue: "Queue[tuple[Any, ...] | None]", stopped: Event) -> None:
-    global _queue, _stopped
-    _queue, _stopped = queue, stopped
-
-
-def failure(config: RunConfig, error: Exception) -> str:
-    """Return what went wrong with a run as one line; for a bug, the line also says where the traceback is."""
-    reason = " ".join(str(error).split())
-    if not isinstance(error, UserError):
-        reason = f"{type(error).__name__}: {reason} (traceback: failure.txt in the run's directory)"
-    return f"{config.name} seed {config.seed}: {reason}"
-
-
-def _work(config: RunConfig) -> str | None:
-    assert _queue is not None
-    assert _stopped is not None
-    if _stopped.is_set():  # a run that the pool had handed out before all were asked to stop
-        return None
-    try:
-        execute(config, _Relay(_queue))
-    except Interrupted:
-        _stopped.set()
-    except Exception as error:  # as text, since not every exception can be passed to another process
-        return failure(config, error)
-    return None
 
 
 def default_workers(device_type: str) -> int:
@@ -71,60 +31,96 @@ def default_workers(device_type: str) -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def execute_all(configs: Sequence[RunConfig], workers: int) -> list[str]:
-    """Carry out several runs; return a line for each that failed. One failing run does not stop the rest."""
-    if min(workers, len(configs)) <= 1:
-        return _execute_here(configs)
-    context = multiprocessing.get_context("spawn")
-    queue: Queue[tuple[Any, ...] | None] = context.Queue()
-    stopped = context.Event()
-    failures: dict[int, str] = {}
-    with ProgressDisplay() as display:
-        listener = Thread(target=_listen, args=(queue, display), daemon=True)
-        listener.start()
-        pool = ProcessPoolExecutor(min(workers, len(configs)), context, _start_worker, (queue, stopped))
-        futures: dict[Future[str | None], int] = {pool.submit(_work, config): i for i, config in enumerate(configs)}
+def execute_all(
+    configs: Sequence[RunConfig],
+    workers: Mapping[str, int],
+    until: float = math.inf,
+    least_seconds: Callable[[RunConfig], float] = lambda config: 0.0,
+) -> list[str]:
+    """Carry out several runs; return a line for each that failed. One failing run does not stop the rest.
+
+    Parameters
+    ----------
+    configs
+        The runs, in the order in which they are begun.
+    workers
+        How many go side by side on each type of device.
+    until
+        When what is being trained is stopped and saved, by `time.time`.
+    least_seconds
+        What a run must have left until then to be begun.
+
+    Raises
+    ------
+    Interrupted
+        If runs were stopped, by a signal or because it is time; they are saved.
+    """
+    lanes: dict[str, deque[int]] = {}
+    for position, config in enumerate(configs):
+        lanes.setdefault(device_of(config).type, deque()).append(position)
+    turns = [lane for device, lane in lanes.items() for _ in range(min(workers[device], len(lane)))]
+    if len(turns) <= 1:
+        return _execute_here(configs, until, least_seconds)
+    with ProgressDisplay() as display, _terminated_like_interrupted():
+        crew = [Worker(lane, display) for lane in turns]
         try:
-            for future in as_completed(futures):
-                position = futures[future]
-                try:
-                    line = future.result()
-                except Exception as error:  # the worker itself died
-                    line = failure(configs[position], UserError(f"its process died; {error}"))
-                if line:
-                    failures[position] = line
+            failures = _alternate(crew, configs, until, least_seconds)
         except KeyboardInterrupt:
-            stopped.set()
             raise Interrupted(STOPPED) from None
         finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-            queue.put(None)
-            listener.join()
-    if stopped.is_set():  # the signal reached only the workers
-        raise Interrupted(STOPPED)
+            for worker in crew:
+                worker.end()
+            for worker in crew:
+                worker.join()
     return [failures[position] for position in sorted(failures)]
 
 
-def _execute_here(configs: Sequence[RunConfig]) -> list[str]:
+def _alternate(
+    crew: Sequence[Worker], configs: Sequence[RunConfig], until: float, least_seconds: Callable[[RunConfig], float]
+) -> dict[int, str]:
+    """Give each worker a run when it has none; return what failed, by position. It raises Interrupted to stop all."""
+    failures: dict[int, str] = {}
+    while True:
+        for worker in crew:
+            while worker.lane and not worker.busy:
+                position = worker.lane.popleft()
+                if time.time() + least_seconds(configs[position]) <= until:
+                    worker.begin(position, configs[position])
+        busy = {worker.pipe: worker for worker in crew if worker.busy}
+        if not busy:
+            return failures
+        ready = wait(list(busy), None if until == math.inf else max(0.0, until - time.time()))
+        if time.time() >= until:
+            raise Interrupted
+        for pipe in ready:
+            position, said = busy[cast("Connection", pipe)].hear()
+            if isinstance(said, Interrupted):  # by a signal that reached the worker alone
+                raise said
+            if said:
+                failures[position] = said
+
+
+def _execute_here(configs: Sequence[RunConfig], until: float, least_seconds: Callable[[RunConfig], float]) -> list[str]:
     failures: list[str] = []
-    with ProgressDisplay() as display:
+    with ProgressDisplay() as display, _terminated_like_interrupted():
         for config in configs:
+            if time.time() + least_seconds(config) > until:
+                continue
             try:
-                execute(config, display)
+                execute(config, display, lambda: time.time() >= until)
             except Exception as error:
                 failures.append(failure(config, error))
     return failures
 
 
-def _listen(queue: "Queue[tuple[Any, ...] | None]", reporter: Reporter) -> None:
-    while True:
-        try:
-            item = queue.get(timeout=1.0)
-        except Empty:
-            continue
-        if item is None:
-            return
-        if len(item) == 1:
-            reporter.message(*item)
-        else:
-            reporter.update(*item)
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """Let SIGTERM raise KeyboardInterrupt in the block, as SIGINT does, where this thread may decide it."""
+    if current_thread() is not main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -14,7 +14,7 @@ import hashlib
 import io
 import pickle
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,13 +26,15 @@ from filelock import FileLock, Timeout
 
 from normscape.checkpoint import Checkpoints
 from normscape.config import RunConfig
-from normscape.errors import UserError
+from normscape.errors import Interrupted, UserError
 from normscape.files import read_json, replacing, write_json
 from normscape.identity import identity
 from normscape.loop import State
 from normscape.names import file_name
 
 AGAIN = "remove the run's folder, and it is trained again"
+WAIT_SECONDS = 0.5
+"""How often a process that waits for a run looks whether it is to stop."""
 
 
 @dataclass(frozen=True)
@@ -101,8 +103,11 @@ class RunDirectory:
         return content
 
     @contextmanager
-    def lock(self, on_wait: Callable[[], None]) -> Iterator[None]:
-        """Hold the run for one process; the lock of a killed process is free. ``on_wait`` is called if it is taken."""
+    def lock(self, on_wait: Callable[[], None], stopped: Callable[[], bool] = lambda: False) -> Iterator[None]:
+        """Hold the run for one process; the lock of a killed process is free.
+
+        ``on_wait`` is called if it is taken; whether to go on waiting is asked now and then: Interrupted if not.
+        """
         folder = self.path.parent / ".locks"
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / f"{self.identity}.lock")
@@ -110,7 +115,11 @@ class RunDirectory:
             lock.acquire(timeout=0)
         except Timeout:
             on_wait()
-            lock.acquire()
+            while not lock.is_locked:
+                if stopped():
+                    raise Interrupted(f"{self.path.name}: stopped while another process trains it") from None
+                with suppress(Timeout):
+                    lock.acquire(timeout=WAIT_SECONDS)
         try:
             yield
         finally:

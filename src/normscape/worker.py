@@ -1,0 +1,152 @@
+"""A process that carries out runs for another one.
+
+It is sent one run after the other through a pipe. It stops a run, saved, as soon as there is anything else to read:
+that it shall end, or the end of the pipe, since the process that started it is gone, however that died.
+"""
+
+import multiprocessing
+import signal
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from typing import Any
+
+from normscape.config import RunConfig
+from normscape.errors import Interrupted, UserError
+from normscape.execute import execute
+from normscape.progress import Reporter
+
+LOOK_SECONDS = 0.1
+"""How often a worker looks whether it is to stop: between two steps, but not between all of them."""
+
+ENDED = "ended"
+"""What a worker says when its run has ended, with how; all else it says is for a `Reporter`."""
+
+Outcome = str | Interrupted | None
+"""How a run ended: in a failure, as a line; stopped; or well."""
+
+
+class _Relay:
+    """The reporter of a worker: hands everything to who started it, if that is still there."""
+
+    def __init__(self, pipe: Connection, every: int = 20) -> None:
+        self._pipe, self._every = pipe, every
+
+    def update(self, name: str, step: int, steps: int) -> None:
+        if step % self._every == 0 or step == steps:
+            self._send("update", name, step, steps)
+
+    def message(self, text: str) -> None:
+        self._send("message", text)
+
+    def _send(self, *what: Any) -> None:
+        with suppress(OSError):
+            self._pipe.send(what)
+
+
+def failure(config: RunConfig, error: Exception) -> str:
+    """Return what went wrong with a run as one line; for a bug, the line also says where the traceback is."""
+    reason = " ".join(str(error).split())
+    if not isinstance(error, UserError):
+        reason = f"{type(error).__name__}: {reason} (traceback: failure.txt in the run's directory)"
+    return f"{config.name} seed {config.seed}: {reason}"
+
+
+def _work(pipe: Connection) -> None:
+    """Carry out the runs that the pipe brings, and answer each with how it ended, until it brings None or ends."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # between runs, who started this process says what to do
+        signal.signal(number, signal.SIG_IGN)
+    looked = 0.0
+
+    def stopped() -> bool:
+        nonlocal looked
+        if time.monotonic() - looked < LOOK_SECONDS:
+            return False
+        looked = time.monotonic()
+        return pipe.poll()
+
+    with suppress(EOFError, OSError):  # who started it is gone
+        while (config := pipe.recv()) is not None:
+            pipe.send((ENDED, _outcome(config, pipe, stopped)))
+
+
+def _outcome(config: RunConfig, pipe: Connection, stopped: Callable[[], bool]) -> Outcome:
+    try:
+        execute(config, _Relay(pipe), stopped)
+    except KeyboardInterrupt:
+        return Interrupted()
+    except Exception as error:  # as text, since not every exception can be passed to another process
+        return failure(config, error)
+    return None
+
+
+class Worker:
+    """A process that carries out one run after the other.
+
+    Parameters
+    ----------
+    lane
+        Positions of the runs that wait for it, or for others that share the lane.
+    reporter
+        Where its progress is shown.
+    """
+
+    def __init__(self, lane: deque[int], reporter: Reporter) -> None:
+        self.lane, self._reporter = lane, reporter
+        self._run: tuple[int, RunConfig] | None = None
+        self._start()
+
+    def _start(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_work, args=(theirs,))
+        self._process.start()
+        theirs.close()  # so that either end notices when the other is gone
+
+    @property
+    def busy(self) -> bool:
+        """Whether it has a run."""
+        return self._run is not None
+
+    def begin(self, position: int, config: RunConfig) -> None:
+        """Let it carry out a run."""
+        self._run = position, config
+        self._send(config)
+
+    def hear(self) -> tuple[int, Outcome]:
+        """Take what it says of its run; return the run's position, and how it ended: None too if it has not yet.
+
+        A process that has died is replaced.
+        """
+        assert self._run is not None
+        position, config = self._run
+        try:
+            kind, *said = self.pipe.recv()
+        except (EOFError, OSError):
+            self._process.join()
+            kind, said = ENDED, [failure(config, UserError(f"its process died (exit code {self._process.exitcode})"))]
+            self._start()
+        if kind == ENDED:
+            self._run = None
+            return position, said[0]
+        getattr(self._reporter, kind)(*said)
+        return position, None
+
+    def end(self) -> None:
+        """Ask it to end; a run that it has is saved first."""
+        self._send(None)
+
+    def join(self) -> None:
+        """Wait for its end, and show what it says until then."""
+        with suppress(EOFError, OSError):
+            while True:
+                kind, *said = self.pipe.recv()
+                if kind != ENDED:
+                    getattr(self._reporter, kind)(*said)
+        self._process.join()
+
+    def _send(self, what: RunConfig | None) -> None:
+        with suppress(OSError):  # it has died, which is seen when it is heard
+            self.pipe.send(what)

@@ -300,6 +300,22 @@ def test_a_file_that_is_not_the_one_that_the_run_wrote_is_refused_in_one_line(na
     assert str(file) in str(caught.value)
 
 
+@pytest.mark.parametrize("damage", ["cut", "changed"])
+def test_a_run_does_not_continue_from_a_damaged_checkpoint(damage):
+    """torch would load a changed weight without a word."""
+    config = compose_run([*SMOKE, "steps=3", "probe=[]"])
+    directory = execute(config, Silent())
+    (directory.path / "summary.json").unlink()
+    file = directory.path / "checkpoint.pt"
+    content = file.read_bytes()
+    weight = bytes(next(iter(torch.load(file, weights_only=True)["model"].values())).untyped_storage())
+    other = bytes([weight[0] ^ 1]) + weight[1:]
+    assert weight in content
+    file.write_bytes(content[:-20] if damage == "cut" else content.replace(weight, other))
+    with pytest.raises(UserError, match=r"checkpoint.pt: (damaged|not a whole checkpoint) \(.*\); remove the run's"):
+        execute(config, Silent())
+
+
 def test_files_of_another_run_are_refused_in_one_line():
     one, other = (execute(compose_run([*SMOKE, "steps=3", "probe=[]", f"seed={seed}"]), Silent()) for seed in (0, 1))
     for name in ("metrics.csv", "arrays.npz", "summary.json"):

@@ -13,6 +13,8 @@ A run's directory is ``<name>-s<seed>-<identity>`` (`normscape.identity`). Files
 import hashlib
 import io
 import pickle
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -85,6 +87,14 @@ class RunDirectory:
         with np.load(io.BytesIO(self._whole("arrays.npz"))) as file:
             return dict(file)
 
+    def require_whole(self) -> None:
+        """Raise `UserError` if a file that the run has written, or that it would continue from, is not whole."""
+        if self.summary is not None:
+            for name in ("metrics.csv", "arrays.npz"):
+                self._whole(name)
+        elif (file := self.path / "checkpoint.pt").exists():
+            _require_undamaged(file)
+
     def _whole(self, name: str) -> bytes:
         """Return the content of a file of a run that has ended, if it is what the run's summary says of it."""
         try:
@@ -138,6 +148,7 @@ class RunDirectory:
         file = self.path / "checkpoint.pt"
         if not file.exists():
             return
+        _require_undamaged(file)
         try:
             content = torch.load(file, map_location=device, weights_only=True)
             if content["identity"] != self.identity:
@@ -158,6 +169,17 @@ class RunDirectory:
         (self.path / "failure.txt").unlink(missing_ok=True)
         traces = {name: _trace(name, content) for name, content in contents.items()}
         write_json(self.path / "summary.json", {**summary, "identity": self.identity, "files": traces})
+
+
+def _require_undamaged(checkpoint: Path) -> None:
+    """Compare each part of a checkpoint with the checksum that torch wrote beside it and does not look at again."""
+    try:
+        with zipfile.ZipFile(checkpoint) as content:
+            damaged = content.testzip()
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
+        raise UserError(f"{checkpoint}: not a whole checkpoint ({error}); {AGAIN}") from error
+    if damaged:
+        raise UserError(f"{checkpoint}: damaged ({damaged} is not what was written); {AGAIN}")
 
 
 def _trace(name: str, content: bytes) -> dict[str, str]:

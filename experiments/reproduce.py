@@ -13,11 +13,11 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from normscape.entry import entry_point
+from normscape.entry import Parser, entry_point
 from normscape.errors import UserError, suggest
 from normscape.evidence.figure import Family, Figure, stem_of
 from normscape.evidence.publish import publish
@@ -46,16 +46,9 @@ SET_BY_FIGURE = {
 console = Console(highlight=False, soft_wrap=True)
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        options = [option for action in self._actions for option in action.option_strings]
-        wrong = message.rpartition(" ")[2]
-        raise UserError(f"{message}{suggest(wrong, options) if wrong.startswith('-') else ''}")
-
-
 def parse(arguments: list[str]) -> argparse.Namespace:
     """Read the command line."""
-    parser = _Parser(prog="reproduce.py", description="Reproduce figures of a paper.")
+    parser = Parser(prog="reproduce.py", description="Reproduce figures of a paper.")
     parser.add_argument("figure", help="figure number, text (claims without a figure) or all")
     parser.add_argument("--family", default="santurkar2018", help="the folder of its figures in experiments/")
     parser.add_argument("--scale", default="auto", help="paper, desk, laptop, smoke; auto: paper on a GPU, else laptop")

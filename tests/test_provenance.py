@@ -2,7 +2,10 @@
 
 import torch
 
-from normscape.provenance import provenance
+from normscape import provenance as provenance_module
+from normscape.config import CONFIGS
+from normscape.files import write_json
+from normscape.provenance import code_digest, commit, provenance
 
 
 def test_the_instruction_set_and_its_limits_are_recorded(monkeypatch):
@@ -26,3 +29,28 @@ def test_the_libraries_that_compute_are_recorded():
     versions = provenance()["versions"]
     assert {"blas", "mkl", "onednn"} <= set(versions)
     assert versions["onednn"] in torch.__config__.show()
+
+
+def test_a_copy_without_git_knows_the_commit_that_it_was_stamped_with(tmp_path, monkeypatch):
+    monkeypatch.setattr(provenance_module, "_git", lambda *arguments: None)
+    monkeypatch.setattr(provenance_module, "STAMP", tmp_path / "code.json")
+    assert commit() is None
+    digest = code_digest(CONFIGS.parent)
+    for stamp, found in (
+        ({"commit": "abc", "sha256": digest}, "abc"),
+        ({"commit": "abc", "sha256": "another"}, "abc+changes"),
+        ({"commit": "abc+changes", "sha256": "another"}, "abc+changes"),
+        ({"commit": "abc"}, None),
+    ):
+        write_json(tmp_path / "code.json", stamp)
+        assert commit() == found
+
+
+def test_a_changed_file_of_the_code_changes_its_digest(tmp_path):
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "a.py").write_text("x = 1\n")
+    before = code_digest(tmp_path)
+    (tmp_path / "src" / "a.pyc").write_text("")
+    assert code_digest(tmp_path) == before
+    (tmp_path / "src" / "a.py").write_text("x = 2\n")
+    assert code_digest(tmp_path) != before

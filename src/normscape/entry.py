@@ -1,14 +1,26 @@
 """What the entry points share: a user's mistake is reported in one line, not as a traceback."""
 
+import argparse
 import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
-from normscape.errors import UserError
+from normscape.errors import UserError, suggest
 
 USAGE_ERROR = 2
 INTERRUPTED = 130
+
+
+class Parser(argparse.ArgumentParser):
+    """Reports what is wrong with a command line as a `UserError`, and suggests an option for one that there is not."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise instead of printing the usage."""
+        options = [option for action in self._actions for option in action.option_strings]
+        wrong = message.rpartition(" ")[2]
+        raise UserError(f"{message}{suggest(wrong, options) if wrong.startswith('-') else ''}")
 
 
 @contextmanager

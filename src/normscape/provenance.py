@@ -1,5 +1,6 @@
 """Where numbers come from: code, versions, machine."""
 
+import hashlib
 import importlib.metadata
 import os
 import platform
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
+from normscape.files import read_json
 
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "matplotlib", "hydra-core", "wandb")
 
@@ -38,12 +41,37 @@ def _git(*arguments: str) -> str | None:
     return done.stdout.strip()
 
 
+STAMP = Path(".carry") / "code.json"
+"""In a copy of the code that is carried to a machine without its git history: the commit, and what it consists of."""
+
+CODE = ("src", "configs", "experiments")
+
+
+def code_digest(project: Path) -> str:
+    """Return a hash of the code and the configs of a copy of the project."""
+    files = [path for folder in CODE for path in (project / folder).rglob("*") if path.suffix in (".py", ".yaml")]
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        digest.update(f"{path.relative_to(project).as_posix()}\0".encode() + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def _stamped() -> str | None:
+    """Return the commit that a copy of the code was stamped with, with ``+changes`` if it has changed since."""
+    project = Path(__file__).resolve().parents[2]
+    stamp = read_json(project / STAMP)
+    if not isinstance(stamp, dict) or not {"commit", "sha256"} <= set(stamp):
+        return None
+    same = code_digest(project) == stamp["sha256"] or stamp["commit"].endswith("+changes")
+    return str(stamp["commit"]) if same else f"{stamp['commit']}+changes"
+
+
 def commit() -> str | None:
-    """Return the commit of the code that runs, with ``+changes`` if it or its configs differ; None outside git."""
+    """Return the commit of the code that runs, with ``+changes`` if it or its configs differ; None if none is known."""
     revision = _git("rev-parse", "HEAD")
     if revision is None:
-        return None
-    changed = _git("status", "--porcelain", "--", "../../src", "../../configs", "../../experiments")
+        return _stamped()
+    changed = _git("status", "--porcelain", "--", *(f"../../{folder}" for folder in CODE))
     return f"{revision}+changes" if changed else revision
 
 

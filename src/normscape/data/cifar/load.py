@@ -109,6 +109,11 @@ def _cached(path: Path, expected: Fingerprint) -> Records | None:
     return records
 
 
+def is_whole(path: Path, expected: Fingerprint = CIFAR10) -> bool:
+    """Whether a file is the array file, image by image as it is known."""
+    return _cached(path, expected) is not None
+
+
 @contextmanager
 def _only_one(folder: Path) -> Iterator[None]:
     lock = filelock.FileLock(folder / "cifar10.lock")

@@ -37,7 +37,15 @@ napoleon_google_docstring = False
 
 
 CONTENTS = {
-    "Use": ["docs/start", "docs/sweeps", "docs/wandb", "docs/verify", "docs/reproducibility", "docs/bring-your-own"],
+    "Use": [
+        "docs/start",
+        "docs/sweeps",
+        "docs/pieces",
+        "docs/wandb",
+        "docs/verify",
+        "docs/reproducibility",
+        "docs/bring-your-own",
+    ],
     "Look up": ["docs/measurements", "docs/scales-and-verdicts", "docs/reference", "docs/api", "results/**"],
     "Project": ["docs/index", "CONTRIBUTING", "CHANGELOG"],
 }

@@ -113,7 +113,7 @@ def check_script(script, arguments):
     assert script.exists(), script
     assert all((PROJECT / argument).exists() for argument in arguments if argument.startswith("results/")), arguments
     if script.parent.name == "scripts":
-        assert "ArgumentParser" in script.read_text(), f"{script.name} has no --help"
+        assert "Parser(" in script.read_text(), f"{script.name} has no --help"
         offered = output(sys.executable, str(script), "--help")
         assert all(argument in offered for argument in arguments if argument.startswith("-")), (script.name, arguments)
 

@@ -6,3 +6,6 @@ NOTES = """\
   a part. Figure 11 has Euclidean ones alone.
 - DLN, the deep linear net: the entries of its target matrix are uniform on [0, 1), as inferred from the paper's loss
   curves, which fix their mean and variance but not their shape; its text says Gaussian."""
+
+FIRST = (1, 4, 3, 2, 12, 5, 6, 8, 11)
+"""The figures that decide most, first: whether BatchNorm helps, what it smooths, what it does not steady; then why."""

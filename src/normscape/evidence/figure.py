@@ -60,6 +60,12 @@ class Family:
         return str(getattr(importlib.import_module(self.name), "NOTES", "")).splitlines()
 
     @property
+    def first(self) -> list[str]:
+        """The names of its figures, those that decide most first: its ``FIRST``, then the others."""
+        first = [str(name) for name in getattr(importlib.import_module(self.name), "FIRST", ())]
+        return [*first, *(name for name in self.known if name not in first)]
+
+    @property
     def declarations(self) -> list[Path]:
         """The YAMLs of its figures, the paper's numbers first."""
         return sorted((self.project / "configs" / "figure" / self.name).glob("*.yaml"))

@@ -1,0 +1,126 @@
+"""Train all figures' runs in pieces of limited time, on a machine that is lent by the minute.
+
+python scripts/pieces.py --scale paper --minutes 9 --store STORE   a piece; repeat it until all runs are finished
+python scripts/pieces.py --store STORE --out FOLDER                the same, and pack the store to be carried out
+
+Each piece takes up where the last one ended, says what it will do, and stops in time with everything saved.
+"""
+
+import time
+
+BEGAN = time.time()  # before the libraries are loaded, which takes a part of the piece
+
+import argparse  # noqa: E402
+import os  # noqa: E402
+import sys  # noqa: E402
+from collections.abc import Sequence  # noqa: E402
+from pathlib import Path  # noqa: E402
+
+from normscape.config import CONFIGS, RunConfig  # noqa: E402
+from normscape.entry import Parser, entry_point  # noqa: E402
+from normscape.errors import Interrupted, UserError, suggest  # noqa: E402
+from normscape.evidence.figure import Figure  # noqa: E402
+from normscape.kernels import use_kernels  # noqa: E402
+from normscape.launch import fetch_data  # noqa: E402
+from normscape.parts import MEBIBYTE  # noqa: E402
+from normscape.pieces import Piece, in_order  # noqa: E402
+from normscape.pool import execute_all  # noqa: E402
+from normscape.runs import RunDirectory  # noqa: E402
+from normscape.store import only_one, pack_store, require_whole  # noqa: E402
+
+sys.path.append(str(CONFIGS.parent / "experiments"))
+
+import reproduce  # noqa: E402
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """Read the command line; what it shares with reproduce.py is checked there."""
+    parser = Parser(description="Train all figures' runs in pieces of limited time.")
+    parser.add_argument("--store", type=Path, required=True, help="folder that is carried from piece to piece")
+    parser.add_argument("--minutes", type=float, default=9.0, help="length of a piece, all included (default: 9)")
+    parser.add_argument("--out", type=Path, help="also pack the store into this folder, in parts, at the end")
+    parser.add_argument("--mebibytes", type=float, default=15.0, help="largest part in --out (default: 15)")
+    parser.add_argument(
+        "--figures", help="comma-separated, in their order (default: all, those that decide most first)"
+    )
+    parser.add_argument("--family", default="santurkar2018", help="the folder of the figures in experiments/")
+    parser.add_argument("--scale", default="paper", help="paper (default), laptop, smoke")
+    parser.add_argument("--seeds", default="0,1,2", help="comma-separated, or a range (default: 0,1,2)")
+    parser.add_argument("--dln-seeds", default="0-9", help="the same for the deep linear nets (default: 0-9)")
+    parser.add_argument(
+        "--workers", type=int, default=0, help="runs side by side on each device (default: GPU 1, cores)"
+    )
+    parser.add_argument("overrides", nargs="*", help="settings for every run, e.g. tracker=wandb")
+    options = parser.parse_intermixed_args(arguments)
+    for name in ("minutes", "mebibytes"):
+        if not 0 < getattr(options, name) < float("inf"):
+            raise UserError(f"--{name} {getattr(options, name):g}: expected a number above 0")
+    shared = [f"--{name.replace('_', '-')}={getattr(options, name)}" for name in ("family", "scale", "seeds")]
+    shared += [f"--dln-seeds={options.dln_seeds}", f"--workers={options.workers}", "tracker=none", *options.overrides]
+    options.shared = reproduce.parse(["all", *shared])
+    return options
+
+
+def chosen(options: argparse.Namespace) -> list[Figure]:
+    """Return the figures whose runs are trained, in the order in which they are."""
+    family = options.shared.family
+    names = options.figures.split(",") if options.figures else family.first
+    for name in names:
+        if name not in family.known:
+            raise UserError(f"--figures {name}: there is no such figure{suggest(name, family.known)}")
+    return [family.figure(name) for name in names]
+
+
+def main(arguments: list[str]) -> None:
+    """Do what the command line asks."""
+    options = parse(arguments)
+    store = options.store.absolute()
+    os.environ["NORMSCAPE_RUNS"] = str(store / "runs")
+    configs = in_order(list(reproduce.declared_runs(chosen(options), options.shared).values()))
+    use_kernels(configs)
+    with only_one(store):
+        require_whole(store)
+        fetch_data([config for config in configs if RunDirectory.of(config).summary is None])
+        try:
+            failures = train(configs, options)
+        finally:
+            if options.out:
+                parts = pack_store(store, options.out, round(options.mebibytes * MEBIBYTE))
+                size = sum(part.stat().st_size for part in parts) / MEBIBYTE
+                print(f"{options.out}: the store in {len(parts)} parts, {size:.1f} MiB", flush=True)
+    if failures:
+        raise UserError(f"{len(failures)} runs failed; the others go on. " + "; ".join(failures))
+
+
+def train(configs: Sequence[RunConfig], options: argparse.Namespace) -> list[str]:
+    """Train what fits into the piece; return a line for each run that failed."""
+    piece = Piece.of(configs, 60 * options.minutes, options.workers)
+    until = BEGAN + piece.seconds - piece.reserve
+    if piece.missing:
+        print("\n".join(piece.lines(until - time.time())), flush=True)
+    failures: list[str] = []
+    try:
+        failures = execute_all(piece.missing, piece.lanes, until, piece.least_seconds)
+    except Interrupted:
+        if time.time() < until:  # by a signal
+            raise
+    print(reached(configs, options), flush=True)
+    return failures
+
+
+def reached(configs: Sequence[RunConfig], options: argparse.Namespace) -> str:
+    """Say how far the catalogue is, and what to do next."""
+    missing = [config for config in configs if RunDirectory.of(config).summary is None]
+    if missing:
+        begun = sum(RunDirectory.of(config).status["step"] > 0 for config in missing)
+        count = f"{len(configs) - len(missing)} of {len(configs)} runs are finished, {begun} begun"
+        return f"{count}; the same command continues."
+    shared = f"--scale {options.scale} --seeds {options.seeds} --dln-seeds {options.dln_seeds}"
+    shared = " ".join([shared, *options.overrides])
+    command = f"NORMSCAPE_RUNS={options.store / 'runs'} python experiments/reproduce.py all {shared}"
+    return f"Everything is done: {len(configs)} runs are finished. To draw and judge them: {command}"
+
+
+if __name__ == "__main__":
+    with entry_point():
+        main(sys.argv[1:])

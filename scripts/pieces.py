@@ -10,6 +10,8 @@ import time
 
 BEGAN = time.time()  # before the libraries are loaded, which takes a part of the piece
 
+import normscape.portable  # noqa: E402, F401, I001 - first: torch chooses its kernels when it is imported
+
 import argparse  # noqa: E402
 import os  # noqa: E402
 import sys  # noqa: E402
@@ -44,7 +46,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         "--figures", help="comma-separated, in their order (default: all, those that decide most first)"
     )
     parser.add_argument("--family", default="santurkar2018", help="the folder of the figures in experiments/")
-    parser.add_argument("--scale", default="paper", help="paper (default), laptop, smoke")
+    parser.add_argument("--scale", default="paper", help="paper (default), desk, laptop, smoke")
     parser.add_argument("--seeds", default="0,1,2", help="comma-separated, or a range (default: 0,1,2)")
     parser.add_argument("--dln-seeds", default="0-9", help="the same for the deep linear nets (default: 0-9)")
     parser.add_argument(

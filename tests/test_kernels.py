@@ -19,7 +19,7 @@ from normscape.identity import identity, settings
 from normscape.kernels import check_device, require_kernels, use_kernels
 from normscape.portable import LIMITS
 
-EXPERIMENTS = Path(__file__).parents[1] / "experiments"
+EXPERIMENTS, SCRIPTS = (Path(__file__).parents[1] / folder for folder in ("experiments", "scripts"))
 QUICK = ["run=dln_batch", "scale=smoke", "tracker=none", "device=cpu", "steps=8"]
 PORTABLE_BITS = {
     "2.15.0": {
@@ -81,6 +81,21 @@ def test_limits_are_set_only_before_torch_and_where_the_processor_has_avx2(monke
     (tmp_path / "cpuinfo").write_text("flags\t: fpu avx2\n")
     assert portable.has_avx2(tmp_path / "cpuinfo")
     assert not portable.has_avx2(tmp_path / "none")
+
+
+def test_what_asks_for_kernels_sets_the_limits_before_anything_imports_torch():
+    scripts = [path for folder in (EXPERIMENTS, SCRIPTS) for path in folder.glob("*.py")]
+    training = [path for path in scripts if "use_kernels(" in path.read_text()]
+    assert {path.name for path in training} == {"train.py", "reproduce.py", "verify.py", "pieces.py"}
+    for path in training:
+        code = f"import runpy, sys; runpy.run_path({str(path)!r}, run_name='read'); import normscape.portable as p"
+        done = subprocess.run(
+            [sys.executable, "-c", f"{code}; sys.exit(p.BEGAN is None)"],
+            env={**os.environ},
+            check=False,
+            cwd=path.parent,
+        )
+        assert done.returncode == 0, path
 
 
 @needs_avx2

@@ -8,7 +8,7 @@ from normscape.entry import entry_point
 from normscape.errors import UserError
 from normscape.evidence.answers import ANSWER_MARKS, CLAIM_MARKS, answer_block, claims_block
 from normscape.evidence.figure import Family
-from normscape.evidence.results import judged_figures, scales_in
+from normscape.evidence.results import Results, judged_figures, scales_in
 
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT / "experiments"))
@@ -17,19 +17,19 @@ FAMILY = "santurkar2018"
 
 
 def blocks() -> dict[tuple[str, str], str]:
-    """Return what belongs between each pair of marks, from the largest scale that there are results of."""
+    """Return what belongs between each pair of marks, from the largest scale with every figure, else with most."""
     from santurkar2018.answers import ANSWERS
 
     family = Family.of(FAMILY, PROJECT)
-    needed = {figure.stem for figure in family.figures() if figure.claims}
+    needed = [figure for figure in family.figures() if figure.claims]
     scales = [folder for folder in scales_in(PROJECT / "results" / FAMILY) if "," not in folder.name]
-    complete = [folder for folder in scales if needed <= {file.stem for file in folder.glob("*.json")}]
-    if not complete:
-        raise UserError(f"results/{FAMILY}: expected a scale with every figure, e.g. by make reproduce-all")
-    folder = complete[0]
+    if not scales:
+        raise UserError(f"results/{FAMILY}: expected a scale with figures, e.g. by make reproduce-all")
+    folder = max(scales, key=lambda folder: sum(Results(folder, figure).file.exists() for figure in needed))
+    missing = [figure.label.lower() for figure in needed if not Results(folder, figure).file.exists()]
     figures = judged_figures(family, folder)
     link = folder.relative_to(PROJECT).as_posix()
-    return {ANSWER_MARKS: answer_block(ANSWERS, figures, link), CLAIM_MARKS: claims_block(figures, folder)}
+    return {ANSWER_MARKS: answer_block(ANSWERS, figures, link), CLAIM_MARKS: claims_block(figures, folder, missing)}
 
 
 def main() -> None:

@@ -223,6 +223,18 @@ def test_an_edited_number_is_not_reported(results, tmp_path):
         claims_markdown(*results)
 
 
+def test_an_answer_says_which_figure_is_not_there_yet(tmp_path):
+    there = judged_figure(1, [replace(LARGE, reasons=())], [9.0, 9.0])
+    asked = [Asked(figure=figure, claim="large", saying="It is {}", above=1.0) for figure in (1, 2)]
+    both, none = Answer("Is it?", tuple(asked)), Answer("And this?", tuple(asked[1:]))
+    lines = answer_block([both, none], [there], "x").splitlines()
+    assert lines[1].startswith("- **Is it? Yes.** It is **")
+    assert lines[1].endswith("Figure 2 is not there yet.")
+    assert lines[2] == "- **And this? Not judged yet.** Figure 2 is not there yet."
+    block = claims_block([there], tmp_path / "laptop", ["figure 2", "text"])
+    assert "Not there yet: figure 2 and text. The main ones:" in block
+
+
 def test_a_part_of_some_seeds_is_shown_with_their_number(tmp_path):
     @dataclass(frozen=True)
     class Reached(Known):

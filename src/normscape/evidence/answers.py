@@ -6,7 +6,7 @@ from pathlib import Path
 
 from normscape.evidence.cells import number, on_paper, spread
 from normscape.evidence.claims import Kind
-from normscape.evidence.counts import summary
+from normscape.evidence.counts import listed, summary
 from normscape.evidence.interval import Measured
 from normscape.evidence.report import headline_table
 from normscape.evidence.results import JudgedFigure
@@ -60,7 +60,10 @@ def answer_block(answers: Sequence[Answer], figures: Sequence[JudgedFigure], fol
 def _answered(answer: Answer, figures: Sequence[JudgedFigure], folder: str) -> str:
     kinds, sentences = [], []
     for asked in answer.asked:
-        judged = next(figure for figure in figures if figure.figure.name == asked.figure)
+        judged = next((figure for figure in figures if figure.figure.name == asked.figure), None)
+        if judged is None:
+            sentences.append(f"Figure {asked.figure} is not there yet.")
+            continue
         verdict = judged.verdict(asked.claim)
         claim = replace(verdict.claim, above=asked.above, below=asked.below)  # the question's side, not the claim's
         link = f"[{judged.figure.label.lower()}]({folder}/{judged.figure.stem}.png)"
@@ -76,6 +79,8 @@ def _answered(answer: Answer, figures: Sequence[JudgedFigure], folder: str) -> s
 def _word(kinds: Sequence[Kind]) -> str:
     """Return the answer that several statistics give together."""
     told = set(kinds)
+    if not told:
+        return "not judged yet"
     if len(told) == 1:
         return {Kind.HOLDS: "yes", Kind.FAILS: "no"}.get(kinds[0], "undecided")
     return "in part" if Kind.HOLDS in told else "not shown"
@@ -92,8 +97,9 @@ def _told(measured: Measured) -> str:
     return "; ".join([*over, *([f"the paper: {on_paper(measured, 3)}"] if on_paper(measured, 3) else [])])
 
 
-def claims_block(figures: Sequence[JudgedFigure], scale: Path) -> str:
-    """Return how many claims hold, and the main ones, between their marks."""
+def claims_block(figures: Sequence[JudgedFigure], scale: Path, missing: Sequence[str] = ()) -> str:
+    """Return how many claims hold, and the main ones, between their marks; ``missing`` are figures not there yet."""
     begin, end = CLAIM_MARKS
     table = headline_table(figures, digits=3)
-    return "\n".join([begin, f"At `scale={scale.name}`: {summary(figures)} The main ones:", *table, end])
+    lacks = f"Not there yet: {listed(missing)}. " if missing else ""
+    return "\n".join([begin, f"At `scale={scale.name}`: {summary(figures)} {lacks}The main ones:", *table, end])

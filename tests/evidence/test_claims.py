@@ -173,6 +173,13 @@ def test_a_part_that_some_seeds_never_reach_is_judged_on_the_others():
     assert math.isnan(verdict.parts[1].value)
 
 
+def test_a_claim_that_something_happens_at_all():
+    assert judged([8200], below=INF).claim.threshold == "finite"
+    assert [judged(values, below=INF).kind for values in ([8200, 9000], [INF, INF], [8200, INF])] == [
+        "holds", "does not hold", "undecided"
+    ]  # fmt: skip
+
+
 def test_a_part_that_no_seed_reaches_decides_nothing():
     """Whatever the number of seeds: a claim that holds is not turned into one that holds in part."""
 

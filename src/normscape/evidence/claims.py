@@ -75,6 +75,8 @@ class Claim:
     @property
     def threshold(self) -> str:
         """What the statistic must be, in words."""
+        if self.below == math.inf:
+            return "finite"
         if self.below is None:
             return f"above {self.above:g}"
         return f"below {self.below:g}" if self.above is None else f"between {self.above:g} and {self.below:g}"

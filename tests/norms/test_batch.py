@@ -142,6 +142,16 @@ def test_a_gradient_to_differentiate_is_the_same_gradient():
     torch.testing.assert_close(first, torch.autograd.grad(loss, leaves, create_graph=True), rtol=1e-12, atol=1e-12)
 
 
+def test_what_follows_accurate_may_work_in_place():
+    x = channels_last(torch.randn(6, 3, 4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64))
+    gradients = []
+    for inplace in (False, True):
+        norm, inputs = BatchNorm(3, accurate=True).double(), x.clone().requires_grad_()
+        nn.functional.relu(norm(inputs), inplace=inplace).square().sum().backward()
+        gradients.append([inputs.grad, norm.weight.grad, norm.bias.grad])
+    assert all(map(torch.equal, *gradients))
+
+
 def test_accurate_moves_running_buffers_as_torch_does():
     ours, reference = BatchNorm(3, momentum=0.3, accurate=True), nn.BatchNorm2d(3, momentum=0.3)
     for count in (4, 1, 3):

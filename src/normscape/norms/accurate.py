@@ -49,23 +49,25 @@ def batch_normalise(x: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, var: 
     eps
         Added to the variance.
     """
-    return _BatchNormalise.apply(x, weight, bias, mean, var, eps)  # type: ignore[no-any-return]
+    # not a view made by the function: what follows may work in place
+    return _images(_BatchNormalise.apply(x, weight, bias, mean, var, eps), x)
 
 
 class _BatchNormalise(torch.autograd.Function):
+    """The output and the gradient towards it are matrices, as of `_matrix`."""
+
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, var: Tensor, eps: float) -> Tensor:
         means, variances, weights, biases = _at_every_position(x, mean, var, weight, bias)
         ctx.save_for_backward(x, weight, mean, var, means, variances)
         ctx.eps = eps
-        y = torch.nn.functional.batch_norm(_matrix(x), means, variances, weights, biases, eps=eps)
-        return _images(y, x)
+        return torch.nn.functional.batch_norm(_matrix(x), means, variances, weights, biases, eps=eps)
 
     @staticmethod
     def backward(ctx: Any, towards: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, *moments = ctx.saved_tensors
         if torch.is_grad_enabled():  # the gradient is to be differentiated, and the moments are functions of x
-            return *_plain_gradient(x, weight, towards, ctx.eps), None, None, None
+            return *_plain_gradient(x, weight, _images(towards, x), ctx.eps), None, None, None
         return *_gradient(x, weight, moments, towards, ctx.eps), None, None, None
 
 
@@ -74,7 +76,7 @@ def _gradient(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return what `_plain_gradient` does, with the sums of torch's kernel at each position, and without its copies."""
     mean, var, *moments_at_positions = moments
-    matrix, towards = _matrix(x), _matrix(towards)
+    matrix = _matrix(x)
     _, *sums = torch.ops.aten.native_batch_norm_backward(
         towards, matrix, None, *moments_at_positions, None, None, False, eps, [False, True, True]
     )

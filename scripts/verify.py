@@ -73,7 +73,7 @@ def committed_runs(family: Family, folder: Path) -> list[Committed]:
         read_table(table, manifest["table"])  # refused, if it is not the one that was made
         for name, seed, entry in run_entries(manifest):
             if entry["hardware"]["device"] == "cpu":
-                kernels = manifest["runs"][name]["config"]["kernels"]
+                kernels = manifest["runs"][name]["config"].get("kernels", "auto")
                 new = Committed(name, seed, manifest["scale"], kernels, entry)
                 found.setdefault(new.label, new).figures[str(figure.name)] = table
     if not found:
@@ -127,8 +127,9 @@ def agreement(family: Family, run: Committed, config: RunConfig) -> tuple[int, i
 
 def expected(run: Committed) -> str:
     """Say what a difference of the run means on this machine."""
-    here, there = provenance()["hardware"]["instruction_set"], run.entry["hardware"].get("instruction_set")
-    if run.entry["hardware"]["kernel_limits"] == provenance()["hardware"]["kernel_limits"] == LIMITS:
+    mine, theirs = provenance()["hardware"], run.entry["hardware"]
+    here, there = mine["instruction_set"], theirs.get("instruction_set")
+    if mine["kernel_limits"] == theirs.get("kernel_limits") == LIMITS:
         return "portable kernels promise the same, here and there: please report it, with both provenance.json"
     if run.entry["versions"]["torch"] != torch.__version__.partition("+")[0]:
         return f"expected: made with torch {run.entry['versions']['torch']}, and here is {torch.__version__}"

@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
+from normscape import portable
 from normscape.errors import UserError
 
 PROJECT = Path(__file__).parents[2]
@@ -67,7 +69,15 @@ def test_what_is_made_here_is_the_same_here(results, capsys):
     [
         ({"instruction_set": "AVX512", "device": "cpu"}, "expected: made with native kernels for AVX512"),
         ({"device": "cpu"}, "for an instruction set not recorded in its manifest"),
-        (None, "not expected: made with native kernels"),
+        (
+            {"instruction_set": torch.backends.cpu.get_cpu_capability(), "device": "cpu", "kernel_limits": {}},
+            "not expected: made with native kernels",
+        ),
+        pytest.param(
+            None,
+            "portable kernels promise the same, here and there",
+            marks=pytest.mark.skipif(not portable.has_avx2(), reason="no x86 processor with AVX2"),
+        ),
     ],
 )
 def test_a_digit_is_a_difference_and_its_reason_is_named(results, capsys, hardware, means):

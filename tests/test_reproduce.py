@@ -230,10 +230,11 @@ def test_the_paper_s_curves_change_the_picture_and_are_noted_and_nothing_else(co
 def test_bands_for_two_seeds_only(finished):
     table = read_table(results(finished) / "fig01.csv")
     for seeds, bands in (((0, 1), 4), ((0,), 0)):
-        train, test, *ridges = FIGURE.module.draw(Shown(table[table["seed"].isin(seeds)])).axes
-        assert len(train.collections) == len(test.collections) == bands
-        assert len(train.lines) == len(test.lines) == 4
-        assert len(ridges) == 4
+        train, test, *others = FIGURE.module.draw(Shown(table[table["seed"].isin(seeds)])).axes
+        ridges, movements = others[:4], others[4:]
+        assert len(movements) == 2
+        for axes in (train, test, *movements):  # of a movement, two networks with their noise floors
+            assert (len(axes.collections), len(axes.lines)) == (bands, 4)
         assert all(axes.collections for axes in ridges)
 
 
@@ -381,7 +382,7 @@ def test_a_figure_draws_and_judges_at_the_rates_of_its_runs(tmp_path):
     assert set(read_table(folder / "fig04.csv")["lr"]) == {0.2}
     found = json.loads((folder / "fig04.json").read_text())
     values = [claim["value"] for claim in found["claims"].values()]
-    assert len(values) == 5
+    assert len(values) == 6
     assert all(math.isfinite(value) for value in values)
     drawing = FAMILY.figure("4").module.draw(
         Shown(read_table(folder / "fig04.csv"), None, configs_of(found["manifest"]))

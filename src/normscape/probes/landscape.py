@@ -24,8 +24,8 @@ class Landscape(Probe):
     With the objective J(W) = L(W) + lambda/2 ||W||^2, L the loss of the step's mini-batch, and g = grad J(W(t)):
 
     - loss landscape: J(W - s d) over the step sizes; figures draw the band from its minimum to its maximum over s;
-    - effective Lipschitzness: the maximum over s of |J(W - s d) - J(W)| / (s ||d||), a lower bound of the Lipschitz
-      constant of J near W as effective beta is one of its gradient's;
+    - effective Lipschitzness: the maximum over s of abs(J(W - s d) - J(W)) / (s ||d||), a lower bound of the
+      Lipschitz constant of J near W, as effective beta is one of its gradient's;
     - gradient predictiveness: ||grad J(W - s d) - g|| over the step sizes, likewise drawn as a band;
     - effective beta-smoothness: the maximum over s of ||grad J(W - s d) - g|| / (s ||d||).
 

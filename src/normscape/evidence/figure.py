@@ -100,10 +100,14 @@ class Family:
         for part in ("table", "CLAIMS", "draw"):
             if not hasattr(code, part):
                 raise UserError(f"figure {name}: expected {part} in experiments/{self.name}/{modules[0].name}")
-        key = int(name) if name.isdigit() else name
-        original = tuple(declared.get("original", [stem]))
         return Figure(
-            key, declared["title"], tuple(declared["runs"]), original, tuple(declared.get("headline", ())), code
+            name=int(name) if name.isdigit() else name,
+            title=declared["title"],
+            runs=tuple(declared["runs"]),
+            original=tuple(declared.get("original", [stem])),
+            headline=tuple(declared.get("headline", ())),
+            module=code,
+            called=declared.get("called"),
         )
 
     def _declared(self, stem: str) -> Any:
@@ -128,7 +132,8 @@ def stem_of(name: int | str) -> str:
 class Figure:
     """What a figure is: its name, title and runs, and the module that tabulates, judges and draws it.
 
-    ``original`` names the paper's own curves of its panels, ``headline`` the claims that the README shows.
+    ``original`` names the paper's own curves of its panels, ``headline`` the claims that the README shows, ``called``
+    what a sentence calls it, where that is neither its number nor a part of the paper.
     """
 
     name: int | str
@@ -137,6 +142,7 @@ class Figure:
     original: tuple[str, ...]
     headline: tuple[str, ...]
     module: ModuleType
+    called: str | None = None
 
     @property
     def claims(self) -> list[Claim]:
@@ -151,4 +157,4 @@ class Figure:
     @property
     def label(self) -> str:
         """Its name in a sentence."""
-        return f"Figure {self.name}" if isinstance(self.name, int) else f"The paper's {self.name}"
+        return self.called or (f"Figure {self.name}" if isinstance(self.name, int) else f"The paper's {self.name}")

@@ -153,7 +153,7 @@ def test_the_scale_suits_the_machine_unless_it_is_given(monkeypatch):
         ("probe=[activatoins]", "probe=[activatoins]: no such probe; did you mean 'activations'?"),
         ("probe=activatoins", "probe=activatoins: no such probe; did you mean 'activations'?"),
         ("model.configuration=F", "unknown VGG configuration 'F'; known here: A, B, C, D, E"),
-        ("model.width=0.01", "width 0.01 makes 0.64 of 64 channels; take a multiple of 1/64"),
+        ("model.width=0.01", "width 0.01 makes 0.64 of 64 units; take a multiple of 1/64"),
         ("probe.activations.layers=[99]", "probe layer 99: the VGG has layers 1 to 14"),
         ("probe.activations.every=0", "probe.activations.every=0: expected 1 or more"),
         ("tracker.mode=onlin", "tracker.mode='onlin' is neither offline nor online; did you mean 'online'?"),

@@ -73,6 +73,7 @@ class RunConfig:
     eval_every: int
     tf32: bool
     kernels: str
+    decayed: str
     measure: Measure = field(metadata=RESOLVED)
     data: dict[str, Any]
     model: dict[str, Any]
@@ -90,6 +91,9 @@ class RunConfig:
     schedule: dict[str, Any] = field(default_factory=dict)
     """The component that changes the learning rate; empty where the rate is constant."""
 
+
+DECAYED = ("weights", "all")
+"""What an optimiser's weight decay may act on: all parameters but vectors, or all."""
 
 COMPONENTS = ("data", "model", "norm", "optimizer", "loss", "tracker")
 """Components that every run has; it may have a ``schedule`` and any number of probes beside them."""

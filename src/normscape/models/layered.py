@@ -24,6 +24,8 @@ class Layer(nn.Module):
         Acts on the output of ``linear``, before the nonlinearity (paper, section 2).
     before, after
         Parameter-free maps, e.g. flattening before the first linear layer; ReLU and pooling after a convolution.
+    gain
+        Factor on Glorot's initial weights.
     """
 
     def __init__(
@@ -32,8 +34,10 @@ class Layer(nn.Module):
         norm: nn.Module,
         before: nn.Module | None = None,
         after: nn.Module | None = None,
+        gain: float = 1.0,
     ) -> None:
         super().__init__()
+        self.gain = float(gain)
         self.before = before or nn.Identity()
         self.linear = linear
         self.norm = norm
@@ -68,7 +72,8 @@ def glorot_(model: LayeredModel, seed: int) -> None:
     """Initialise all weights by Glorot's uniform rule and biases by zero, in place.
 
     Each layer has its own stream, so that every normalisation starts from the same weights. Source: paper, appendix A
-    ("Glorot"); whether uniform or normal is not stated; both have variance 2 / (fan_in + fan_out).
+    ("Glorot"); whether uniform or normal is not stated; both have variance 2 gain^2 / (fan_in + fan_out), with the
+    gain of the layer.
 
     Raises
     ------
@@ -77,14 +82,14 @@ def glorot_(model: LayeredModel, seed: int) -> None:
     """
     for number, layer in model.layers.items():
         linear = layer.linear
-        assert isinstance(linear, nn.Module)
+        assert isinstance(linear, nn.Module) and isinstance(layer.gain, float)
         stream = generator(seed, "init", int(number))
         weight = linear.weight
         assert isinstance(weight, Tensor)
         if is_parametrized(linear, "weight"):  # its weight is computed: anything written into it would be lost
-            linear.weight = nn.init.xavier_uniform_(torch.empty_like(weight), generator=stream)
+            linear.weight = nn.init.xavier_uniform_(torch.empty_like(weight), layer.gain, generator=stream)
         elif isinstance(linear._parameters.get("weight"), nn.Parameter):
-            nn.init.xavier_uniform_(weight, generator=stream)
+            nn.init.xavier_uniform_(weight, layer.gain, generator=stream)
         else:
             raise UserError(
                 f"layer {number}: the weight of its {type(linear).__name__} is no parameter, so it cannot be "

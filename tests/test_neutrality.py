@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from golden import NO_VECTORS
 from normscape.build import build
 from normscape.components import build_component
 from normscape.config import CONFIGS, compose_run
@@ -29,7 +30,14 @@ SMALL = {
 def trained(model, norm, probe, make_probe=None, self_check=True):
     """Train a few steps and return all that a probe could have disturbed."""
     config = compose_run(
-        [f"run={model}_standard", f"norm={norm}", *SETTINGS, *SMALL[model], f"probe=[{probe or PROBES[0]}]"]
+        [
+            f"run={model}_standard",
+            f"norm={norm}",
+            *SETTINGS,
+            *SMALL[model],
+            *NO_VECTORS.get(norm, []),
+            f"probe=[{probe or PROBES[0]}]",
+        ]
     )
     components = build(replace(config, probe={}), torch.device("cpu"))
     probes = []

@@ -38,8 +38,7 @@ def check(config: DictConfig) -> RunConfig:
     check_numbers(run)
     check_kernels(run.kernels, run.threads)
     if run.decayed not in DECAYED:
-        expected = "weights (no biases, no scales and shifts) or all"
-        raise UserError(f"decayed={run.decayed}: expected {expected}{suggest(run.decayed, DECAYED)}")
+        raise UserError(f"decayed={run.decayed}: expected weights or all{suggest(run.decayed, DECAYED)}")
     return run
 
 

@@ -37,7 +37,7 @@ class Layer(nn.Module):
         gain: float = 1.0,
     ) -> None:
         super().__init__()
-        self.gain = float(gain)
+        self.gain = gain
         self.before = before or nn.Identity()
         self.linear = linear
         self.norm = norm
@@ -82,14 +82,15 @@ def glorot_(model: LayeredModel, seed: int) -> None:
     """
     for number, layer in model.layers.items():
         linear = layer.linear
-        assert isinstance(linear, nn.Module) and isinstance(layer.gain, float)
+        assert isinstance(linear, nn.Module)
+        gain = float(getattr(layer, "gain", 1.0))
         stream = generator(seed, "init", int(number))
         weight = linear.weight
         assert isinstance(weight, Tensor)
         if is_parametrized(linear, "weight"):  # its weight is computed: anything written into it would be lost
-            linear.weight = nn.init.xavier_uniform_(torch.empty_like(weight), layer.gain, generator=stream)
+            linear.weight = nn.init.xavier_uniform_(torch.empty_like(weight), gain, generator=stream)
         elif isinstance(linear._parameters.get("weight"), nn.Parameter):
-            nn.init.xavier_uniform_(weight, layer.gain, generator=stream)
+            nn.init.xavier_uniform_(weight, gain, generator=stream)
         else:
             raise UserError(
                 f"layer {number}: the weight of its {type(linear).__name__} is no parameter, so it cannot be "

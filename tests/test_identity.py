@@ -13,7 +13,7 @@ GOLDEN = {
     "run=vgg_batch scale=laptop seed=3": "42141cd2de27",
     "run=vgg_batch scale=laptop schedule=cosine": "9429259800ec",
     "run=vgg_standard_lr0.5 scale=laptop": "0add9064aac2",
-    "run=mlp_l1 scale=smoke": "6d696dfcaf34",
+    "run=mlp_l1 scale=smoke": "72d9d315d775",
     "run=dln_noisy_batch scale=laptop": "323e4760cf2d",
     "run=dln_batch_lr1e-7 scale=paper": "46c0cb3be786",
 }

@@ -14,7 +14,7 @@ from normscape.theory import (
     theorem_4_4,
     theorem_c_1,
 )
-from one_norm_layer import UNITS, M, Layer, blocks, drawn, form, gradient, times
+from one_norm_layer import UNITS, Layer, M, blocks, drawn, form, gradient, times
 
 EPS = [0.0, 1e-5, 0.3]
 LAYERS = [(eps, inserted) for eps in EPS for inserted in (False, True)]

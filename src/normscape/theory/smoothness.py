@@ -113,7 +113,8 @@ def theorem_4_2(g: Tensor, h: Tensor, left: Tensor, products: Products, y: Norma
 
 
 def _norm(v: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(v, dim=1)
+    norm: Tensor = torch.linalg.vector_norm(v, dim=1)
+    return norm
 
 
 def _alike(one: Tensor, other: Tensor) -> Tensor:

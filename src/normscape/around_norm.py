@@ -85,9 +85,8 @@ class Gradients:
 
     def of(self, units: Tensor) -> "Gradients":
         """Return those of some units."""
-        y = Normalised(self.y.mean[units], self.y.sigma[units], self.y.values[units], self.y.kappa[units])
         parts = (self.gamma[units], self.beta[units], self.g[units], self.h[units])
-        return Gradients(self.place, y, *parts, self.change)
+        return Gradients(self.place, self.y.of(units), *parts, self.change)
 
 
 def gradients_around(view: StepView, place: Place) -> Gradients:

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
@@ -32,6 +33,9 @@ __all__ = [
 ]
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+
+OmegaConf.register_new_resolver("part", lambda whole, parts: max(1, int(whole) // int(parts)), replace=True)
+"""``${part:${scale.vgg.steps},2}`` in a YAML is half of the steps."""
 
 
 def default_scale() -> str:

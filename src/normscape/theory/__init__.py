@@ -6,7 +6,7 @@ convolution over the batch and all positions. The derivations are in ``docs/theo
 
 from normscape.theory.initialisation import lemma_4_5
 from normscape.theory.lipschitz import theorem_4_1
-from normscape.theory.minimax import theorem_4_4, theorem_c_1
+from normscape.theory.minimax import Minimax, theorem_4_4, theorem_c_1
 from normscape.theory.normalised import (
     Normalised,
     batch_norm,
@@ -20,6 +20,7 @@ from normscape.theory.smoothness import Products, theorem_4_2
 from normscape.theory.statement import Statement
 
 __all__ = [
+    "Minimax",
     "Normalised",
     "Products",
     "Statement",

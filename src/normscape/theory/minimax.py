@@ -1,5 +1,7 @@
 """Theorems 4.4 and C.1: how large the gradient w.r.t. a layer's weights, and its curvature, can be over its inputs."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -8,9 +10,16 @@ from normscape.theory.smoothness import Products
 from normscape.theory.statement import ROUNDING, Statement
 
 
+@dataclass(frozen=True, kw_only=True)
+class Minimax(Statement):
+    """Theorem 4.4, with a third right side: as printed, but with ``powers`` that fit."""
+
+    powers: Tensor
+
+
 def theorem_4_4(
     x: Tensor, g: Tensor, h: Tensor, y: Normalised, gamma: Tensor, radius: float, largest: Tensor
-) -> Statement:
+) -> "Minimax":
     r"""Return both sides of theorem 4.4 for each unit j, at one input X of the layer with ||X|| <= lambda.
 
     ghat_j and g_j are the maxima over ||X|| <= lambda of ||dLhat/dw_j||^2 and ||dL/dw_j||^2. At an X, dLhat/dw_j = X'h.
@@ -20,8 +29,8 @@ def theorem_4_4(
     with equality where X = lambda h u' / ||h|| for a unit vector u.
 
     The derived form is about the same X on both sides. Between two maxima, each at an X of its own, nothing follows:
-    the printed form does not say at which X sigma, mean(g) and yhat are to be taken; here all are of ``x``. The
-    condition ``powers`` says whether it holds with its powers set right: g_j - lambda^2 (m mean(g)^2 + <g, yhat>^2/m).
+    the printed form does not say at which X sigma, mean(g) and yhat are to be taken; here all are of ``x``. ``powers``
+    is the printed form with its powers set right: gamma^2/sigma^2 ( g_j - lambda^2 (m mean(g)^2 + <g, yhat>^2/m) ).
 
     Parameters
     ----------
@@ -46,12 +55,13 @@ def theorem_4_4(
     derived = gain * square * (g.square().sum(1) - one - (2 - y.kappa) * yhat / y.m)
     size = gain * square * g.square().sum(1)
     powers = gain * (largest - square * (one + yhat / y.m))
-    return Statement(
+    return Minimax(
         left=left,
         printed=gain * (largest.square() - one - square * yhat),
         derived=derived,
         size=size,
-        conditions={"powers": left <= powers + ROUNDING * size, "bound": left <= derived + ROUNDING * size},
+        powers=powers,
+        conditions={"bound": left <= derived + ROUNDING * size},
     )
 
 

@@ -31,6 +31,10 @@ class Normalised:
         """The number of values of a unit."""
         return self.values.shape[1]
 
+    def of(self, units: Tensor) -> "Normalised":
+        """Return those of some units."""
+        return Normalised(self.mean[units], self.sigma[units], self.values[units], self.kappa[units])
+
     def along(self, v: Tensor) -> Tensor:
         """Return <v, yhat> of each unit, ``(units,)``, for ``v`` of ``(units, m)``."""
         return (v * self.values).sum(1)

@@ -40,8 +40,8 @@ def projected_ascent(
     for step in range(steps + 1):
         leaf = x.clone().requires_grad_()
         value = objective(leaf)
-        if float(value) > highest:
-            best, highest = x, float(value)
+        if value.item() > highest:
+            best, highest = x, value.item()
         yield best, highest
         (direction,) = torch.autograd.grad(value, leaf)
         length = torch.linalg.vector_norm(direction)

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from normscape.drawing.bands import median_over_seeds
-from normscape.drawing.panels import note, seeds_in_words
+from normscape.drawing.panels import legend, note, seeds_in_words
 from normscape.drawing.style import STYLE
 from normscape.evidence.claims import Claim, Origin
 from normscape.evidence.figure import Shown
@@ -148,7 +148,7 @@ def draw(shown: Shown) -> Figure:
                 axes.set_ylim(-0.03, 1.03)
                 axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
         for line in grid:
-            line[0].legend(fontsize="x-small", loc="best")
+            legend(line[0], fontsize="x-small")
         text = "solid: BatchNorm inserted into the standard network; dotted: its own; residuals: the largest, relative "
         text += "to the terms; shares: means over layers; VGG: second derivatives in float32"
         note(figure, f"{text}; {seeds_in_words(shown.rows)}")

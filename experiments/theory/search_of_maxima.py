@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from normscape.drawing.bands import median_over_seeds
-from normscape.drawing.panels import note
+from normscape.drawing.panels import legend, note
 from normscape.drawing.style import COLORS, STYLE, short_label
 from normscape.evidence.claims import Claim
 from normscape.evidence.figure import Shown
@@ -147,7 +147,7 @@ def draw(shown: Shown) -> Figure:
         _shrunk(grid[2], shown.rows)
         _excesses(grid[3], shown.rows)
         for axes in grid[:3]:
-            axes.legend(fontsize="x-small")
+            legend(axes, fontsize="x-small")
         seeds = shown.rows["seed"].nunique()
         text = "the loss is summed over 16 samples; lines and bands: median and range over"
         note(figure, f"{text} {seeds} small nets, the best of {STARTS} starts each; dots: one net each")

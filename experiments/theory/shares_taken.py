@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from normscape.drawing.bands import median_over_seeds
-from normscape.drawing.panels import note, seeds_in_words
+from normscape.drawing.panels import legend, note, seeds_in_words
 from normscape.drawing.style import STYLE
 from normscape.evidence.claims import Claim
 from normscape.evidence.figure import Shown
@@ -116,7 +116,7 @@ def draw(shown: Shown) -> Figure:
                 line[2 * place].set_title(f"{name}: taken {what}, by layer")
                 line[2 * place + 1].set_title(f"{name}: median over layers")
         for place in (0, 2):
-            grid[0, place].legend(fontsize="x-small")
+            legend(grid[0, place], fontsize="x-small")
         text = "share taken beyond $\\gamma^2/\\sigma^2$; filled, solid: BatchNorm inserted into the standard network; "
         text += (
             "open, dotted: the network's own; by layer: median, bars 10 to 90 %, over steps and seeds; below 0: added"

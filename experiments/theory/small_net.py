@@ -1,5 +1,6 @@
 """A net small enough to search for the worst input of one layer: W, BatchNorm or none, tanh, softmax; in float64."""
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -49,7 +50,7 @@ class SmallNet:
     @cached_property
     def weights(self) -> Tensor:
         """W, ``(units, d)``."""
-        return self.drawn("weights", UNITS, FEATURES) * FEATURES**-0.5
+        return self.drawn("weights", UNITS, FEATURES) / math.sqrt(FEATURES)
 
     @cached_property
     def constants(self) -> tuple[Tensor, Tensor]:

@@ -60,6 +60,8 @@ def draw(shown: Shown) -> Figure:
 def _cells(axes: Axes, values: pd.DataFrame) -> None:
     """Draw numbers on a colour each: blue for what is taken, red for what is added, white at 0."""
     percent = 100 * values.to_numpy(float)
+    if not percent.size:
+        return
     axes.imshow(percent, cmap="RdBu", vmin=-100, vmax=100, aspect="auto")
     for (row, column), value in np.ndenumerate(percent):
         if np.isfinite(value):

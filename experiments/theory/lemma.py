@@ -15,7 +15,7 @@ NAME = "unit_weights/layer"
 
 
 def lemma_rows(runs: Sequence[FinishedRun]) -> pd.DataFrame:
-    """Return what the lemma says of each run's weights, W* being the weights at its last measured step.
+    """Return what the lemma says of each run's weights, W* being the weights at its last step, which is measured.
 
     Training with a constant rate and weight decay does not end at an optimum: W* stands for the one it is near to.
     Rows over all layers and drawn units, at each earlier measured step t with W(t) in the place of W0; at step 0 W0 is

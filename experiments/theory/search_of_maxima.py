@@ -21,7 +21,7 @@ from normscape.evidence.table import COLUMNS, select
 from normscape.theory import projected_ascent
 from theory.small_net import AtInput, SmallNet
 
-SEEDS, STARTS, STEPS = 10, 2, 60
+SEEDS, STARTS, STEPS = 10, 2, 40
 SHARES = tuple(10.0 ** (-place / 2) for place in range(9))
 SERIES = ("standard", "batch")
 GRADIENT, CURVATURE, ALONG = "largest_weight_gradient", "largest_weight_curvature", "weight_gradient_at_shrunk_output"

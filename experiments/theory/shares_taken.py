@@ -115,12 +115,15 @@ def draw(shown: Shown) -> Figure:
                 _over_training(line[2 * place + 1], rows, terms)
                 line[2 * place].set_title(f"{name}: taken {what}, by layer")
                 line[2 * place + 1].set_title(f"{name}: median over layers")
+            for axes in line[2:]:  # the second term may add many times the form
+                axes.set_yscale("symlog", linthresh=1.0)
         for place in (0, 2):
             legend(grid[0, place], fontsize="x-small")
         text = "share taken beyond $\\gamma^2/\\sigma^2$; filled, solid: BatchNorm inserted into the standard network; "
         text += (
             "open, dotted: the network's own; by layer: median, bars 10 to 90 %, over steps and seeds; below 0: added"
         )
+        text += "; beyond 100 %: logarithmic"
         note(figure, f"{text}; {seeds_in_words(shown.rows)}")
         return figure
 

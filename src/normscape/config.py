@@ -34,8 +34,8 @@ __all__ = [
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
-OmegaConf.register_new_resolver("part", lambda whole, parts: max(1, int(whole) // int(parts)), replace=True)
-"""``${part:${scale.vgg.steps},2}`` in a YAML is half of the steps."""
+OmegaConf.register_new_resolver("through", lambda steps, parts: int(steps) // int(parts) + 1, replace=True)
+"""``steps: ${through:${scale.vgg.steps},2}`` trains half of the steps, and one, so that the last of them is measured."""
 
 
 def default_scale() -> str:

@@ -12,11 +12,11 @@ def projected(x: Tensor, radius: float) -> Tensor:
 
 
 def projected_ascent(
-    objective: Callable[[Tensor], Tensor], start: Tensor, radius: float, steps: int, stride: float = 0.3
+    objective: Callable[[Tensor], Tensor], start: Tensor, radius: float, steps: int, stride: float = 1.0
 ) -> Iterator[tuple[Tensor, float]]:
     """Yield, for the start and after every step, the best point so far and its value.
 
-    Each step walks a distance along the gradient, from ``stride * radius`` at first to a thousandth of that at the
+    Each step walks a distance along the gradient, from ``stride * radius`` at first to a hundredth of that at the
     end, then projects onto the ball. A step that overshoots is kept: the best point counts.
 
     What it finds is a lower bound of the maximum, whatever the function: it cannot show that there is nothing larger.
@@ -47,5 +47,5 @@ def projected_ascent(
         length = torch.linalg.vector_norm(direction)
         if not bool(torch.isfinite(length)) or float(length) == 0.0:
             return
-        distance = stride * radius * 1e-3 ** (step / max(steps, 1))
+        distance = stride * radius * 1e-2 ** (step / max(steps, 1))
         x = projected(x + distance / length * direction, radius)

@@ -35,7 +35,7 @@ __all__ = [
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
 OmegaConf.register_new_resolver("through", lambda steps, parts: int(steps) // int(parts) + 1, replace=True)
-"""``steps: ${through:${scale.vgg.steps},2}`` trains half of the steps, and one, so that the last of them is measured."""
+"""``steps: ${through:${scale.vgg.steps},2}`` trains half of the steps, and one, so that the last is measured too."""
 
 
 def default_scale() -> str:

@@ -16,7 +16,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help env data verify test lint docs smoke lock clean reproduce-text reproduce-all redraw-text redraw-all
+.PHONY: help env data verify test lint docs smoke lock clean reproduce-text reproduce-all redraw-text redraw-all reproduce-theory redraw-theory
 
 help: ## list the targets
 	@echo "Start with: make reproduce-fig1 (it prints a plan with the time it will take; after Ctrl-C, the same command continues)"
@@ -47,6 +47,12 @@ redraw-text: $(READY) ## the same for the claims of the text
 redraw-all: $(READY) ## redraw every figure from the tables in results/
 	@$(REPRODUCE) all --scale $(SCALE) --from-results $(ARGS)
 
+reproduce-theory: $(READY) ## the paper's theorems on networks in training: train, draw, judge
+	@$(REPRODUCE) all --family theory $(OPTIONS)
+
+redraw-theory: $(READY) ## redraw them from the tables in results/
+	@$(REPRODUCE) all --family theory --scale $(SCALE) --from-results $(ARGS)
+
 verify: $(READY) ## retrain a few cheap committed runs and compare them with the committed tables, digit by digit
 	@$(BIN)/python scripts/verify.py $(ARGS)
 
@@ -65,6 +71,7 @@ docs: $(READY) ## build the documentation as a site; a link or a name that leads
 smoke: $(READY) ## run every figure at scale=smoke: two minutes, synthetic data; the verdicts mean nothing
 	@$(MAKE) --no-print-directory reproduce-fig1 SCALE=smoke
 	@$(MAKE) --no-print-directory reproduce-all SCALE=smoke
+	@$(MAKE) --no-print-directory reproduce-theory SCALE=smoke
 
 data: $(READY) ## fetch and check CIFAR-10 (the experiments do so by themselves)
 	@$(BIN)/python scripts/fetch_data.py

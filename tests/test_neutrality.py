@@ -45,6 +45,8 @@ def trained(model, norm, probe, make_probe=None, self_check=True):
         node = {**config.probe[probe], "every": 1}
         if "layers" in node:
             node["layers"] = [1, 2, len(components.state.model.layers)]
+        if "units" in node:
+            node["units"] = 1
         probes = [build_component("probe", node)]
     if make_probe:
         probes = [make_probe(components.state.model)]

@@ -50,6 +50,7 @@ __all__ = [
     "Snapshot",
     "Standard",
     "StepView",
+    "Theory",
     "TorchBatchNorm",
     "UserError",
     "observe",
@@ -71,7 +72,7 @@ _HOMES = {
         "TorchBatchNorm",
     ],
     "observation": ["Observation", "observe"],
-    "probes": ["Activations", "InternalCovariateShift", "Landscape", "Probe"],
+    "probes": ["Activations", "InternalCovariateShift", "Landscape", "Probe", "Theory"],
     "records": ["Row", "Snapshot"],
     "view": ["StepView"],
 }

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
@@ -32,6 +33,9 @@ __all__ = [
 ]
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+
+OmegaConf.register_new_resolver("through", lambda steps, parts: int(steps) // int(parts) + 1, replace=True)
+"""``steps: ${through:${scale.vgg.steps},2}`` trains half of the steps, and one, so that the last is measured too."""
 
 
 def default_scale() -> str:

@@ -91,7 +91,10 @@ def _others(group: str, folders: Sequence[Path]) -> str:
 
 
 def _choices(group: str, folders: Sequence[Path]) -> set[str]:
-    return {path.stem for folder in folders for path in (folder / group).glob("[!_]*.yaml")}
+    """Return the names of a group's YAMLs; those of a folder in it, as of a family's own runs, with the folder's."""
+    places = [folder / group for folder in folders]
+    files = [(file, place) for place in places for file in place.rglob("[!_]*.yaml")]
+    return {file.relative_to(place).with_suffix("").as_posix() for file, place in files}
 
 
 def _taken(node: Any) -> Collection[str]:

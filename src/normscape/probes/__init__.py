@@ -4,5 +4,6 @@ from normscape.probes.activations import Activations
 from normscape.probes.ics import InternalCovariateShift
 from normscape.probes.landscape import Landscape
 from normscape.probes.probe import Probe
+from normscape.probes.theory import Theory
 
-__all__ = ["Activations", "InternalCovariateShift", "Landscape", "Probe"]
+__all__ = ["Activations", "InternalCovariateShift", "Landscape", "Probe", "Theory"]

@@ -153,10 +153,10 @@ def test_a_sweep_trains_every_combination_once(train, runs):
         f"mlp_batch,steps=3,probe=[],norm={norm}" for norm in ("standard", "l1")
     }
     before = written(runs)
-    code, _, errors = train(*sweep)
-    assert code == 0
-    assert errors.count("already finished") == 4
-    assert "finished after" not in errors
+    code, output, errors = train(*sweep)
+    assert (code, errors) == (0, "")
+    assert output.startswith("All 4 runs are finished.\n")
+    assert all(path.name in output for path in directories(runs))
     assert written(runs) == before
 
 

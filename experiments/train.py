@@ -134,6 +134,8 @@ def by_hydra(asked: Asked) -> None:
         job()
     except (HydraException, OmegaConfBaseException, ValueError, NotImplementedError) as error:
         raise UserError(" ".join(str(error).split())) from error
+    if (found := NormscapeLauncher.found) is not None and found.exists():
+        print(f"What {asked.configs[0].objective} was best with, in {found}:\n{found.read_text().strip()}")
     if launched := NormscapeLauncher.launched:
         report([config for config, _ in launched], [own for _, own in launched], NormscapeLauncher.failures)
 

@@ -1,5 +1,6 @@
 """A sweep before, while and after it trains: its plan, its count, its table; two of them side by side."""
 
+import io
 import json
 from collections import deque
 from types import SimpleNamespace
@@ -191,3 +192,14 @@ def test_workers_name_the_user_s_own_command(monkeypatch):
     for run in runs:
         origin = json.loads((RunDirectory.of(run).path / "provenance.json").read_text())
         assert origin["command"] == "train.py -m seed=0,1 hydra/launcher=local"
+
+
+def test_a_terminal_shows_how_far_all_runs_are():
+    screen = io.StringIO()
+    runs = configs(2)
+    with Tally(runs, [0, 0], console=Console(file=screen, force_terminal=True, width=100)) as tally:
+        tally.update("mlp_batch seed 0", 2, 4)
+        tally.ended(runs[0], None)
+        tally.update("mlp_batch seed 1", 2, 4)
+    assert "mlp_batch seed 1" in screen.getvalue()
+    assert "1 of 2 runs" in screen.getvalue()

@@ -6,6 +6,7 @@ together. A sweeper that chooses values by what came out, as Optuna's, launches 
 
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, ClassVar
 
 from hydra.core.utils import JobReturn, JobStatus
@@ -28,7 +29,11 @@ class NormscapeLauncher(Launcher):
     ----------
     launched, failures
         The runs of all batches of this process, and a line for each that failed, by its identity.
+    found
+        Where a sweeper leaves what it found, if it does.
     """
+
+    found: ClassVar[Path | None] = None
 
     launched: ClassVar[list[tuple[RunConfig, list[str]]]] = []
     failures: ClassVar[dict[str, str]] = {}
@@ -47,6 +52,9 @@ class NormscapeLauncher(Launcher):
         loader = self._context.config_loader
         composed = [loader.load_sweep_config(self._config, [*overrides]) for overrides in job_overrides]
         configs = [labelled(check(config), config.hydra.overrides.task) for config in composed]
+        folder = Path(self._config.hydra.sweep.dir)
+        type(self).found = folder / "optimization_results.yaml"
+        folder.mkdir(parents=True, exist_ok=True)  # where a sweeper leaves what it found
         whole = OmegaConf.select(self._config, "hydra.sweeper.n_trials") or "?"
         print(f"Jobs {initial_job_idx + 1} to {initial_job_idx + len(configs)} of {whole}:", flush=True)
         failures = train_missing(configs, engine, partial(print, flush=True))

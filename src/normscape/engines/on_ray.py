@@ -1,7 +1,9 @@
 """Runs on Ray: on the GPUs and cores of one machine, or on a cluster."""
 
 import os
+import signal
 from collections.abc import Mapping, Sequence
+from threading import current_thread, main_thread
 from typing import Any
 
 from normscape.config import RunConfig
@@ -112,6 +114,7 @@ class RayEngine(ElsewhereEngine):
                 os.environ.setdefault(name, value)
             import ray
 
+            before = signal.getsignal(signal.SIGTERM)
             try:
                 ray.init(
                     address=self._address or "local",
@@ -120,5 +123,10 @@ class RayEngine(ElsewhereEngine):
             except Exception as error:  # of a start that takes too long, Ray raises just this
                 reason = next(iter(str(error).splitlines()), type(error).__name__)
                 raise UserError(f"hydra/launcher=ray: Ray cannot be used: {reason}") from error
+            except SystemExit:  # Ray's answer to SIGTERM
+                raise KeyboardInterrupt from None
+            finally:
+                if current_thread() is main_thread():
+                    signal.signal(signal.SIGTERM, before)
             self._there = ray.cluster_resources()
         return self._there

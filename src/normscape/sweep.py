@@ -27,7 +27,8 @@ def with_group(overrides: Sequence[str]) -> list[str]:
     """Give the runs of a sweep a W&B group of their own, unless they have one."""
     if any(override.startswith("group=") for override in overrides):
         return [*overrides]
-    own = hashlib.sha256(" ".join(sorted(overrides)).encode()).hexdigest()[:8]
+    what = sorted(override for override in overrides if not override.startswith("hydra"))  # not where it runs
+    own = hashlib.sha256(" ".join(what).encode()).hexdigest()[:8]
     return [*overrides, f"group=sweep-{own}"]
 
 

@@ -104,4 +104,4 @@ def _taken(node: Any) -> Collection[str]:
 
 
 def _is_group(key: str, folders: Sequence[Path]) -> bool:
-    return key.startswith("hydra") or any((folder / key).is_dir() for folder in folders)
+    return key.startswith(("hydra/", "hydra.searchpath")) or any((folder / key).is_dir() for folder in folders)

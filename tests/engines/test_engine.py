@@ -60,6 +60,15 @@ def test_an_engine_is_what_the_config_file_names():
 
 
 @pytest.mark.parametrize(
+    "setting", ["ray hydra.launcher.init={num_cpus:2}", "slurm hydra.launcher.options={account:a}"]
+)
+def test_further_arguments_are_given_as_they_are_documented(setting):
+    name, given = setting.split()
+    launcher = compose_hydra([f"hydra/launcher={name}", given]).launcher
+    assert dict(launcher.init if name == "ray" else launcher.options) in ({"num_cpus": 2}, {"account": "a"})
+
+
+@pytest.mark.parametrize(
     "overrides",
     [
         ["hydra/launcher=local", "hydra.launcher.runs_at_once=-1"],
@@ -75,6 +84,13 @@ def test_a_setting_that_makes_no_sense_is_named(overrides, monkeypatch):
     monkeypatch.setattr("normscape.engines.on_slurm.require_package", lambda *arguments: None)
     with pytest.raises(UserError, match=r"^hydra\.launcher\."):
         engine_of(compose_hydra(overrides).launcher)
+
+
+def test_a_misspelt_setting_is_named_with_what_was_meant():
+    with pytest.raises(UserError) as caught:
+        compose_hydra(["hydra/launcher=local", "hydra.launcher.runs=2"])
+    assert str(caught.value).startswith("hydra.launcher.runs=2: there is no key 'runs'; known here: ")
+    assert "runs_at_once" in str(caught.value)
 
 
 def test_a_missing_package_says_what_installs_it(monkeypatch):

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from hydra.utils import get_class
+from omegaconf import OmegaConf
 
 from normscape.config import RunConfig
 from normscape.errors import UserError
@@ -42,7 +43,8 @@ class Engine(Protocol):
 
 def engine_of(launcher: Mapping[str, Any]) -> Engine | None:
     """Return the engine of a node ``hydra.launcher``; None if it is a launcher that is not ours."""
-    settings = {str(key): value for key, value in launcher.items()}
+    plain = OmegaConf.to_container(OmegaConf.create(dict(launcher)), resolve=True)
+    settings = {str(key): value for key, value in dict(plain).items()}  # type: ignore[arg-type]
     target = str(settings.pop("_target_", ""))
     if "engine" not in settings:
         from normscape.engines.here import LocalEngine

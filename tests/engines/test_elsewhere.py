@@ -83,7 +83,13 @@ def failing(which):
     return built
 
 
-def test_an_interrupt_saves_what_is_trained_begins_nothing_more_and_leaves_nothing(tmp_path):
+@pytest.mark.parametrize("terminal", ["there", "gone"])
+def test_an_interrupt_saves_what_is_trained_begins_nothing_more_and_leaves_nothing(tmp_path, monkeypatch, terminal):
+    def broken(tally, text):
+        raise BrokenPipeError
+
+    if terminal == "gone":
+        monkeypatch.setattr(Tally, "message", broken)
     runs = configs("steps=1000000", "checkpoint_seconds=0")
     first = RunDirectory.of(runs[0])
     engine = Threads(interrupt=lambda: first.status["step"] > 0)

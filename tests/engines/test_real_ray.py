@@ -1,7 +1,6 @@
 """A sweep on a real Ray of this machine, with GPUs that Ray only counts."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -25,21 +24,12 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def on_ray():
-    started = []
-
+def on_ray(start):
     def call(*arguments):
         command = [sys.executable, str(TRAIN), *arguments]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        started.append(subprocess.Popen(command, env=environment, start_new_session=True, **pipes))
-        return started[-1]
+        return start(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
-    yield call
-    for process in started:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
+    return call
 
 
 def test_a_sweep_on_ray_ends_with_its_table(on_ray):
@@ -58,13 +48,13 @@ def test_a_sweep_on_ray_ends_with_its_table(on_ray):
 
 def test_an_interrupt_saves_what_is_trained_and_leaves_nothing(on_ray):
     sweep = on_ray(*SWEEP, "steps=1000000", "device=cpu")
-    runs = [RunDirectory.of(compose_run([*QUICK, "steps=1000000", f"seed={seed}"])) for seed in (0, 1)]
-    wait_until(lambda: all(run.status["step"] for run in runs) or sweep.poll() is not None)
+    configs = [compose_run([*QUICK, "steps=1000000", f"seed={seed}"]) for seed in (0, 1)]
+    wait_until(lambda: all(RunDirectory.of(run).status["step"] for run in configs) or sweep.poll() is not None)
     sweep.send_signal(signal.SIGTERM)
     _, said = sweep.communicate(timeout=PATIENCE_SECONDS)
     assert sweep.returncode == 130, said
     assert said.splitlines()[-1] == "normscape: stopped; what was trained is saved; start again to continue"
-    assert [run.status["status"] for run in runs] == ["interrupted"] * 2
+    assert [RunDirectory.of(run).status["status"] for run in configs] == ["interrupted"] * 2
 
 
 def test_gpus_are_shared_out_and_one_that_is_not_there_is_refused_at_once():

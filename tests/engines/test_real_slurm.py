@@ -43,14 +43,12 @@ def on_slurm(cluster, start, monkeypatch):
     monkeypatch.setenv("PATH", slurm_cluster.only_tool(cluster.tools))
     monkeypatch.setenv("SLURM_CONF", str(cluster.state / "slurm.conf"))
 
-    def call(*arguments):
-        command = [sys.executable, str(TRAIN), *arguments]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-        return subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-        )
+    def call(*arguments):  # `start` took its environment before SLURM's tools were in it
+        command = ["env", f"PATH={os.environ['PATH']}", f"SLURM_CONF={os.environ['SLURM_CONF']}", sys.executable]
+        return start([*command, str(TRAIN), *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
-    return call
+    yield call
+    cluster.ask("scancel", "--user=root")
 
 
 def jobs(cluster):
@@ -84,13 +82,13 @@ def test_runs_that_slurm_takes_back_are_requeued_and_end_as_if_they_had_not_been
 
 def test_an_interrupt_of_the_sweep_saves_what_is_trained_and_leaves_no_job(cluster, on_slurm):
     sweep = on_slurm(*[item.replace("steps=12", "steps=1000000") for item in SWEEP])
-    runs = [RunDirectory.of(compose_run([*QUICK[:-1], "steps=1000000", f"seed={seed}"])) for seed in (0, 1)]
-    wait_until(lambda: all(run.status["step"] for run in runs) or sweep.poll() is not None)
+    configs = [compose_run([*QUICK[:-1], "steps=1000000", f"seed={seed}"]) for seed in (0, 1)]
+    wait_until(lambda: all(RunDirectory.of(run).status["step"] for run in configs) or sweep.poll() is not None)
     sweep.send_signal(signal.SIGTERM)
     _, said = sweep.communicate(timeout=PATIENCE_SECONDS)
     assert sweep.returncode == 130, said
     assert said.splitlines()[-1] == "normscape: stopped; what was trained is saved; start again to continue"
-    assert [run.status["status"] for run in runs] == ["interrupted"] * 2
+    assert [RunDirectory.of(run).status["status"] for run in configs] == ["interrupted"] * 2
     wait_until(lambda: jobs(cluster) == [])
 
 

@@ -4,6 +4,7 @@ import time
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -61,12 +62,13 @@ class ElsewhereEngine(ABC):
                     time.sleep(POLL_SECONDS if waiting else 0)
             except KeyboardInterrupt:
                 stop.touch()
-                tally.message("stopping: what is being trained is saved")
+                with suppress(OSError):  # the terminal may be gone
+                    tally.message("stopping: what is being trained is saved")
                 self._leave(waiting)
+                stop.unlink()  # not before: if this process is killed meanwhile, the runs stop all the same
                 raise Interrupted(STOPPED) from None
             finally:
                 self.close()
-                stop.unlink(missing_ok=True)
         return list(tally.failures.values())
 
     def _look(self, waiting: dict[int, Any], configs: Sequence[RunConfig], tally: Tally) -> None:

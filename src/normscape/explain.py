@@ -59,7 +59,7 @@ def explained(error: Exception, overrides: Sequence[str], folders: Sequence[Path
     all_parsed = parsed(overrides)
     groups = [o for o in all_parsed if _is_group(o.key_or_group, folders)]
     try:
-        known = compose(name, overrides=[o.input_line or "" for o in groups])
+        known = compose(name, [o.input_line or "" for o in groups], return_hydra_config=True)
     except (HydraException, OmegaConfBaseException):
         return UserError(first_line(error))
     for override in all_parsed:
@@ -107,4 +107,4 @@ def _taken(node: Any) -> Collection[str]:
 
 
 def _is_group(key: str, folders: Sequence[Path]) -> bool:
-    return key.startswith("hydra") or any((folder / key).is_dir() for folder in folders)
+    return key.startswith(("hydra/", "hydra.searchpath")) or any((folder / key).is_dir() for folder in folders)

@@ -90,6 +90,7 @@ class RunConfig:
     probe: dict[str, Any] = field(default_factory=dict)
     schedule: dict[str, Any] = field(default_factory=dict)
     """The component that changes the learning rate; empty where the rate is constant."""
+    objective: str = field(default="test_accuracy", metadata=LABEL)
 
 
 DECAYED = ("weights", "all")

@@ -12,13 +12,7 @@ from matplotlib.figure import Figure
 from normscape.drawing.panels import curves, legend, note, note_paper, seeds_in_words, training_panel
 from normscape.drawing.style import STYLE
 from normscape.evidence.claims import Claim
-from normscape.evidence.figure import Shown
-from normscape.evidence.finished import FinishedRun
-from normscape.evidence.marks import StepsTo
-from normscape.evidence.measures import Median, MedianQuotient, MedianSize, ShareBelow
-from normscape.evidence.statistics import Difference, Of, Ratio, Statistic
-from normscape.evidence.table import gather, select
-from santurkar2018.shared import (
+from normscape.evidence.comparing import (
     FINAL_LOSS,
     NETS,
     SIMILAR,
@@ -28,6 +22,12 @@ from santurkar2018.shared import (
     over_parts,
     parts_of_run,
 )
+from normscape.evidence.figure import Shown
+from normscape.evidence.finished import FinishedRun
+from normscape.evidence.marks import StepsTo
+from normscape.evidence.measures import Median, MedianQuotient, MedianSize, ShareBelow
+from normscape.evidence.statistics import Difference, Of, Ratio, Statistic
+from normscape.evidence.table import gather, select
 
 SERIES = ("standard", "batch")
 UNCORRELATED = 0.3
@@ -55,7 +55,7 @@ class Place:
 
 LAYERS = {"vgg": (5, 10), "dln": (9, 17)}
 RATES = {"vgg": (0.1, 0.01), "dln": (1e-6, 1e-7)}
-PLACES = [Place(net, rate, layer) for net in NETS for rate in RATES[net] for layer in LAYERS[net]]
+PLACES = [Place(net, rate, layer) for net in RATES for rate in RATES[net] for layer in LAYERS[net]]
 DLN_PLACES = [place for place in PLACES if place.net == "dln"]
 
 
@@ -166,7 +166,7 @@ def draw(shown: Shown) -> Figure:
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(13, 11.2), layout="constrained")
         grid = figure.add_gridspec(4, 5, width_ratios=[1.5, 1, 1, 1, 1])
-        lines = [(net, rate) for net in NETS for rate in RATES[net]]
+        lines = [(net, rate) for net in RATES for rate in RATES[net]]
         for line, (net, rate) in enumerate(lines):
             mine = select(shown.rows, net=net, lr=rate)
             theirs = None if shown.original is None else select(shown.original, net=net, lr=rate)

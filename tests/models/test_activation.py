@@ -23,7 +23,12 @@ def test_acts_on_each_value_by_itself_out_of_place_and_learns_nothing(name):
 
 @pytest.mark.parametrize(
     ("given", "said"),
-    [("elo", "did you mean 'elu'"), ("ELU", "did you mean 'elu'"), ("softmax", "known here: celu, elu"), ("prelu", "did you mean")],
+    [
+        ("elo", "did you mean 'elu'"),
+        ("ELU", "did you mean 'elu'"),
+        ("softmax", "known here: celu, elu"),
+        ("prelu", "did you mean"),
+    ],
 )
 def test_what_is_not_there_is_refused_with_a_suggestion(given, said):
     with pytest.raises(UserError, match=f"unknown activation '{given}'.*{said}"):

@@ -133,8 +133,9 @@ def stem_of(name: int | str) -> str:
 class Figure:
     """What a figure is: its name, title and runs, and the module that tabulates, judges and draws it.
 
-    ``runs`` says by label how each run is composed (`normscape.evidence.declaration`). ``original`` names the paper's own curves of its panels, ``headline`` the claims that the README shows, ``called``
-    what a sentence calls it, where that is neither its number nor a part of the paper.
+    ``runs`` says by label how each run is composed (`normscape.evidence.declaration`). ``original`` names the paper's
+    own curves of its panels, ``headline`` the claims that the README shows, ``called`` what a sentence calls it, where
+    that is neither its number nor a part of the paper.
     """
 
     name: int | str

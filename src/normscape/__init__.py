@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # the same names as in _HOMES, for type checkers and editors
         NoisyStandard,
         Standard,
         TorchBatchNorm,
+        WeightNorm,
         Whitening,
     )
     from normscape.observation import Observation, observe
@@ -53,6 +54,7 @@ __all__ = [
     "StepView",
     "TorchBatchNorm",
     "UserError",
+    "WeightNorm",
     "Whitening",
     "observe",
     "torchvision_model",
@@ -71,6 +73,7 @@ _HOMES = {
         "NoisyStandard",
         "Standard",
         "TorchBatchNorm",
+        "WeightNorm",
         "Whitening",
     ],
     "observation": ["Observation", "observe"],

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from normscape.errors import UserError
 from normscape.fingerprint import digest
-from normscape.probes.ics import gradients_after_update
+from normscape.probes.ics import gradients_after_update, joined
 from normscape.update_rule import UpdateRule
 from normscape.view import StepView
 
@@ -116,7 +116,7 @@ def _require_chain(view: StepView) -> None:
     if not set(first.weights) <= view.gradient.keys():
         return
     (walked,) = gradients_after_update(view, [first]).values()
-    (before,) = (view.gradient[name] for name in first.weights)
+    before = joined([view.gradient[name] for name in first.weights])
     difference = _norm(walked - before)
     if difference > tolerance(view) * _length(view.gradient):
         raise UserError(

@@ -16,6 +16,7 @@ from normscape.norms import (
     NoisyStandard,
     Standard,
     TorchBatchNorm,
+    WeightNorm,
     Whitening,
 )
 
@@ -30,6 +31,7 @@ TYPES = {
     "layer": LayerNorm,
     "instance": InstanceNorm,
     "torch_batch": TorchBatchNorm,
+    "weight": WeightNorm,
     "whitening": Whitening,
 }
 

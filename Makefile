@@ -7,7 +7,7 @@ SEEDS   ?= 0
 WORKERS ?= 0
 ARGS    ?=
 
-VARIABLES := PYTHON SCALE SEEDS DLN_SEEDS WORKERS ARGS
+VARIABLES := PYTHON SCALE SEEDS DLN_SEEDS WORKERS ARGS NORM MODEL
 GIVEN := $(foreach v,$(.VARIABLES),$(if $(filter command,$(origin $v)),$v))
 UNKNOWN := $(filter-out $(VARIABLES) MAKE% -%,$(GIVEN))
 $(if $(UNKNOWN),$(error $(UNKNOWN): no such variable; known here: $(VARIABLES)))
@@ -16,7 +16,8 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help env data verify test lint docs smoke lock clean reproduce-text reproduce-all redraw-text redraw-all
+.PHONY: help env data verify test lint docs smoke lock clean reproduce-text reproduce-all redraw-text redraw-all \
+  reproduce-beyond redraw-beyond audit
 
 help: ## list the targets
 	@echo "Start with: make reproduce-fig1 (it prints a plan with the time it will take; after Ctrl-C, the same command continues)"
@@ -38,6 +39,12 @@ reproduce-text: $(READY) ## the same for the claims that the paper makes in its 
 reproduce-all: $(READY) ## all of them, each run trained once
 	@$(REPRODUCE) all $(OPTIONS)
 
+reproduce-beyond: $(READY) ## beyond the papers: the MLP, every normalisation, learning rates, sharpness
+	@$(REPRODUCE) all --family beyond $(OPTIONS)
+
+audit: $(READY) ## measure and judge a norm or network of yours: make audit NORM=mypackage.MyNorm (or MODEL=)
+	@$(BIN)/python experiments/audit.py $(if $(NORM),--norm $(NORM)) $(if $(MODEL),--model $(MODEL)) $(OPTIONS)
+
 redraw-fig%: $(READY) ## redraw figure N from the table in results/, without any run
 	@$(REPRODUCE) $* --scale $(SCALE) --from-results $(ARGS)
 
@@ -46,6 +53,9 @@ redraw-text: $(READY) ## the same for the claims of the text
 
 redraw-all: $(READY) ## redraw every figure from the tables in results/
 	@$(REPRODUCE) all --scale $(SCALE) --from-results $(ARGS)
+
+redraw-beyond: $(READY) ## redraw the figures of reproduce-beyond from the tables in results/
+	@$(REPRODUCE) all --family beyond --scale $(SCALE) --from-results $(ARGS)
 
 verify: $(READY) ## retrain a few cheap committed runs and compare them with the committed tables, digit by digit
 	@$(BIN)/python scripts/verify.py $(ARGS)
@@ -65,6 +75,8 @@ docs: $(READY) ## build the documentation as a site; a link or a name that leads
 smoke: $(READY) ## run every figure at scale=smoke: two minutes, synthetic data; the verdicts mean nothing
 	@$(MAKE) --no-print-directory reproduce-fig1 SCALE=smoke
 	@$(MAKE) --no-print-directory reproduce-all SCALE=smoke
+	@$(MAKE) --no-print-directory reproduce-beyond SCALE=smoke
+	@$(MAKE) --no-print-directory audit NORM=examples.my_norm.MedianNorm SCALE=smoke
 
 data: $(READY) ## fetch and check CIFAR-10 (the experiments do so by themselves)
 	@$(BIN)/python scripts/fetch_data.py

@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # the same names as in _HOMES, for type checkers and editors
         Whitening,
     )
     from normscape.observation import Observation, observe
-    from normscape.probes import Activations, InternalCovariateShift, Landscape, Probe
+    from normscape.probes import Activations, InternalCovariateShift, Landscape, Probe, Sharpness
     from normscape.records import Row, Snapshot
     from normscape.view import StepView
 
@@ -49,6 +49,7 @@ __all__ = [
     "Observation",
     "Probe",
     "Row",
+    "Sharpness",
     "Snapshot",
     "Standard",
     "StepView",
@@ -77,7 +78,7 @@ _HOMES = {
         "Whitening",
     ],
     "observation": ["Observation", "observe"],
-    "probes": ["Activations", "InternalCovariateShift", "Landscape", "Probe"],
+    "probes": ["Activations", "InternalCovariateShift", "Landscape", "Probe", "Sharpness"],
     "records": ["Row", "Snapshot"],
     "view": ["StepView"],
 }

@@ -24,12 +24,6 @@ def test_a_list_of_values_is_a_variant_each():
     assert compose_run([*runs["mlp_l1"], "scale=smoke"]).name == "mlp_l1"
 
 
-def test_several_choices_of_a_group_are_one_variant():
-    (run,) = declared_runs({"vgg_batch": {"study": "[short,sharpness]"}}, "f.yaml").items()
-    assert run[0] == "vgg_batch_short_sharpness"
-    assert run[1][1] == "study=[short,sharpness]"
-
-
 @pytest.mark.parametrize("declared", ["vgg_batch", [{"vgg_batch": {}}], {"vgg_batch": 0.1}, None, [1]])
 def test_anything_else_is_refused(declared):
     with pytest.raises(UserError, match=r"^f.yaml: runs: expected names of configs/run, or a mapping"):

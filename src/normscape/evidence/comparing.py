@@ -1,13 +1,13 @@
 """What figures of several families share: series, nets, and how two networks are compared."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from normscape.evidence.marks import Final
 from normscape.evidence.measures import Measure
 from normscape.evidence.parts import ALL_STEPS, EARLY, LATE, MIDDLE
 from normscape.evidence.statistics import AtEqualAccuracy, Comparison, During, Of, Statistic
 
-NETS = {"vgg": "VGG", "mlp": "MLP", "dln": "DLN"}
+NETS: Mapping[str, str] = {"vgg": "VGG", "mlp": "MLP", "dln": "DLN", "own": "network"}
 """The nets of the figures, and what sentences call them."""
 
 LP_NORMS = ("l1", "l2", "linf")

@@ -51,7 +51,7 @@ def _variants(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _in_label(key: str, value: Any) -> str:
     """Return a setting in a label: a choice by its name, a number with the last part of its key."""
     if isinstance(value, str):
-        return value.strip("[]").replace(",", "_")
+        return value
     return f"{key.rpartition('.')[2]}{value:g}"
 
 

@@ -4,5 +4,6 @@ from normscape.probes.activations import Activations
 from normscape.probes.ics import InternalCovariateShift
 from normscape.probes.landscape import Landscape
 from normscape.probes.probe import Probe
+from normscape.probes.sharpness import Sharpness
 
-__all__ = ["Activations", "InternalCovariateShift", "Landscape", "Probe"]
+__all__ = ["Activations", "InternalCovariateShift", "Landscape", "Probe", "Sharpness"]

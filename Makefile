@@ -72,7 +72,7 @@ docs: $(READY) ## build the documentation as a site; a link or a name that leads
 	@$(BIN)/python -m sphinx -q -E -W --keep-going -c docs -b html . docs/_build/html
 	@echo "docs/_build/html/index.html"
 
-smoke: $(READY) ## run every figure at scale=smoke: two minutes, synthetic data; the verdicts mean nothing
+smoke: $(READY) ## run every figure at scale=smoke: minutes, synthetic data; the verdicts mean nothing
 	@$(MAKE) --no-print-directory reproduce-fig1 SCALE=smoke
 	@$(MAKE) --no-print-directory reproduce-all SCALE=smoke
 	@$(MAKE) --no-print-directory reproduce-beyond SCALE=smoke

@@ -29,6 +29,11 @@ class Column:
     relative: bool = False
     log: bool = True
 
+    @property
+    def title_in_line(self) -> str:
+        """The title as one line."""
+        return self.title.replace("-\n", "-").replace("\n", " ")
+
     def of(self, series: str) -> Statistic:
         """Return the statistic of a series."""
         if not self.relative:

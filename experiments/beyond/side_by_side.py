@@ -57,7 +57,7 @@ def table_of(rows: pd.DataFrame, order: Sequence[str]) -> list[str]:
     """Return the comparison as a table in Markdown."""
     series = series_in(rows, order)
     columns = measured(rows, series)
-    titles = [f"{column.title.replace(chr(10), ' ')}{' / standard' * column.relative}" for column in COLUMNS]
+    titles = [f"{column.title_in_line}{' / standard' * column.relative}" for column in COLUMNS]
     lines = [
         [short_label(name), *(value_and_spread(column[name], 3) if name in column else "1" for column in columns)]
         for name in series

@@ -85,8 +85,9 @@ def glorot_(model: LayeredModel, seed: int) -> None:
         weight = linear.weight
         assert isinstance(weight, Tensor)
         if is_parametrized(linear, "weight"):  # its weight is computed: anything written into it would be lost
-            own = [p for p in linear.get_submodule("parametrizations.weight").parameters() if p.shape == weight.shape]
-            like = torch.empty_like((own or [weight])[0])  # the draws fill memory in its order
+            parts = linear.get_submodule("parametrizations.weight").parameters()
+            own = next((p for p in parts if p.shape == weight.shape), weight)
+            like = torch.empty_like(own)  # draws fill memory in its order, which is that of every variant's weight
             linear.weight = nn.init.xavier_uniform_(like, generator=stream)
         elif isinstance(linear._parameters.get("weight"), nn.Parameter):
             nn.init.xavier_uniform_(weight, generator=stream)

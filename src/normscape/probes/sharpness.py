@@ -110,7 +110,7 @@ def _flat(view: StepView, hessian: Callable[[dict[str, Tensor]], dict[str, Tenso
     like, decays = view.gradient, view.rule.weight_decays
 
     def product(vector: Floats) -> Floats:
-        parts = torch.from_numpy(vector.ravel()).split([g.numel() for g in like.values()])
+        parts = torch.split(torch.from_numpy(vector.ravel()), [g.numel() for g in like.values()])
         direction = {name: part.view(g.shape).to(g) for (name, g), part in zip(like.items(), parts, strict=True)}
         curved = hessian(direction)
         flat = [(curved[name] + decays[name] * d).double().flatten().cpu() for name, d in direction.items()]

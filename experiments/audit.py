@@ -24,18 +24,19 @@ sys.path.append(str(Path.cwd()))  # where mypackage is found
 
 def audited(options: list[str]) -> tuple[Figure, list[str]]:
     """Return the figure that audits what is named, and the options that are left, those of `reproduce`."""
-    parser = Parser(prog="audit.py", description="Measure a normalisation or a network of yours, and judge it.")
+    parser = Parser(prog="audit.py", description="Measure a normalisation or a network of yours.", allow_abbrev=False)
     parser.add_argument("--norm", help="a class called as MyNorm(num_features), e.g. mypackage.MyNorm")
     parser.add_argument("--model", help="a network, any class or function; with --norm it has to take norm=")
-    parser.add_argument("settings", nargs="*", help="settings; norm. and model. are those of yours alone")
-    named, others = parser.parse_known_intermixed_args(options)
+    parser.epilog = (
+        "Other options are those of reproduce.py; settings of norm and model, e.g. +norm.eps=1e-4, are of yours."
+    )
+    named, others = parser.parse_known_args(options)
     if not named.norm and not named.model:
         raise UserError("audit: expected what to measure, e.g. make audit NORM=mypackage.MyNorm, or MODEL=")
     from beyond import audit_page
 
-    own = [each for each in named.settings if each.lstrip("+~").startswith(("norm.", "model."))]
-    shared = [each for each in named.settings if each not in own]
-    return audit_page.figure(named.norm, named.model, own), [*others, *shared]
+    own = [each for each in others if each.lstrip("+~").startswith(("norm.", "model."))]
+    return audit_page.figure(named.norm, named.model, own), [each for each in others if each not in own]
 
 
 def main(arguments: list[str]) -> None:

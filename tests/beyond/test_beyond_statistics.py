@@ -10,6 +10,7 @@ import pytest
 from beyond import audit_page
 from beyond.correlation import RankCorrelation
 from beyond.usable import HighestRate, UsableRange, final_accuracies
+from normscape.errors import UserError
 from normscape.evidence.claims import judge
 from normscape.evidence.curves import indexed
 from normscape.evidence.figure import Family, Shown
@@ -168,3 +169,14 @@ def test_what_is_audited_stands_beside_what_it_can_be_compared_with(norm, model,
     runs = audit_page.figure(norm, model).runs
     assert [int("model._target_=p.M" in own) for own in runs.values()] == nets
     assert ("norm._target_=p.N" in runs["own"]) == bool(norm)
+
+
+def test_the_audit_s_command_line_keeps_settings_of_yours_from_the_others():
+    import audit
+
+    line = "--norm p.N --scale smoke --seeds 0 +norm.eps=1e-4 tracker=none"
+    figure, others = audit.audited(line.split())
+    assert others == ["--scale", "smoke", "--seeds", "0", "tracker=none"]
+    assert "+norm.eps=1e-4" in figure.runs["own"]
+    with pytest.raises(UserError, match="audit: expected what to measure"):
+        audit.audited(["--scale", "smoke"])

@@ -9,11 +9,10 @@ from matplotlib.figure import Figure as Drawing
 from beyond.compared import compared_claims, compared_rows
 from beyond.side_by_side import draw_side_by_side, table_of
 from normscape.drawing.panels import seeds_in_words
-from normscape.drawing.style import STYLE
+from normscape.drawing.style import STYLE, short_label
 from normscape.evidence.cells import value_and_spread
 from normscape.evidence.claims import Claim, Verdict
 from normscape.evidence.figure import Figure, Shown
-from normscape.evidence.words import network
 
 SERIES = ("standard", "batch", "own")
 SHORT = ("run=vgg_standard", "study=short")
@@ -62,9 +61,9 @@ def _page(shown: Shown, verdicts: tuple[Verdict, ...]) -> list[str]:
     """Return the page: a picture, a table, and a sentence for each verdict."""
     lines = [f"# Audit of `{_target(shown)}`", "", "![Training and landscape, side by side](audit.png)"]
     lines += table_of(shown.rows, SERIES)
-    lines += ["", "*/ standard* is at equal training accuracy; below 1 is smoother, or shifts less."]
+    lines += ["", "What is over standard is at equal training accuracy: below 1 is smoother, or shifts less."]
     for series in ("own", "batch"):
-        lines += ["", f"## {network(series).capitalize()}", ""]
+        lines += ["", f"## {short_label(series)}", ""]
         lines += [_sentence(verdict) for verdict in verdicts if f"_{series}_" in verdict.claim.name]
     lines += ["", f"Scale {shown.rows['scale'].iloc[0]}, {seeds_in_words(shown.rows)}."]
     return lines

@@ -4,7 +4,7 @@ from normscape.evidence.claims import Claim
 from normscape.evidence.comparing import AS, NETS, TRAINED_TO, each
 from normscape.evidence.marks import StepsTo
 from normscape.evidence.statistics import Ratio
-from normscape.evidence.words import network
+from normscape.evidence.words import display_name
 
 TO_HALF = StepsTo(level=0.5)
 
@@ -14,14 +14,14 @@ def trains_like_batch(net: str, series: str) -> list[Claim]:
     return [
         Claim(
             name=f"{net}_{series}_trains_like_batch",
-            statement=f"Of the {NETS[net]}, {network(series)} trains as fast as BatchNorm or faster",
+            statement=f"The {NETS[net]} trains as fast with {display_name(series)} as with BatchNorm, or faster",
             statistic=Ratio(TO_HALF, series, "batch"),
             below=AS,
             evidence=each(TRAINED_TO, (series, "batch")),
         ),
         Claim(
             name=f"{net}_{series}_beats_standard",
-            statement=f"Of the {NETS[net]}, {network(series)} trains faster than the standard network",
+            statement=f"The {NETS[net]} trains faster with {display_name(series)} than without normalisation",
             statistic=Ratio(TO_HALF, "standard", series),
             above=1.0,
         ),

@@ -9,7 +9,7 @@ LAUNCHER ?= local
 EXTRAS  ?=
 ARGS    ?=
 
-VARIABLES := PYTHON SCALE SEEDS DLN_SEEDS WORKERS LAUNCHER EXTRAS ARGS
+VARIABLES := PYTHON SCALE SEEDS DLN_SEEDS WORKERS LAUNCHER EXTRAS ARGS NORM MODEL
 GIVEN := $(foreach v,$(.VARIABLES),$(if $(filter command,$(origin $v)),$v))
 UNKNOWN := $(filter-out $(VARIABLES) MAKE% -%,$(GIVEN))
 $(if $(UNKNOWN),$(error $(UNKNOWN): no such variable; known here: $(VARIABLES)))
@@ -24,7 +24,8 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help env data verify test lint docs smoke lock clean reproduce-text reproduce-all redraw-text redraw-all reproduce-theory redraw-theory
+.PHONY: help env data verify test lint docs smoke lock clean reproduce-text reproduce-all redraw-text redraw-all \
+  reproduce-theory redraw-theory reproduce-beyond redraw-beyond audit
 
 help: ## list the targets
 	@echo "Start with: make reproduce-fig1 (it prints a plan with the time it will take; after Ctrl-C, the same command continues)"
@@ -48,6 +49,12 @@ reproduce-text: $(READY) ## the same for the claims that the paper makes in its 
 reproduce-all: $(READY) ## all of them, each run trained once
 	@$(REPRODUCE) all $(OPTIONS)
 
+reproduce-beyond: $(READY) ## beyond the papers: the MLP, every normalisation, learning rates, sharpness
+	@$(REPRODUCE) all --family beyond $(OPTIONS)
+
+audit: $(READY) ## measure and judge a norm or network of yours: make audit NORM=mypackage.MyNorm (or MODEL=)
+	@$(BIN)/python experiments/audit.py $(if $(NORM),--norm $(NORM)) $(if $(MODEL),--model $(MODEL)) $(OPTIONS)
+
 redraw-fig%: $(READY) ## redraw figure N from the table in results/, without any run
 	@$(REPRODUCE) $* --scale $(SCALE) --from-results $(ARGS)
 
@@ -62,6 +69,9 @@ reproduce-theory: $(READY) ## the paper's theorems on networks in training: trai
 
 redraw-theory: $(READY) ## redraw them from the tables in results/
 	@$(REPRODUCE) all --family theory --scale $(SCALE) --from-results $(ARGS)
+
+redraw-beyond: $(READY) ## redraw the figures of reproduce-beyond from the tables in results/
+	@$(REPRODUCE) all --family beyond --scale $(SCALE) --from-results $(ARGS)
 
 verify: $(READY) ## retrain a few cheap committed runs and compare them with the committed tables, digit by digit
 	@$(BIN)/python scripts/verify.py $(ARGS)
@@ -78,10 +88,12 @@ docs: $(READY) ## build the documentation as a site; a link or a name that leads
 	@$(BIN)/python -m sphinx -q -E -W --keep-going -c docs -b html . docs/_build/html
 	@echo "docs/_build/html/index.html"
 
-smoke: $(READY) ## run every figure at scale=smoke: two minutes, synthetic data; the verdicts mean nothing
+smoke: $(READY) ## run every figure at scale=smoke: minutes, synthetic data; the verdicts mean nothing
 	@$(MAKE) --no-print-directory reproduce-fig1 SCALE=smoke
 	@$(MAKE) --no-print-directory reproduce-all SCALE=smoke
 	@$(MAKE) --no-print-directory reproduce-theory SCALE=smoke
+	@$(MAKE) --no-print-directory reproduce-beyond SCALE=smoke
+	@$(MAKE) --no-print-directory audit NORM=examples.my_norm.MedianNorm SCALE=smoke
 
 data: $(READY) ## fetch and check CIFAR-10 (the experiments do so by themselves)
 	@$(BIN)/python scripts/fetch_data.py

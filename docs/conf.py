@@ -45,6 +45,7 @@ CONTENTS = {
         "docs/verify",
         "docs/reproducibility",
         "docs/bring-your-own",
+        "docs/beyond",
     ],
     "Look up": [
         "docs/measurements",

@@ -141,9 +141,9 @@ def declared_runs(figures: Sequence[Figure], options: argparse.Namespace) -> "di
 
     declared: dict[str, list[RunConfig]] = {}
     for figure in figures:
-        for run in figure.runs:
+        for run, own in figure.runs.items():
             if run not in declared:
-                fixed = [f"run={run}", f"scale={options.scale}", f"group={figure.stem}", *options.overrides]
+                fixed = [*own, f"scale={options.scale}", f"group={figure.stem}", *options.overrides]
                 first = compose_run([*fixed, f"seed={options.seeds[0]}"])
                 dry_build(first, device_too=options.launcher == "local")
                 wanted = options.dln_seeds if first.net == "dln" else options.seeds

@@ -95,9 +95,10 @@ def chosen(runs: Sequence[Committed], labels: Sequence[str], count: int) -> list
     return list(cheapest.values())[:count]
 
 
-def config_of(run: Committed) -> RunConfig:
+def config_of(family: Family, run: Committed) -> RunConfig:
     """Compose the run, which must be the committed one."""
-    own = [f"run={run.name}", f"scale={run.scale}", f"seed={run.seed}", f"kernels={run.kernels}"]
+    declared = family.figure(next(iter(run.figures))).runs.get(run.name, (f"run={run.name}",))
+    own = [*declared, f"scale={run.scale}", f"seed={run.seed}", f"kernels={run.kernels}"]
     config = compose_run([*own, "tracker=none", "device=cpu"])
     was = run.entry["directory"].rpartition("-")[2]
     if identity(config) != was:
@@ -157,7 +158,7 @@ def main(arguments: list[str]) -> int:
         raise UserError(f"{folder}: expected a folder of results, e.g. {EXAMPLE}")
     family = Family.of(folder.parent.name, PROJECT)
     runs = chosen(committed_runs(family, folder), options.runs, options.count)
-    configs = [config_of(run) for run in runs]
+    configs = [config_of(family, run) for run in runs]
     use_kernels(configs)
     seconds = sum(float(run.entry["wall_seconds"]) for run in runs)
     print(

@@ -31,8 +31,8 @@ SMALL = {
     "mlp": ["model.hidden=[8,8,8]"],
     "dln": ["model.depth=5", "optimizer.lr=1e-6"],
 }
-NO_VECTORS = {"instance": ["model.head=[]"]}
-"""What norms need that have no meaning for the values of a hidden linear layer."""
+NEEDS = {"instance": ["model.head=[]"], "whitening": ["norm.num_groups=2", "measure.noise_floor=false"]}
+"""Settings for norms that have no meaning for vectors, or need more samples than half a mini-batch of these tests."""
 CASES = [(model, norm) for model in SMALL for norm in NORMS if norm != "instance" or model == "vgg"]
 SETTINGS = ["scale=smoke", "tracker=none", "device=cpu", "steps=3", "log_every=1", "eval_every=3"]
 SETTINGS += ["measure.every=2", "measure.activation_layers=[2,4]", "measure.ics_layers=[2,4]"]
@@ -61,10 +61,8 @@ def exact_data(model):
 
 def measured(model, norm, *changes):
     """Train three steps in float64; return a number for each tensor of the state, and the rows of each quantity."""
-    own = ["batch_size=12"] if model != "dln" else []
-    config = compose_run(
-        [f"run={model}_standard", f"norm={norm}", *SETTINGS, *SMALL[model], *own, *NO_VECTORS.get(norm, []), *changes]
-    )
+    own = [*(["batch_size=12"] if model != "dln" else []), *NEEDS.get(norm, [])]
+    config = compose_run([f"run={model}_standard", f"norm={norm}", *SETTINGS, *SMALL[model], *own, *changes])
     made = build(config, torch.device("cpu"))
     glorot_(made.state.model.double(), config.seed)
     train(replace(made.plan, dataset=exact_data(model)), made.state, lambda step, rows: True)

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from normscape.drawing.panels import RIDGES, accuracies, legend, note, note_paper, ridges, seeds_in_words
 from normscape.drawing.style import STYLE, short_label
 from normscape.evidence.claims import Claim
+from normscape.evidence.comparing import CHANCE, SIMILAR
 from normscape.evidence.figure import Shown
 from normscape.evidence.finished import FinishedRun, first_seed
 from normscape.evidence.marks import Final, StepsTo
@@ -17,7 +18,6 @@ from normscape.evidence.statistics import Difference, Of, Ratio
 from normscape.evidence.table import gather, select
 from normscape.evidence.words import network
 from santurkar2018.movements import MOVEMENTS, draw_movements, movement_claim
-from santurkar2018.shared import CHANCE, SIMILAR
 
 LAYERS = (3, 11)
 BASE, HIGH = 0.1, 0.5

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from normscape.drawing.panels import RIDGES, accuracies, legend, note, note_paper, ridges, seeds_in_words
 from normscape.drawing.style import STYLE, short_label
 from normscape.evidence.claims import Claim
+from normscape.evidence.comparing import TRAINED_TO, each
 from normscape.evidence.figure import Shown
 from normscape.evidence.finished import FinishedRun, first_seed
 from normscape.evidence.marks import StepsTo
@@ -17,7 +18,6 @@ from normscape.evidence.parts import LAST_QUARTER, THIRD_QUARTER
 from normscape.evidence.statistics import Change, Difference, Ratio
 from normscape.evidence.table import gather
 from santurkar2018.movements import MOVEMENTS, draw_movements, movement_claim
-from santurkar2018.shared import TRAINED_TO, each
 
 LAYERS = (2, 9, 13)
 SERIES = ("standard", "batch", "noisy_batch")

@@ -1,8 +1,6 @@
 """Fig. 3: BatchNorm trains better, yet its internal covariate shift is similar or larger (a: VGG, b: DLN)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
@@ -12,50 +10,22 @@ from matplotlib.figure import Figure
 from normscape.drawing.panels import curves, legend, note, note_paper, seeds_in_words, training_panel
 from normscape.drawing.style import STYLE
 from normscape.evidence.claims import Claim
+from normscape.evidence.comparing import FINAL_LOSS, NETS, over_parts
+from normscape.evidence.covariate_shift import SERIES, Place, shift_claims
 from normscape.evidence.figure import Shown
 from normscape.evidence.finished import FinishedRun
 from normscape.evidence.marks import StepsTo
-from normscape.evidence.measures import Median, MedianQuotient, MedianSize, ShareBelow
-from normscape.evidence.statistics import Difference, Of, Ratio, Statistic
+from normscape.evidence.measures import Median, MedianSize, ShareBelow
+from normscape.evidence.statistics import Of, Ratio
 from normscape.evidence.table import gather, select
-from santurkar2018.shared import (
-    FINAL_LOSS,
-    NETS,
-    SIMILAR,
-    TRAINED_TO,
-    at_equal_accuracy,
-    each,
-    over_parts,
-    parts_of_run,
-)
 
-SERIES = ("standard", "batch")
 UNCORRELATED = 0.3
 TITLES = {"ics_l2": r"$\|G-G'\|_2$", "ics_cosine": r"$\cos(G, G')$"}
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where the figure looks: a net, its learning rate and a layer of it."""
-
-    net: str
-    rate: float
-    layer: int
-
-    @property
-    def about(self) -> dict[str, Any]:
-        """The runs that are meant."""
-        return {"net": self.net, "lr": self.rate}
-
-    @property
-    def name(self) -> str:
-        """It in the name of a claim."""
-        return f"layer_{self.layer}_lr_{self.rate:g}"
-
-
 LAYERS = {"vgg": (5, 10), "dln": (9, 17)}
 RATES = {"vgg": (0.1, 0.01), "dln": (1e-6, 1e-7)}
-PLACES = [Place(net, rate, layer) for net in NETS for rate in RATES[net] for layer in LAYERS[net]]
+PLACES = [Place(net, rate, layer) for net in RATES for rate in RATES[net] for layer in LAYERS[net]]
 DLN_PLACES = [place for place in PLACES if place.net == "dln"]
 
 
@@ -63,49 +33,6 @@ def table(runs: Sequence[FinishedRun]) -> pd.DataFrame:
     """Return the rows that the figure and its claims are made from."""
     measured = [run.rows("ics_l2", "ics_cosine", "ics_gradient_norm") for run in runs]
     return gather([*(run.training_rows() for run in runs), *measured])
-
-
-def _regime(net: str) -> list[Statistic]:
-    """Return, as evidence, how far the VGGs got: on its plateau a network has almost no gradient."""
-    return each(TRAINED_TO, SERIES) if net == "vgg" else []
-
-
-def _shift_claims(place: Place) -> list[Claim]:
-    """Return the claims on the covariate shift of one layer at one rate."""
-    where = f"{NETS[place.net]} layer {place.layer}, lr {place.rate:g}"
-    shift, cosine = Median("ics_l2", place.layer), Median("ics_cosine", place.layer)
-    larger = Ratio(shift, "batch", "standard")
-    relative = Ratio(MedianQuotient("ics_l2", place.layer, divisor="ics_gradient_norm"), "batch", "standard")
-    turned = Difference(cosine, "batch", "standard")
-    return [
-        Claim(
-            name=f"shift_no_smaller_{place.net}_{place.name}",
-            statement=f"{where}: BatchNorm's covariate shift is similar or larger",
-            statistic=at_equal_accuracy(place.net, larger),
-            about=place.about,
-            above=1 / SIMILAR,
-            parts=parts_of_run(place.net, larger),
-            evidence=[Ratio(Median("ics_gradient_norm", place.layer), "batch", "standard"), *_regime(place.net)],
-        ),
-        Claim(
-            name=f"relative_shift_no_smaller_{place.net}_{place.name}",
-            statement=f"{where}: BatchNorm's relative shift is similar or larger",
-            statistic=at_equal_accuracy(place.net, relative),
-            origin="ours",
-            about=place.about,
-            above=1 / SIMILAR,
-            parts=parts_of_run(place.net, relative),
-        ),
-        Claim(
-            name=f"angle_no_smaller_{place.net}_{place.name}",
-            statement=f"{where}: BatchNorm's G and G' are no better aligned",
-            statistic=at_equal_accuracy(place.net, turned),
-            about=place.about,
-            below=0.1,
-            parts=parts_of_run(place.net, turned),
-            evidence=[*each(cosine, SERIES), *_regime(place.net)],
-        ),
-    ]
 
 
 def _dln_claims(place: Place) -> list[Claim]:
@@ -156,7 +83,7 @@ CLAIMS = [
         )
         for rate in RATES["dln"]
     ),
-    *(claim for place in PLACES for claim in _shift_claims(place)),
+    *(claim for place in PLACES for claim in shift_claims(place)),
     *(claim for place in DLN_PLACES for claim in _dln_claims(place)),
 ]
 
@@ -166,7 +93,7 @@ def draw(shown: Shown) -> Figure:
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(13, 11.2), layout="constrained")
         grid = figure.add_gridspec(4, 5, width_ratios=[1.5, 1, 1, 1, 1])
-        lines = [(net, rate) for net in NETS for rate in RATES[net]]
+        lines = [(net, rate) for net in RATES for rate in RATES[net]]
         for line, (net, rate) in enumerate(lines):
             mine = select(shown.rows, net=net, lr=rate)
             theirs = None if shown.original is None else select(shown.original, net=net, lr=rate)

@@ -2,12 +2,13 @@
 
 from matplotlib.figure import Figure
 
+from normscape.drawing.landscapes import draw_landscape
 from normscape.evidence.claims import Claim
+from normscape.evidence.comparing import at_equal_accuracy, each, parts_of_run
 from normscape.evidence.figure import Shown
 from normscape.evidence.measures import Median, MedianTimesHalfRate, MedianWidth
+from normscape.evidence.smoothness import AS_PLOTTED, landscape_rows, smoother
 from normscape.evidence.statistics import Ratio
-from santurkar2018.landscapes import AS_PLOTTED, draw_landscape, landscape_rows, smoother
-from santurkar2018.shared import at_equal_accuracy, each, parts_of_run
 
 SERIES = ("standard", "batch")
 TYPICAL_BETA = Ratio(Median(AS_PLOTTED["effective_beta"]), "standard", "batch")

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from normscape.drawing.panels import accuracies, curves, legend, note, note_paper, seeds_in_words
 from normscape.drawing.style import STYLE
 from normscape.evidence.claims import Claim
+from normscape.evidence.comparing import ALL_NORMS, AS, FINAL_LOSS, LP_NORMS, TRAINED_TO, each, over_parts
 from normscape.evidence.figure import Shown
 from normscape.evidence.finished import FinishedRun
 from normscape.evidence.marks import Final, StepsTo, StepsToCount
@@ -17,7 +18,6 @@ from normscape.evidence.parts import Share
 from normscape.evidence.statistics import Difference, During, Of, Ratio, Statistic
 from normscape.evidence.table import gather, select
 from santurkar2018.plateaus import plateau_rows
-from santurkar2018.shared import ALL_NORMS, AS, FINAL_LOSS, LP_NORMS, TRAINED_TO, each, over_parts
 
 VGG, DLN = {"net": "vgg"}, {"net": "dln"}
 TO_80 = StepsTo(level=0.8)

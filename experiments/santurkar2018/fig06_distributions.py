@@ -8,11 +8,11 @@ from matplotlib.figure import Figure
 
 from normscape.drawing.panels import RIDGES, note, ridges, seeds_in_words
 from normscape.drawing.style import STYLE, short_label
+from normscape.evidence.comparing import ALL_NORMS, LP_NORMS
 from normscape.evidence.figure import Shown
 from normscape.evidence.finished import FinishedRun, first_seed
 from normscape.evidence.table import gather
 from santurkar2018.movements import MOVEMENTS, draw_movements, movement_claim
-from santurkar2018.shared import ALL_NORMS, LP_NORMS
 
 LAYER = 11
 

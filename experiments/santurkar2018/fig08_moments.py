@@ -9,13 +9,13 @@ from matplotlib.figure import Figure
 from normscape.drawing.panels import curves, legend, note, note_paper, seeds_in_words
 from normscape.drawing.style import STYLE
 from normscape.evidence.claims import Claim
+from normscape.evidence.comparing import each, over_parts
 from normscape.evidence.figure import Shown
 from normscape.evidence.finished import FinishedRun
 from normscape.evidence.measures import Median, MedianSize
 from normscape.evidence.parts import FIRST_HALF, LATE
 from normscape.evidence.statistics import Change, Of, Ratio
 from normscape.evidence.table import gather
-from santurkar2018.shared import each, over_parts
 
 LAYERS = (2, 9, 13)
 SERIES = ("standard", "batch", "noisy_batch")

@@ -2,11 +2,12 @@
 
 from matplotlib.figure import Figure
 
+from normscape.drawing.landscapes import TITLES, draw_landscape
 from normscape.evidence.claims import Claim
 from normscape.evidence.figure import Shown
 from normscape.evidence.measures import MedianTimesHalfRate
+from normscape.evidence.smoothness import AS_PLOTTED, landscape_rows, smoother
 from normscape.evidence.statistics import Of
-from santurkar2018.landscapes import AS_PLOTTED, TITLES, draw_landscape, landscape_rows, smoother
 
 SERIES = ("standard", "batch")
 

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from normscape.drawing.panels import note
 from normscape.drawing.style import STYLE, short_label
 from normscape.evidence.claims import Claim
+from normscape.evidence.comparing import NETS, at_equal_accuracy, parts_of_run
 from normscape.evidence.figure import Shown
 from normscape.evidence.finished import FinishedRun
 from normscape.evidence.measures import MedianAtStepSize
 from normscape.evidence.statistics import Ratio
 from normscape.evidence.table import gather, select
-from santurkar2018.shared import NETS, at_equal_accuracy, parts_of_run
 
 SERIES = ("standard", "batch")
 LINES = 30
@@ -52,7 +52,7 @@ def _changes_slowly(net: str) -> Claim:
     )
 
 
-CLAIMS = [_changes_slowly(net) for net in NETS]
+CLAIMS = [_changes_slowly(net) for net in ("vgg", "dln")]
 
 
 def draw(shown: Shown) -> Figure:
@@ -63,7 +63,7 @@ def draw(shown: Shown) -> Figure:
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(12, 3.5 * len(sources)), layout="constrained")
         for line, (source, prefix, quantity) in enumerate(sources):
-            for block, (net, label) in enumerate(NETS.items()):
+            for block, net in enumerate(("vgg", "dln")):
                 mine = select(source, net=net, quantity=quantity)
                 mine = mine[mine["seed"] == mine["seed"].min()]
                 first = None
@@ -72,7 +72,7 @@ def draw(shown: Shown) -> Figure:
                     axes = figure.add_subplot(*at, sharey=first)
                     first = first or axes
                     _lines(axes, select(mine, series=series))
-                    axes.set_title(f"{prefix}{label}\n{short_label(series)}")
+                    axes.set_title(f"{prefix}{NETS[net]}\n{short_label(series)}")
                     axes.set_ylabel(DIFFERENCE[quantity] if place == 0 else "")
         note(figure, f"first seed; one line per measured step, at most {LINES} of them, evenly spaced")
         return figure

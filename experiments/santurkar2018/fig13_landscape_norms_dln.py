@@ -2,9 +2,10 @@
 
 from matplotlib.figure import Figure
 
+from normscape.drawing.landscapes import TITLES, draw_landscape
+from normscape.evidence.comparing import ALL_NORMS, LP_NORMS
 from normscape.evidence.figure import Shown
-from santurkar2018.landscapes import TITLES, draw_landscape, landscape_rows, like_batch_norm, smoother
-from santurkar2018.shared import ALL_NORMS, LP_NORMS
+from normscape.evidence.smoothness import landscape_rows, like_batch_norm, smoother
 
 CLAIMS = [
     *(claim for norm in LP_NORMS for claim in smoother("dln", norm, f"The {norm} norm")),

@@ -9,12 +9,12 @@ from normscape.drawing.bands import median_over_seeds
 from normscape.drawing.panels import curves
 from normscape.drawing.style import COLORS
 from normscape.evidence.claims import Claim, Origin
+from normscape.evidence.comparing import each
 from normscape.evidence.measures import Mean
 from normscape.evidence.parts import Fitting
 from normscape.evidence.statistics import AtEqualAccuracy, Change, During, Of, Ratio
 from normscape.evidence.table import select
 from normscape.evidence.words import network
-from santurkar2018.shared import each
 
 OVER_UNITS = ("activation_change_lower", "activation_change_upper", "activation_noise")
 """How far units differ, and what movement consists of when weights stand still."""

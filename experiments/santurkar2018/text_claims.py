@@ -13,13 +13,13 @@ from normscape.drawing.bands import median_over_seeds
 from normscape.drawing.panels import legend, note, ranges, seeds_in_words, step_sizes_in_words
 from normscape.drawing.style import COLORS, LABELS, STYLE
 from normscape.evidence.claims import Claim
+from normscape.evidence.comparing import CHANCE, at_equal_accuracy, parts_of_run
 from normscape.evidence.figure import Shown
 from normscape.evidence.finished import FinishedRun
 from normscape.evidence.marks import Final
 from normscape.evidence.measures import Median, MedianWidth
 from normscape.evidence.statistics import Difference, Of, Ratio
 from normscape.evidence.table import gather, select
-from santurkar2018.shared import CHANCE, at_equal_accuracy, parts_of_run
 
 SERIES = ("standard", "batch")
 TESTED = Final("test_accuracy", points=1, percent=True)

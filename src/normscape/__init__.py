@@ -21,9 +21,11 @@ if TYPE_CHECKING:  # the same names as in _HOMES, for type checkers and editors
         NoisyStandard,
         Standard,
         TorchBatchNorm,
+        WeightNorm,
+        Whitening,
     )
     from normscape.observation import Observation, observe
-    from normscape.probes import Activations, InternalCovariateShift, Landscape, Probe
+    from normscape.probes import Activations, InternalCovariateShift, Landscape, Probe, Sharpness
     from normscape.records import Row, Snapshot
     from normscape.view import StepView
 
@@ -47,12 +49,15 @@ __all__ = [
     "Observation",
     "Probe",
     "Row",
+    "Sharpness",
     "Snapshot",
     "Standard",
     "StepView",
     "Theory",
     "TorchBatchNorm",
     "UserError",
+    "WeightNorm",
+    "Whitening",
     "observe",
     "torchvision_model",
 ]
@@ -70,9 +75,11 @@ _HOMES = {
         "NoisyStandard",
         "Standard",
         "TorchBatchNorm",
+        "WeightNorm",
+        "Whitening",
     ],
     "observation": ["Observation", "observe"],
-    "probes": ["Activations", "InternalCovariateShift", "Landscape", "Probe", "Theory"],
+    "probes": ["Activations", "InternalCovariateShift", "Landscape", "Probe", "Sharpness", "Theory"],
     "records": ["Row", "Snapshot"],
     "view": ["StepView"],
 }

@@ -129,6 +129,13 @@ class Replay:
             gradients = torch.autograd.grad(loss, leaves, allow_unused=True, materialize_grads=True)
         return loss.detach(), gradients
 
+    @contextmanager
+    def differentiable_gradient(self, leaves: list[Tensor]) -> Iterator[tuple[Tensor, ...]]:
+        """Yield the gradient at the point where the twin is with its own graph; differentiate it within the block."""
+        with _repeatable(), torch.enable_grad(), self.forward_pass():
+            loss = self.run()
+            yield torch.autograd.grad(loss, leaves, create_graph=True, allow_unused=True, materialize_grads=True)
+
 
 @contextmanager
 def _repeatable() -> Iterator[None]:

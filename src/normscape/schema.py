@@ -39,12 +39,24 @@ class DlnScale:
 
 
 @dataclass
+class ShortScale:
+    """Size and cadences of runs of which many are needed at one scale."""
+
+    steps: int
+    steps_per_rate: int
+    log_every: int
+    eval_every: int
+    probe_every: int
+
+
+@dataclass
 class Scale:
     """A named set of sizes from which the runs take theirs."""
 
     name: str
     vgg: VggScale
     dln: DlnScale
+    short: ShortScale
 
 
 @dataclass

@@ -19,7 +19,8 @@ from torch import Tensor
 
 from normscape.errors import UserError
 from normscape.fingerprint import digest
-from normscape.probes.ics import gradients_after_update
+from normscape.probes.ics import gradients_after_update, joined
+from normscape.rounding import tolerance
 from normscape.update_rule import UpdateRule
 from normscape.view import StepView
 
@@ -44,20 +45,6 @@ def self_check(view: StepView, given: Mapping[str, Tensor]) -> None:
         _require_same_loss(view, again)
         require_same_gradient(view, gradient)
     _require_update(view, given)
-
-
-def tolerance(view: StepView) -> float:
-    """Return how far two computations of one thing may differ, relative to its size.
-
-    The square root of the precision of the weights' type, 3e-4 in float32 and 1e-8 in float64: far above rounding, far
-    below the effect of another batch, mode, mask or state. A compiled network may round differently at every operation,
-    in its working precision, and what rounding does to a ReLU is more than rounding: 1e-2 in float32.
-    """
-    weight = next((p.dtype for p in view.parameters.values() if p.is_floating_point()), torch.float32)
-    cast = view.replay.autocast
-    if not view.replay.replica.compiled:
-        return float(torch.finfo(weight).eps ** 0.5)
-    return min(30 * float(torch.finfo(cast.dtype if cast.enabled else weight).eps ** 0.5), 0.3)
 
 
 def _require_same_loss(view: StepView, loss: Tensor) -> None:
@@ -116,7 +103,7 @@ def _require_chain(view: StepView) -> None:
     if not set(first.weights) <= view.gradient.keys():
         return
     (walked,) = gradients_after_update(view, [first]).values()
-    (before,) = (view.gradient[name] for name in first.weights)
+    before = joined([view.gradient[name] for name in first.weights])
     difference = _norm(walked - before)
     if difference > tolerance(view) * _length(view.gradient):
         raise UserError(

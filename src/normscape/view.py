@@ -5,7 +5,7 @@ the random streams of the step, on a twin of the network. Nothing of the network
 parameters, buffers, attributes, gradients or modes, nor the global random streams: measuring never changes training.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -133,6 +133,28 @@ class StepView:
         names = list(self.gradient) if names is None else list(names)
         loss, gradients = self.replay.gradient(self._place(parameters, names))
         return loss, dict(zip(names, map(dense, gradients), strict=True))
+
+    @contextmanager
+    def hessian_at(self, parameters: Parameters) -> Iterator[Callable[[Parameters], dict[str, Tensor]]]:
+        """Yield, for the block, the Hessian of L at a point: from a direction to its product, over all that trains.
+
+        One forward-backward pass, whose graph is kept, and for each product a backward pass through it.
+        """
+        names = list(self.gradient)
+        leaves = self._place(parameters, names)
+        with self.replay.differentiable_gradient(leaves) as gradients:
+            moving = [g for g in gradients if g.requires_grad]  # the others are constant: all of it, if L is linear
+
+            def product(direction: Parameters) -> dict[str, Tensor]:
+                if not moving:
+                    return {name: torch.zeros_like(direction[name]) for name in names}
+                along = [direction[n] for n, g in zip(names, gradients, strict=True) if g.requires_grad]
+                products = torch.autograd.grad(
+                    moving, leaves, along, retain_graph=True, allow_unused=True, materialize_grads=True
+                )
+                return dict(zip(names, map(dense, products), strict=True))
+
+            yield product
 
     def preactivations_at(self, parameters: Parameters, layers: Iterable[WeightLayer]) -> dict[WeightLayer, Tensor]:
         """Return what enters the nonlinearity of each layer, ``(N, C, H, W)`` or ``(N, F)``. One forward pass."""

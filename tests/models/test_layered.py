@@ -24,7 +24,9 @@ MODELS = {
 }
 
 every_model = pytest.mark.parametrize(("make", "shape"), MODELS.values(), ids=MODELS)
-every_norm = pytest.mark.parametrize("norm", NORMS.values(), ids=NORMS)
+BEHIND = {name: norm for name, norm in NORMS.items() if name != "weight"}
+"""Those that stand behind a layer, and leave its weight a parameter: for the other, tests/norms/test_weight.py."""
+every_norm = pytest.mark.parametrize("norm", BEHIND.values(), ids=BEHIND)
 NEEDS_IMAGES = {
     "instance": (partial(VGG, configuration="A", width=0.125), (4, 3, 32, 32))
 }  # so the nets above are not for it

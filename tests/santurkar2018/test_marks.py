@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from normscape.evidence.comparing import FINAL_LOSS
 from normscape.evidence.curves import indexed
 from normscape.evidence.figure import Family
 from normscape.evidence.measures import Largest, Median, MedianAtStepSize, MedianWidth
 from normscape.evidence.original import read_original
 from normscape.evidence.parts import BINS
 from normscape.evidence.statistics import During, Ratio
-from santurkar2018.shared import FINAL_LOSS
 
 FAMILY = Family.of("santurkar2018", Path(__file__).parents[2])
 THIRDS = (0, 1000, 5000, 15001)

@@ -47,8 +47,15 @@ COLORS = _Named(
     l2="#E69F00",
     linf="#56B4E9",
     noisy_standard="#666666",
+    layer="#117733",
+    group="#88CCEE",
+    instance="#332288",
+    weight="#882255",
+    whitening="#999933",
+    elu="#AA4499",
+    selu="#DDCC77",
 )
-"""One colour per series in every figure; the palette of Okabe and Ito, which colour-blind readers can tell apart."""
+"""One colour per series in every figure; the palette of Okabe and Ito, then Tol's, both for colour-blind readers."""
 
 LABELS = _Named(
     "Standard + {}",
@@ -59,6 +66,14 @@ LABELS = _Named(
     l2=r"Standard + $\ell_2$ norm",
     linf=r"Standard + $\ell_\infty$ norm",
     noisy_standard="Standard + noise",
+    layer="Standard + LayerNorm",
+    group="Standard + GroupNorm",
+    instance="Standard + InstanceNorm",
+    weight="Standard + WeightNorm",
+    whitening="Standard + whitening",
+    elu="ELU, no norm",
+    selu="SELU, no norm",
+    own="Yours",
 )
 
 

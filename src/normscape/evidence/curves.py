@@ -31,6 +31,8 @@ class Use(NamedTuple):
     series: str
     quantity: str
     layer: int | None
+    every_rate: bool = False
+    """Whether it needs those of all learning rates, not one of them."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import yaml  # type: ignore[import-untyped]
 
 from normscape.errors import UserError, suggest
 from normscape.evidence.claims import Claim
+from normscape.evidence.declaration import declared_runs
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ class Family:
         return Figure(
             name=int(name) if name.isdigit() else name,
             title=declared["title"],
-            runs=tuple(declared["runs"]),
+            runs=declared_runs(declared["runs"], f"configs/figure/{self.name}/{stem}.yaml"),
             original=tuple(declared.get("original", [stem])),
             headline=tuple(declared.get("headline", ())),
             module=code,
@@ -132,13 +133,14 @@ def stem_of(name: int | str) -> str:
 class Figure:
     """What a figure is: its name, title and runs, and the module that tabulates, judges and draws it.
 
-    ``original`` names the paper's own curves of its panels, ``headline`` the claims that the README shows, ``called``
-    what a sentence calls it, where that is neither its number nor a part of the paper.
+    ``runs`` says by label how each run is composed (`normscape.evidence.declaration`). ``original`` names the paper's
+    own curves of its panels, ``headline`` the claims that the README shows, ``called`` what a sentence calls it, where
+    that is neither its number nor a part of the paper.
     """
 
     name: int | str
     title: str
-    runs: tuple[str, ...]
+    runs: Mapping[str, tuple[str, ...]]
     original: tuple[str, ...]
     headline: tuple[str, ...]
     module: ModuleType

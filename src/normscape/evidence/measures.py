@@ -3,6 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -16,6 +17,8 @@ class Measure(ABC):
 
     quantity: str
     layer: int | None = None
+    every_rate: ClassVar[bool] = False
+    """Whether it is of a series' runs at all learning rates together, not of one run."""
 
     @abstractmethod
     def of(self, curves: Curves, series: str) -> float:

@@ -70,7 +70,7 @@ def _require(use: Use, curves: Curves, whose: str) -> None:
     what = f"{use.quantity}{'' if use.layer is None else f' of layer {use.layer}'} of {use.series}"
     if not found:
         raise UserError(f"{whose}: no run of the figure will have {what} with these settings")
-    if len(found) > len({key.edge for key in found}):
+    if len(found) > len({key.edge for key in found}) and not use.every_rate:
         rates = ", ".join(sorted({f"lr {key.lr:g}" for key in found}))
         raise UserError(f"{whose}: several runs will have {what} ({rates}); the claim must say which it is about")
 

@@ -17,7 +17,7 @@ from normscape.files import replacing
 def publish(
     results: Results, manifest: Mapping[str, Any], original: Path, *, with_paper: bool, text: bytes | None = None
 ) -> JudgedFigure:
-    """Draw a figure and judge its claims from its table alone; write pictures and manifest, and a new table.
+    """Draw a figure and judge its claims from its table alone; write pictures, page, manifest and a new table.
 
     Nothing is written, and what was there stays, unless the figure can be drawn and judged.
 
@@ -44,12 +44,17 @@ def publish(
     theirs = read_original(original, *figure.original)
     curves, their_curves = indexed(table), None if theirs is None else indexed(theirs)[0]
     verdicts = tuple(judge(claim, curves, their_curves, results.folder.name) for claim in figure.claims)
-    drawing = figure.module.draw(Shown(table, theirs if with_paper else None, configs_of(manifest)))
+    shown = Shown(table, theirs if with_paper else None, configs_of(manifest))
+    drawing = figure.module.draw(shown)
+    page = figure.module.page(shown, verdicts) if hasattr(figure.module, "page") else None
     pictures = [(picture, rendered(drawing, picture.suffix)) for picture in results.pictures]
     if text is not None:
         write_table(text, results.folder, figure.stem)
     for picture, content in pictures:
         with replacing(picture) as file:
             file.write(content)
+    if page is not None:
+        with replacing(results.page) as file:
+            file.write("\n".join([*page, ""]).encode())
     results.write(verdicts, manifest, with_paper=with_paper)
     return JudgedFigure(figure, verdicts, manifest)

@@ -32,7 +32,7 @@ class JudgedFigure:
 
 @dataclass(frozen=True)
 class Results:
-    """The results of one figure in a folder: ``<stem>.csv``, ``<stem>.json`` and the pictures."""
+    """The results of one figure in a folder: ``<stem>.csv``, ``<stem>.json``, pictures, and, of some, a page."""
 
     folder: Path
     figure: Figure
@@ -53,9 +53,14 @@ class Results:
         return [self.folder / f"{self.figure.stem}{suffix}" for suffix in (".png", ".pdf")]
 
     @property
+    def page(self) -> Path:
+        """The file of its page in Markdown, which only some figures have."""
+        return self.folder / f"{self.figure.stem}.md"
+
+    @property
     def files(self) -> list[Path]:
         """All its files that are there."""
-        return [file for file in (*self.pictures, self.table_file, self.file) if file and file.exists()]
+        return [file for file in (*self.pictures, self.page, self.table_file, self.file) if file and file.exists()]
 
     def kept(self) -> dict[str, Any] | None:
         """Return what its manifest says, None if there is none; `UserError` if it is no manifest of this figure."""

@@ -65,7 +65,8 @@ class Of(Statistic):
 
     def uses(self) -> Iterator[Use]:
         """Yield the curves that it needs."""
-        yield from (Use(self.series, quantity, self.measure.layer) for quantity in self.measure.quantities)
+        measure = self.measure
+        yield from (Use(self.series, name, measure.layer, measure.every_rate) for name in measure.quantities)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,17 @@
 """What series and quantities are called in sentences."""
 
-SERIES = {"batch": "BatchNorm", "noisy_batch": "noisy BatchNorm"}
+SERIES = {
+    "batch": "BatchNorm",
+    "noisy_batch": "noisy BatchNorm",
+    "layer": "LayerNorm",
+    "group": "GroupNorm",
+    "instance": "InstanceNorm",
+    "weight": "WeightNorm",
+    "whitening": "whitening",
+    "elu": "ELU without normalisation",
+    "selu": "SELU without normalisation",
+    "own": "yours",
+}
 
 QUANTITIES = {
     "train_accuracy": "training accuracy",
@@ -16,6 +27,7 @@ QUANTITIES = {
     "ics_l2": "||G - G'||",
     "ics_cosine": "cos(G, G')",
     "ics_gradient_norm": "||G||",
+    "ics_relative": "||G - G'|| / ||G||, median over layers 2 and up",
     "effective_lipschitz": "effective Lipschitzness of the loss",
     "effective_lipschitz_random": "effective Lipschitzness of the loss along a random direction",
     "gradient_difference_tensor_sum_random": "the gradient difference along a random direction, summing the norms of "

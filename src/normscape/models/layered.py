@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 
 from normscape.errors import UserError
+from normscape.norms.weight import WeightNorm
 from normscape.seeds import generator
 
 NormFactory = Callable[[int], nn.Module]
@@ -21,7 +22,7 @@ class Layer(nn.Module):
     linear
         The convolution or linear map that holds the layer's weight (and bias).
     norm
-        Acts on the output of ``linear``, before the nonlinearity (paper, section 2).
+        Acts on the output of ``linear``, before the nonlinearity (paper, section 2); `WeightNorm` on its weight.
     before, after
         Parameter-free maps, e.g. flattening before the first linear layer; ReLU and pooling after a convolution.
     gain
@@ -42,6 +43,8 @@ class Layer(nn.Module):
         self.linear = linear
         self.norm = norm
         self.after = after or nn.Identity()
+        if isinstance(norm, WeightNorm):
+            norm.reparametrise(linear)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the layer's output. What `norm` returns is the layer's pre-activation."""
@@ -88,7 +91,10 @@ def glorot_(model: LayeredModel, seed: int) -> None:
         weight = linear.weight
         assert isinstance(weight, Tensor)
         if is_parametrized(linear, "weight"):  # its weight is computed: anything written into it would be lost
-            linear.weight = nn.init.xavier_uniform_(torch.empty_like(weight), gain, generator=stream)
+            parts = linear.get_submodule("parametrizations.weight").parameters()
+            own = next((p for p in parts if p.shape == weight.shape), weight)
+            like = torch.empty_like(own)  # draws fill memory in its order, which is that of every variant's weight
+            linear.weight = nn.init.xavier_uniform_(like, gain, generator=stream)
         elif isinstance(linear._parameters.get("weight"), nn.Parameter):
             nn.init.xavier_uniform_(weight, gain, generator=stream)
         else:

@@ -4,10 +4,8 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from normscape.errors import UserError, suggest
+from normscape.models.activation import activation_class
 from normscape.models.layered import Layer, LayeredModel, NormFactory
-
-ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid}
 
 
 class MLP(LayeredModel):
@@ -27,7 +25,7 @@ class MLP(LayeredModel):
     norm
         Makes the normalisation of a hidden layer.
     activation
-        "relu" or "sigmoid".
+        "relu", "sigmoid", "elu" or another of torch's (`normscape.models.activation`).
 
     Raises
     ------
@@ -43,12 +41,11 @@ class MLP(LayeredModel):
         norm: NormFactory,
         activation: str = "relu",
     ) -> None:
-        if activation not in ACTIVATIONS:
-            raise UserError(f"unknown activation '{activation}'{suggest(str(activation), ACTIVATIONS)}")
+        nonlinearity = activation_class(activation)
         layers = []
         before: nn.Module | None = nn.Flatten()
         for units in hidden:
-            layers.append(Layer(nn.Linear(in_features, units), norm(units), before, after=ACTIVATIONS[activation]()))
+            layers.append(Layer(nn.Linear(in_features, units), norm(units), before, after=nonlinearity()))
             in_features, before = units, None
         layers.append(Layer(nn.Linear(in_features, out_features), nn.Identity(), before))
         super().__init__(layers)

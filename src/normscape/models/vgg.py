@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from normscape.errors import UserError, suggest
+from normscape.models.activation import activation_class
 from normscape.models.layered import Layer, LayeredModel, NormFactory
 
 CHANNELS = (64, 128, 256, 512, 512)
@@ -25,10 +26,10 @@ class VGG(LayeredModel):
     """Five stages of convolutions, each ending in 2x2 max pooling, then linear layers.
 
     The paper says "VGG-like" and numbers its layers at least to 13, which is the number of convolutions of C and D.
-    Every layer but the last is a weight layer, its normalisation, and ReLU. All have biases, zero at initialisation
-    (see ``glorot_``): a bias before a norm that centres is redundant, but this way every variant has the same weight
-    layers. ReLU does not work in place, since probes keep its input; and memory is laid out channels last, which is 1.4
-    times faster on a CPU.
+    Every layer but the last is a weight layer, its normalisation, and a nonlinearity. All have biases, zero at
+    initialisation (see ``glorot_``): a bias before a norm that centres is redundant, but this way every variant has the
+    same weight layers. The nonlinearity does not work in place, since probes keep its input; and memory is laid out
+    channels last, which is 1.4 times faster on a CPU.
 
     Parameters
     ----------
@@ -46,11 +47,13 @@ class VGG(LayeredModel):
         C of the inputs ``(N, C, 32, 32)``, which pooling reduces to one position.
     gain, hidden_gain, output_gain
         Factors on Glorot's initial weights: of the convolutions, of the hidden linear layers, and of the last layer.
+    activation
+        "relu", as in the paper, or another of torch's (`normscape.models.activation`).
 
     Raises
     ------
     UserError
-        If the letter is unknown, or a scaled number of channels is not a positive whole number.
+        If the letter or the activation is unknown, or a scaled number of channels is not a positive whole number.
     """
 
     def __init__(
@@ -64,22 +67,25 @@ class VGG(LayeredModel):
         gain: float = 1.0,
         hidden_gain: float = 1.0,
         output_gain: float = 1.0,
+        activation: str = "relu",
     ) -> None:
         if configuration not in KERNELS:
             raise UserError(f"unknown VGG configuration '{configuration}'{suggest(str(configuration), KERNELS)}")
+        nonlinearity = activation_class(activation)
         layers = []
         for kernels, full in zip(KERNELS[configuration], CHANNELS, strict=True):
             channels = _scaled(full, width)
             for position, kernel in enumerate(kernels, start=1):
                 convolution = nn.Conv2d(in_channels, channels, kernel, padding=kernel // 2)
                 pool = nn.MaxPool2d(2) if position == len(kernels) else nn.Identity()
-                layers.append(Layer(convolution, norm(channels), after=nn.Sequential(nn.ReLU(), pool), gain=gain))
+                after = nn.Sequential(nonlinearity(), pool)
+                layers.append(Layer(convolution, norm(channels), after=after, gain=gain))
                 in_channels = channels
         features = in_channels
         before: nn.Module | None = nn.Flatten()
         for full in head:
             units = _scaled(full, width)
-            layers.append(Layer(nn.Linear(features, units), norm(units), before, nn.ReLU(), hidden_gain))
+            layers.append(Layer(nn.Linear(features, units), norm(units), before, nonlinearity(), hidden_gain))
             features, before = units, None
         layers.append(Layer(nn.Linear(features, num_classes), nn.Identity(), before, gain=output_gain))
         super().__init__(layers)

@@ -3,7 +3,7 @@
 Each is constructed as ``Cls(num_features, **options)`` and acts on ``(N, F)`` or ``(N, C, H, W)``; convolutional layers
 treat height and width as part of the batch (paper, section 2). Training mode uses the statistics of the batch and
 moves the running buffers; evaluation mode uses the running buffers and is deterministic. `GroupNorm`, `LayerNorm` and
-`InstanceNorm` have no buffers: they use the statistics of each sample in both modes.
+`InstanceNorm` have no buffers: they use the statistics of each sample in both modes. `WeightNorm` normalises a weight.
 """
 
 from normscape.norms.batch import BatchNorm
@@ -11,6 +11,8 @@ from normscape.norms.from_torch import GroupNorm, InstanceNorm, LayerNorm, Torch
 from normscape.norms.lp import LpNorm
 from normscape.norms.noise import NoisyBatchNorm, NoisyStandard
 from normscape.norms.standard import Standard
+from normscape.norms.weight import WeightNorm
+from normscape.norms.whitening import Whitening
 
 __all__ = [
     "BatchNorm",
@@ -22,4 +24,6 @@ __all__ = [
     "NoisyStandard",
     "Standard",
     "TorchBatchNorm",
+    "WeightNorm",
+    "Whitening",
 ]

@@ -72,7 +72,7 @@ class InternalCovariateShift(Probe):
     def measure(self, view: StepView) -> Iterator[Row | Snapshot]:
         """Yield the rows of each layer."""
         for layer, after in gradients_after_update(view, self._measured(view)).items():
-            before = _joined([view.gradient[name] for name in layer.weights])
+            before = joined([view.gradient[name] for name in layer.weights])
             label, difference = view.network.label(layer), torch.linalg.vector_norm(before - after)
             yield Row(view.step, "ics_l2", label, None, difference.item())
             yield Row(view.step, "ics_cosine", label, None, _cosine(before, after))
@@ -102,9 +102,9 @@ def gradients_after_update(view: StepView, layers: Sequence[WeightLayer]) -> dic
 def _with_earlier_blocks_updated(view: StepView, layer: WeightLayer) -> Tensor:
     earlier = {name: view.updated[name] for name, number in view.network.block.items() if number < layer.number}
     if not earlier:  # the same point
-        return _joined([view.gradient[name] for name in layer.weights])
+        return joined([view.gradient[name] for name in layer.weights])
     _, gradient = view.loss_and_gradient_at({**view.parameters, **earlier}, layer.weights)
-    return _joined([gradient[name] for name in layer.weights])
+    return joined([gradient[name] for name in layer.weights])
 
 
 def _along_the_chain(view: StepView, layers: Sequence[WeightLayer]) -> dict[WeightLayer, Tensor]:
@@ -141,10 +141,11 @@ def gradient_from(view: StepView, layer: WeightLayer, x: Tensor) -> Tensor:
         gradients = torch.autograd.grad(loss, leaves)
     for leaf in leaves:
         leaf.requires_grad_(False)
-    return _joined(gradients)
+    return joined(gradients)
 
 
-def _joined(tensors: Sequence[Tensor]) -> Tensor:
+def joined(tensors: Sequence[Tensor]) -> Tensor:
+    """Return the gradients that make one layer's: as it is if it is one, else all of them, flat."""
     return tensors[0] if len(tensors) == 1 else torch.cat([tensor.flatten() for tensor in tensors])
 
 

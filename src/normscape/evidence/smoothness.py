@@ -1,43 +1,19 @@
-"""Figs. 4, 10, 12 and 13 have the same panels: loss range, gradient-difference range, effective beta."""
+"""The landscape along the gradient: the rows of its panels, and the claims that a normalisation smooths it."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-import matplotlib as mpl
 import pandas as pd
-from matplotlib.figure import Figure
 
-from normscape.drawing.panels import (
-    curves,
-    legend,
-    note,
-    note_paper,
-    ranges,
-    seeds_in_words,
-    step_sizes_in_words,
-    training_panel,
-)
-from normscape.drawing.style import STYLE
 from normscape.evidence.claims import Claim
-from normscape.evidence.figure import Shown
+from normscape.evidence.comparing import NETS, SIMILAR, at_equal_accuracy, over_parts, parts_of_run
 from normscape.evidence.finished import FinishedRun
 from normscape.evidence.measures import Largest, Measure, Median, MedianWidth
 from normscape.evidence.parts import EARLY, LATE
 from normscape.evidence.statistics import During, Ratio, ShareLarger
 from normscape.evidence.table import gather
 from normscape.evidence.words import display_name
-from santurkar2018.shared import NETS, SIMILAR, at_equal_accuracy, over_parts, parts_of_run
 
-TITLES = {
-    "loss_landscape": "Loss landscape",
-    "gradient_difference": "Gradient predictiveness",
-    "effective_beta": r"Effective $\beta$-smoothness",
-}
-AXES = {
-    "loss_landscape": r"$J(W - s g)$",
-    "gradient_difference": r"$\|\nabla J(W - s g) - g\|$",
-    "effective_beta": r"$\beta$",
-}
 WIDTHS = {"loss_landscape": "loss", "gradient_difference": "gradient difference"}
 """What is drawn as a range over step sizes, and what claims call it."""
 
@@ -53,33 +29,6 @@ def landscape_rows(runs: Sequence[FinishedRun]) -> pd.DataFrame:
     spans = [run.step_size_range(*ranged) for run in runs]
     others = [run.rows(*PER_STEP) for run in runs]
     return gather([*(run.training_rows() for run in runs), *spans, *others])
-
-
-def draw_landscape(shown: Shown, series: Sequence[str], *, log: Sequence[str], training: bool = False) -> Figure:
-    """Draw the three panels, with ``training`` a first one of how the networks train.
-
-    ``log`` names the quantities whose axis is logarithmic. Norms are Euclidean, or, beside the paper's own curves, sums
-    over the parameter tensors as they seem to be.
-    """
-    rows, original = shown.rows, shown.original
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(12 if training else 11, 3.6), layout="constrained")
-        panels = [figure.add_subplot(1, 3 + training, place + 1) for place in range(3 + training)]
-        if training:
-            training_panel(panels[0], rows, original, series)
-            note_paper(panels[0], original)
-        for axes, (quantity, title) in zip(panels[training:], TITLES.items(), strict=True):
-            name, label = quantity, AXES[quantity]
-            if original is not None and quantity in AS_PLOTTED:
-                name, label = AS_PLOTTED[quantity], f"{label}, norms of tensors summed"
-            draw = ranges if quantity in WIDTHS else curves
-            draw(axes, rows, original, series, name, log=quantity in log)
-            axes.set(title=title, ylabel=label)
-            note_paper(axes, original)
-        legend(panels[0], fontsize="x-small")
-        symbols = "J: loss with its L2 penalty, g: its gradient at W"
-        note(figure, f"{symbols}; {step_sizes_in_words(shown.configs)}; {seeds_in_words(rows)}")
-        return figure
 
 
 def smoother(net: str, series: str, label: str) -> list[Claim]:

@@ -1,13 +1,13 @@
-"""What several figures share: series, nets, and the parts of a run over which a claim is looked at."""
+"""What figures of several families share: series, nets, and how two networks are compared."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from normscape.evidence.marks import Final
 from normscape.evidence.measures import Measure
 from normscape.evidence.parts import ALL_STEPS, EARLY, LATE, MIDDLE
 from normscape.evidence.statistics import AtEqualAccuracy, Comparison, During, Of, Statistic
 
-NETS = {"vgg": "VGG", "dln": "DLN"}
+NETS: Mapping[str, str] = {"vgg": "VGG", "mlp": "MLP", "dln": "DLN", "own": "network"}
 """The nets of the figures, and what sentences call them."""
 
 LP_NORMS = ("l1", "l2", "linf")
@@ -28,8 +28,8 @@ AS = 1.25
 
 
 def at_equal_accuracy(net: str, compared: Comparison) -> Statistic:
-    """Return how two networks are compared: the VGGs at equal training accuracy, the DLNs over all steps."""
-    return AtEqualAccuracy(compared) if net == "vgg" else compared
+    """Return how two networks are compared: classifiers at equal training accuracy, the DLNs over all steps."""
+    return compared if net == "dln" else AtEqualAccuracy(compared)
 
 
 def each(measure: Measure, series: Sequence[str]) -> list[Statistic]:
@@ -43,7 +43,7 @@ def over_parts(statistic: Statistic) -> list[Statistic]:
 
 
 def parts_of_run(net: str, compared: Comparison) -> list[Statistic]:
-    """Return the parts of a comparison: of VGGs each bin of accuracy, and all steps; of DLNs parts of the run."""
-    if net == "vgg":
-        return [*AtEqualAccuracy(compared).bins, During(compared, ALL_STEPS)]
-    return over_parts(compared)
+    """Return the parts of a comparison: of classifiers bins of accuracy and all steps; of DLNs parts of the run."""
+    if net == "dln":
+        return over_parts(compared)
+    return [*AtEqualAccuracy(compared).bins, During(compared, ALL_STEPS)]

@@ -1,0 +1,62 @@
+"""Measure a normalisation or a network of yours beside no normalisation and BatchNorm, and judge it: one page.
+
+python experiments/audit.py --norm mypackage.MyNorm                            in the suite's VGG
+python experiments/audit.py --model mypackage.MyNet                            your network as it is, beside the VGG
+python experiments/audit.py --model mypackage.MyNet --norm mypackage.MyNorm    the norm in the network
+python experiments/audit.py --norm mypackage.MyNorm +norm.eps=1e-4 tracker=none    its settings, and those of every run
+"""
+
+import normscape.portable  # noqa: F401, I001 - first: torch chooses its kernels when it is imported
+
+import sys
+from pathlib import Path
+
+import reproduce
+from normscape.entry import Parser, entry_point
+from normscape.errors import UserError
+from normscape.evidence.figure import Family, Figure
+from normscape.evidence.publish import publish
+from normscape.evidence.results import Results
+from normscape.names import file_name
+
+sys.path.append(str(Path.cwd()))  # where mypackage is found
+
+
+def audited(options: list[str]) -> tuple[Figure, list[str]]:
+    """Return the figure that audits what is named, and the options that are left, those of `reproduce`."""
+    parser = Parser(prog="audit.py", description="Measure a normalisation or a network of yours.", allow_abbrev=False)
+    parser.add_argument("--norm", help="a class called as MyNorm(num_features), e.g. mypackage.MyNorm")
+    parser.add_argument("--model", help="a network, any class or function; with --norm it has to take norm=")
+    parser.epilog = (
+        "Other options are those of reproduce.py; settings of norm and model, e.g. +norm.eps=1e-4, are of yours."
+    )
+    named, others = parser.parse_known_args(options)
+    if not named.norm and not named.model:
+        raise UserError("audit: expected what to measure, e.g. make audit NORM=mypackage.MyNorm, or MODEL=")
+    from beyond import audit_page
+
+    own = [each for each in others if each.lstrip("+~").startswith(("norm.", "model."))]
+    return audit_page.figure(named.norm, named.model, own), [each for each in others if each not in own]
+
+
+def main(arguments: list[str]) -> None:
+    """Do what the command line asks."""
+    family = Family.of("beyond", reproduce.PROJECT)
+    figure, others = audited(arguments)
+    options = reproduce.parse(["all", "--family", family.name, "--results", str(reproduce.PROJECT / "audits"), *others])
+    options.results = options.results.parent / file_name(figure.title.rpartition(" ")[2])
+    options.folder = options.results / options.folder.name
+    made = reproduce.from_runs([figure], options)
+    if made is None:
+        return
+    ((manifest, text),) = made
+    results = Results(options.folder, figure)
+    publish(results, manifest, family.original, with_paper=False, text=text)
+    print(results.page.read_text())
+    for file in results.files:
+        print(f"  {file}")
+
+
+if __name__ == "__main__":
+    with entry_point():
+        main(sys.argv[1:])

@@ -1,0 +1,182 @@
+"""The statistics of the family against numbers worked out by hand, and its figures drawn from small tables."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from beyond import audit_page
+from beyond.correlation import RankCorrelation
+from beyond.usable import HighestRate, UsableRange, final_accuracies
+from normscape.errors import UserError
+from normscape.evidence.claims import judge
+from normscape.evidence.curves import indexed
+from normscape.evidence.figure import Family, Shown
+from normscape.evidence.marks import Final
+from normscape.evidence.statistics import Of, Ratio
+from normscape.evidence.table import COLUMNS
+
+PROJECT = Path(__file__).parents[2]
+FAMILY = Family.of("beyond", PROJECT)
+CONFIG = {
+    "optimizer": {"lr": 0.1},
+    "probe": {"landscape": {"_target_": "normscape.probes.Landscape", "lr_multiples": [0.5, 1.0]}},
+    "norm": {"_target_": "mypackage.MyNorm"},
+    "model": {"_target_": "normscape.models.VGG"},
+}
+
+
+def rows(series, quantity, values, *, net="mlp", lr=0.1, seed=0, every=10, **more):
+    steps = every * np.arange(len(values))
+    facts = {"run": f"{net}_{series}_lr{lr:g}", "net": net, "series": series, "lr": lr, "augment": False, "seed": seed}
+    frame = pd.DataFrame({"step": steps, "value": np.asarray(values, float), "quantity": quantity, "scale": "smoke"})
+    return frame.assign(**facts, **more).reindex(columns=COLUMNS)
+
+
+def table(*parts):
+    return pd.concat(parts, ignore_index=True)
+
+
+ENDS = {"standard": {0.01: 0.2, 0.1: 0.6, 1: 0.6, 10: 0.1}, "batch": {0.01: 0.5, 0.1: 0.6, 1: 0.5, 10: 0.5}}
+
+
+def of_rates(ends=ENDS, short=()):
+    """Return flat curves that end where they are said to; those of ``short`` diverge after three steps."""
+    lengths = {key: 3 if key in short else 8 for key in ((s, lr) for s in ends for lr in ends[s])}
+    return table(
+        *(
+            rows(series, "train_accuracy", [end] * lengths[series, lr], lr=lr)
+            for series, found in ends.items()
+            for lr, end in found.items()
+        )
+    )
+
+
+def test_usable_rates_are_neighbours_near_the_best_of_all():
+    curves = indexed(of_rates())[0]
+    usable, highest = UsableRange("train_accuracy"), HighestRate("train_accuracy")
+    assert usable.usable(curves, "standard") == [0.1, 1]  # 0.8 of 0.6 is 0.48
+    assert usable.of(curves, "standard") == pytest.approx(10)
+    assert usable.of(curves, "batch") == pytest.approx(1000)
+    assert Ratio(highest, "batch", "standard").of(curves) == pytest.approx(10)
+    gap = {**ENDS, "batch": {0.01: 0.5, 0.1: 0.2, 1: 0.5, 10: 0.5}}
+    assert usable.usable(indexed(of_rates(gap))[0], "batch") == [1, 10]  # a gap ends a range
+
+
+def test_no_usable_rate_is_no_number_and_a_run_that_diverged_is_at_chance():
+    never = {**ENDS, "standard": dict.fromkeys(ENDS["standard"], 0.1)}
+    assert math.isnan(UsableRange("train_accuracy").of(indexed(of_rates(never))[0], "standard"))
+    curves = indexed(of_rates(short=[("batch", 10)]))[0]
+    assert final_accuracies(curves, "batch", "train_accuracy") == {0.01: 0.5, 0.1: 0.6, 1: 0.5, 10: 0.1}
+    assert UsableRange("train_accuracy").of(curves, "batch") == pytest.approx(100)
+
+
+def test_rank_correlation():
+    names = ("a", "b", "c", "d")
+    curves = indexed(
+        table(
+            *(rows(name, "gradient_norm", [v]) for name, v in zip(names, (1, 2, 3, 10), strict=True)),
+            *(rows(name, "train_loss", [v]) for name, v in zip(names, (5, 6, 9, 8), strict=True)),
+        )
+    )[0]
+
+    def correlated(quantity, other):
+        pair = [tuple(Of(Final(q, points=1), name) for name in names) for q in (quantity, other)]
+        return RankCorrelation(*pair, "x", "y")
+
+    assert correlated("gradient_norm", "gradient_norm").of(curves) == pytest.approx(1)
+    assert correlated("gradient_norm", "train_loss").of(curves) == pytest.approx(1 - 6 * 2 / (4 * 15))  # Spearman
+    assert math.isnan(correlated("gradient_norm", "test_accuracy").of(curves))  # nobody has it
+    assert len(list(correlated("gradient_norm", "train_loss").uses())) == 8
+
+
+@pytest.mark.parametrize("name", FAMILY.known)
+def test_every_claim_of_a_figure_has_a_name_of_its_own_a_bound_and_is_ours(name):
+    figure = FAMILY.figure(name)
+    names = [claim.name for claim in figure.claims]
+    assert all(names)
+    assert len(set(names)) == len(names)
+    assert set(figure.headline) <= set(names)
+    assert all(claim.above is not None or claim.below is not None for claim in figure.claims)
+    assert {claim.origin for claim in figure.claims} == {"ours"}
+    assert not figure.label.startswith("The paper")
+
+
+def of_networks(series, nets=("vgg",)):
+    """Return what figures of training and landscape are drawn from, of two seeds."""
+    parts = []
+    for place, name in enumerate(series, start=1):
+        for seed in (0, 1):
+            for net in nets:
+                own = {"net": net, "seed": seed, "lr": 1e-6 if net == "dln" else 0.1}
+                grows = np.linspace(0.1, 1.3 + 0.05 * place, 40).clip(max=1)
+                accuracies = () if net == "dln" else ("train_accuracy", "test_accuracy")
+                parts += [rows(name, quantity, grows, **own) for quantity in (*accuracies, "train_loss")]
+                for quantity in ("loss_landscape", "gradient_difference", "gradient_difference_tensor_sum"):
+                    for edge, size in (("min", 1.0), ("max", 1.0 + place + seed)):
+                        parts.append(rows(name, quantity, size + grows, edge=edge, **own))
+                for quantity in ("effective_lipschitz", "effective_beta", "effective_beta_tensor_sum", "ics_relative"):
+                    parts.append(rows(name, quantity, place + seed + grows, **own))
+                parts += [rows(name, q, place + grows, **own) for q in ("gradient_norm", "sharpness")]
+                for layer in (2, 4):
+                    for quantity in ("ics_l2", "ics_cosine", "ics_gradient_norm"):
+                        parts.append(rows(name, quantity, place + grows, layer=layer, **own))
+    return table(*parts)
+
+
+ALL = ("standard", "batch", "l1", "l2", "linf", "layer", "group", "instance", "weight", "whitening", "elu", "selu")
+TABLES = {
+    "mlp": lambda: of_networks((*ALL[:5], "noisy_batch", "noisy_standard"), ("mlp",)),
+    "norms": lambda: of_networks(ALL),
+    "rates": lambda: of_rates(dict.fromkeys(ALL, ENDS["batch"])),
+    "sharpness": lambda: of_networks(("standard", "batch"), ("vgg", "mlp", "dln")),
+}
+
+
+@pytest.mark.parametrize("name", FAMILY.known)
+def test_each_figure_is_drawn_and_judged_from_a_table(name):
+    figure, made = FAMILY.figure(name), TABLES[name]()
+    shown = Shown(made, None, {"own": CONFIG})
+    verdicts = tuple(judge(claim, indexed(made)) for claim in figure.claims)
+    assert not any(math.isnan(verdict.measured.value) for verdict in verdicts)
+    assert figure.module.draw(shown).axes
+    if hasattr(figure.module, "page"):
+        assert sum(line.startswith("| ") for line in figure.module.page(shown, verdicts)) == 2 + len(ALL)
+
+
+def test_the_audit_is_a_page_of_picture_table_and_sentences():
+    figure, made = (
+        audit_page.figure("mypackage.MyNorm", None, ["+norm.eps=1e-4"]),
+        of_networks(("standard", "batch", "own")),
+    )
+    assert "+norm.eps=1e-4" in figure.runs["own"]
+    assert not any("eps" in part for name in ("standard", "batch") for part in figure.runs[name])
+    shown = Shown(made, None, {name: CONFIG | {"norm": {"_target_": name}} for name in figure.runs} | {"own": CONFIG})
+    verdicts = tuple(judge(claim, indexed(made)) for claim in figure.claims)
+    page = "\n".join(figure.module.page(shown, verdicts))
+    assert page.startswith("# Audit of `mypackage.MyNorm`\n\n![")
+    assert page.count("\n- ") == len(verdicts)
+    assert "Yours makes the VGG's loss more Lipschitz along the gradient: **" in page
+
+
+@pytest.mark.parametrize(
+    ("norm", "model", "nets"),
+    [("p.N", None, [0, 0, 0]), (None, "p.M", [0, 0, 1]), ("p.N", "p.M", [1, 1, 1])],
+)
+def test_what_is_audited_stands_beside_what_it_can_be_compared_with(norm, model, nets):
+    runs = audit_page.figure(norm, model).runs
+    assert [int("model._target_=p.M" in own) for own in runs.values()] == nets
+    assert ("norm._target_=p.N" in runs["own"]) == bool(norm)
+
+
+def test_the_audit_s_command_line_keeps_settings_of_yours_from_the_others():
+    import audit
+
+    line = "--norm p.N --scale smoke --seeds 0 +norm.eps=1e-4 tracker=none"
+    figure, others = audit.audited(line.split())
+    assert others == ["--scale", "smoke", "--seeds", "0", "tracker=none"]
+    assert "+norm.eps=1e-4" in figure.runs["own"]
+    with pytest.raises(UserError, match="audit: expected what to measure"):
+        audit.audited(["--scale", "smoke"])

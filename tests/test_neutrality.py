@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from golden import needs
 from normscape.build import build
 from normscape.components import build_component
 from normscape.config import CONFIGS, compose_run
@@ -24,13 +25,11 @@ SMALL = {
     "mlp": ["model.hidden=[8,8,8]", "data.train_images=48", "batch_size=32"],
     "dln": ["data.samples=20", "optimizer.lr=1e-9"],  # the noisy standard net diverges at the rate of the paper
 }
-NEEDS = {"instance": ["model.head=[]"], "whitening": ["norm.num_groups=2"]}
-"""Settings for norms that have no meaning for vectors, or need more samples than half a mini-batch of these tests."""
 
 
 def trained(model, norm, probe, make_probe=None, self_check=True):
     """Train a few steps and return all that a probe could have disturbed."""
-    small = [*SMALL[model], *NEEDS.get(norm, [])]
+    small = [*SMALL[model], *needs(model, norm)]
     config = compose_run([f"run={model}_standard", f"norm={norm}", *SETTINGS, *small, f"probe=[{probe or PROBES[0]}]"])
     components = build(replace(config, probe={}), torch.device("cpu"))
     probes = []

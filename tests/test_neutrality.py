@@ -24,13 +24,14 @@ SMALL = {
     "mlp": ["model.hidden=[8,8,8]", "data.train_images=48", "batch_size=32"],
     "dln": ["data.samples=20", "optimizer.lr=1e-9"],  # the noisy standard net diverges at the rate of the paper
 }
+FEW = {"whitening": ["norm.num_groups=2"]}
+"""Settings of a norm that needs more samples than half a mini-batch of these tests has."""
 
 
 def trained(model, norm, probe, make_probe=None, self_check=True):
     """Train a few steps and return all that a probe could have disturbed."""
-    config = compose_run(
-        [f"run={model}_standard", f"norm={norm}", *SETTINGS, *SMALL[model], f"probe=[{probe or PROBES[0]}]"]
-    )
+    small = [*SMALL[model], *FEW.get(norm, [])]
+    config = compose_run([f"run={model}_standard", f"norm={norm}", *SETTINGS, *small, f"probe=[{probe or PROBES[0]}]"])
     components = build(replace(config, probe={}), torch.device("cpu"))
     probes = []
     if probe:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # the same names as in _HOMES, for type checkers and editors
         NoisyStandard,
         Standard,
         TorchBatchNorm,
+        Whitening,
     )
     from normscape.observation import Observation, observe
     from normscape.probes import Activations, InternalCovariateShift, Landscape, Probe
@@ -52,6 +53,7 @@ __all__ = [
     "StepView",
     "TorchBatchNorm",
     "UserError",
+    "Whitening",
     "observe",
     "torchvision_model",
 ]
@@ -69,6 +71,7 @@ _HOMES = {
         "NoisyStandard",
         "Standard",
         "TorchBatchNorm",
+        "Whitening",
     ],
     "observation": ["Observation", "observe"],
     "probes": ["Activations", "InternalCovariateShift", "Landscape", "Probe"],

@@ -16,6 +16,7 @@ from normscape.norms import (
     NoisyStandard,
     Standard,
     TorchBatchNorm,
+    Whitening,
 )
 
 NO_NUMBERS = ["abc", True, None, math.nan, math.inf, [0.1]]
@@ -29,6 +30,7 @@ TYPES = {
     "layer": LayerNorm,
     "instance": InstanceNorm,
     "torch_batch": TorchBatchNorm,
+    "whitening": Whitening,
 }
 
 
@@ -51,7 +53,7 @@ def test_number_of_features(make, num_features):
 
 
 @pytest.mark.parametrize("eps", [*NO_NUMBERS, 0.0, -1e-5])
-@pytest.mark.parametrize("name", ["batch", "noisy_batch", "group", "layer", "instance", "torch_batch"])
+@pytest.mark.parametrize("name", ["batch", "noisy_batch", "group", "layer", "instance", "torch_batch", "whitening"])
 def test_eps(name, eps):
     assert refusal(TYPES[name], 3, eps=eps) == f"eps={shown(eps)}: expected a number above 0, e.g. 1e-5"
 
@@ -63,7 +65,7 @@ def test_eps_of_an_lp_norm_may_be_zero(eps):
 
 
 @pytest.mark.parametrize("momentum", [*NO_NUMBERS, -0.1, 1.5])
-@pytest.mark.parametrize("name", ["batch", "lp", "noisy_batch"])
+@pytest.mark.parametrize("name", ["batch", "lp", "noisy_batch", "whitening"])
 def test_momentum(name, momentum):
     message = refusal(TYPES[name], 3, momentum=momentum)
     assert message.startswith(f"momentum={shown(momentum)}: expected a number from 0 to 1")

@@ -11,6 +11,7 @@ from normscape.norms.from_torch import GroupNorm, InstanceNorm, LayerNorm, Torch
 from normscape.norms.lp import LpNorm
 from normscape.norms.noise import NoisyBatchNorm, NoisyStandard
 from normscape.norms.standard import Standard
+from normscape.norms.whitening import Whitening
 
 __all__ = [
     "BatchNorm",
@@ -22,4 +23,5 @@ __all__ = [
     "NoisyStandard",
     "Standard",
     "TorchBatchNorm",
+    "Whitening",
 ]

@@ -6,11 +6,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 
-from normscape.errors import UserError
+from normscape.errors import UserError, suggest
 from normscape.seeds import generator
 
 NormFactory = Callable[[int], nn.Module]
 """Makes the normalisation of a layer from its number of features (channels)."""
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid}
+"""The nonlinearities that a network can have between its layers."""
+
+
+def nonlinearity(name: str) -> type[nn.Module]:
+    """Return one of ``ACTIVATIONS``; `UserError` if there is none of that name."""
+    if name not in ACTIVATIONS:
+        raise UserError(f"unknown activation '{name}'{suggest(str(name), ACTIVATIONS)}")
+    return ACTIVATIONS[name]
 
 
 class Layer(nn.Module):
@@ -50,10 +60,25 @@ class LayeredModel(nn.Module):
     ``model.layers["3"]`` is layer 3, ``layers.3.linear.weight`` its weight. Forward is the composition of the layers
     and nothing else, which is what lets a probe walk the chain one layer at a time. A subclass may have another
     ``forward``: the probes notice that it is not a chain, and number its layers as they run (`normscape.network`).
+
+    Parameters
+    ----------
+    layers
+        In forward order.
+    initial_std
+        Standard deviation of Gaussian initial weights (see `gaussian_`); None for Glorot's (see `glorot_`).
+
+    Raises
+    ------
+    UserError
+        If ``initial_std`` is not above 0.
     """
 
-    def __init__(self, layers: Iterable[Layer]) -> None:
+    def __init__(self, layers: Iterable[Layer], initial_std: float | None = None) -> None:
+        if initial_std is not None and not initial_std > 0:
+            raise UserError(f"initial_std={initial_std}: expected a number above 0, or null for Glorot's weights")
         super().__init__()
+        self.initial_std = initial_std
         self.layers = nn.ModuleDict({str(number): layer for number, layer in enumerate(layers, start=1)})
 
     def forward(self, x: Tensor) -> Tensor:
@@ -63,7 +88,14 @@ class LayeredModel(nn.Module):
         return x
 
 
-@torch.no_grad()
+def initialise(model: LayeredModel, seed: int) -> None:
+    """Give a network its initial weights, in place: Gaussian ones if it says so, else Glorot's."""
+    if model.initial_std is None:
+        glorot_(model, seed)
+    else:
+        gaussian_(model, seed, model.initial_std)
+
+
 def glorot_(model: LayeredModel, seed: int) -> None:
     """Initialise all weights by Glorot's uniform rule and biases by zero, in place.
 
@@ -75,6 +107,19 @@ def glorot_(model: LayeredModel, seed: int) -> None:
     UserError
         If a layer's weight is neither a parameter nor a parametrisation that can be set.
     """
+    _fill(model, seed, nn.init.xavier_uniform_)
+
+
+def gaussian_(model: LayeredModel, seed: int, std: float) -> None:
+    """Initialise all weights by N(0, ``std``^2) and biases by zero, in place; streams and errors as in `glorot_`.
+
+    Source: Ioffe & Szegedy 2015, section 4.1 ("small random Gaussian values", whose size is not stated).
+    """
+    _fill(model, seed, lambda weight, generator: nn.init.normal_(weight, std=std, generator=generator))
+
+
+@torch.no_grad()
+def _fill(model: LayeredModel, seed: int, draw: Callable[..., Tensor]) -> None:
     for number, layer in model.layers.items():
         linear = layer.linear
         assert isinstance(linear, nn.Module)
@@ -82,9 +127,9 @@ def glorot_(model: LayeredModel, seed: int) -> None:
         weight = linear.weight
         assert isinstance(weight, Tensor)
         if is_parametrized(linear, "weight"):  # its weight is computed: anything written into it would be lost
-            linear.weight = nn.init.xavier_uniform_(torch.empty_like(weight), generator=stream)
+            linear.weight = draw(torch.empty_like(weight), generator=stream)
         elif isinstance(linear._parameters.get("weight"), nn.Parameter):
-            nn.init.xavier_uniform_(weight, generator=stream)
+            draw(weight, generator=stream)
         else:
             raise UserError(
                 f"layer {number}: the weight of its {type(linear).__name__} is no parameter, so it cannot be "

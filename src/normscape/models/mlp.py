@@ -4,10 +4,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from normscape.errors import UserError, suggest
-from normscape.models.layered import Layer, LayeredModel, NormFactory
-
-ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid}
+from normscape.models.layered import Layer, LayeredModel, NormFactory, nonlinearity
 
 
 class MLP(LayeredModel):
@@ -27,12 +24,14 @@ class MLP(LayeredModel):
     norm
         Makes the normalisation of a hidden layer.
     activation
-        "relu" or "sigmoid".
+        One of ``ACTIVATIONS`` in `normscape.models.layered`.
+    initial_std
+        See `LayeredModel`.
 
     Raises
     ------
     UserError
-        If the activation is unknown.
+        If the activation is unknown, or ``initial_std`` is not above 0.
     """
 
     def __init__(
@@ -42,13 +41,13 @@ class MLP(LayeredModel):
         out_features: int,
         norm: NormFactory,
         activation: str = "relu",
+        initial_std: float | None = None,
     ) -> None:
-        if activation not in ACTIVATIONS:
-            raise UserError(f"unknown activation '{activation}'{suggest(str(activation), ACTIVATIONS)}")
+        nonlinear = nonlinearity(activation)
         layers = []
         before: nn.Module | None = nn.Flatten()
         for units in hidden:
-            layers.append(Layer(nn.Linear(in_features, units), norm(units), before, after=ACTIVATIONS[activation]()))
+            layers.append(Layer(nn.Linear(in_features, units), norm(units), before, after=nonlinear()))
             in_features, before = units, None
         layers.append(Layer(nn.Linear(in_features, out_features), nn.Identity(), before))
-        super().__init__(layers)
+        super().__init__(layers, initial_std)

@@ -40,6 +40,10 @@ QUANTITIES = {
     "units of its standard deviation at the time",
     "activation_change_lower": "the relative movement of distributions{place} that a quarter of the units stay below",
     "activation_change_upper": "the relative movement of distributions{place} that a quarter of the units exceed",
+    "relative_shift": "||G - G'|| / ||G||",
+    "saturated_share": "the share of a layer's inputs to its sigmoids{place} that are beyond -4 and 4",
+    "steps_to_best_of_baseline": "steps to the baseline's best accuracy",
+    "best_accuracy": "best test accuracy",
     "activation_noise": "the noise floor of movement{place}, between the halves of a mini-batch at the same weights",
 }
 """What quantities are called; ``{place}`` is where the layer is named, at the end if it is not there."""

@@ -16,7 +16,8 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help env data verify test lint docs smoke lock clean reproduce-text reproduce-all redraw-text redraw-all
+.PHONY: help env data verify test lint docs smoke lock clean reproduce-text reproduce-all redraw-text redraw-all \
+  reproduce-ioffe redraw-ioffe
 
 help: ## list the targets
 	@echo "Start with: make reproduce-fig1 (it prints a plan with the time it will take; after Ctrl-C, the same command continues)"
@@ -47,6 +48,12 @@ redraw-text: $(READY) ## the same for the claims of the text
 redraw-all: $(READY) ## redraw every figure from the tables in results/
 	@$(REPRODUCE) all --scale $(SCALE) --from-results $(ARGS)
 
+reproduce-ioffe: $(READY) ## the figures of the paper that introduced BatchNorm (Ioffe & Szegedy 2015)
+	@$(REPRODUCE) all --family ioffe2015 $(OPTIONS)
+
+redraw-ioffe: $(READY) ## redraw them from the tables in results/
+	@$(REPRODUCE) all --family ioffe2015 --scale $(SCALE) --from-results $(ARGS)
+
 verify: $(READY) ## retrain a few cheap committed runs and compare them with the committed tables, digit by digit
 	@$(BIN)/python scripts/verify.py $(ARGS)
 
@@ -62,9 +69,10 @@ docs: $(READY) ## build the documentation as a site; a link or a name that leads
 	@$(BIN)/python -m sphinx -q -E -W --keep-going -c docs -b html . docs/_build/html
 	@echo "docs/_build/html/index.html"
 
-smoke: $(READY) ## run every figure at scale=smoke: two minutes, synthetic data; the verdicts mean nothing
+smoke: $(READY) ## run every figure at scale=smoke: minutes, synthetic data; the verdicts mean nothing
 	@$(MAKE) --no-print-directory reproduce-fig1 SCALE=smoke
 	@$(MAKE) --no-print-directory reproduce-all SCALE=smoke
+	@$(MAKE) --no-print-directory reproduce-ioffe SCALE=smoke
 
 data: $(READY) ## fetch and check CIFAR-10 (the experiments do so by themselves)
 	@$(BIN)/python scripts/fetch_data.py

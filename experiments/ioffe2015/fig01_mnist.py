@@ -112,6 +112,7 @@ def draw(shown: Shown) -> Figure:
             _percentiles(axes, select(rows, quantity="activation_quantile", series=series), series)
             axes.set_title(f"{'_bc'[place]}  {NAMES[series]}: sigmoid inputs")
         _curves(saturated, select(rows, quantity="saturated_share"), f"d  Sigmoid inputs beyond ±{SATURATED:g}")
+        saturated.set_ylim(bottom=0)
         lines = (
             "b, c: 15th, 50th, 85th percentile of one unit of the last hidden layer over a mini-batch of the first seed"
         )
@@ -123,7 +124,7 @@ def _curves(axes: Axes, rows: pd.DataFrame, title: str) -> None:
     for series in SERIES:
         median_over_seeds(axes, select(rows, series=series), color=COLORS[series], label=NAMES[series])
     axes.set(title=title, xlabel="step", xlim=(0, rows["step"].max()))
-    axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
+    axes.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
 
 
 def _percentiles(axes: Axes, rows: pd.DataFrame, series: str) -> None:

@@ -100,8 +100,7 @@ def _claims(pair: Pair) -> list[Claim]:
             statistic=Ratio(shift, with_it, without),
             about=about,
             below=1.0,
-            note="By covariate shift the source means that of distributions. Definition 2.1, of Santurkar et al. (2018), is "
-            "taken relative to the gradient.",
+            note="The source means the shift of distributions; Definition 2.1 is of Santurkar et al. (2018).",
             evidence=[Of(shift, series) for series in pair.series],
         ),
     ]

@@ -25,7 +25,7 @@ READY := .venv/.ready
 
 .DEFAULT_GOAL := help
 .PHONY: help env data verify test lint docs smoke lock clean reproduce-text reproduce-all redraw-text redraw-all \
-  reproduce-theory redraw-theory reproduce-beyond redraw-beyond audit
+  reproduce-theory redraw-theory reproduce-ioffe redraw-ioffe reproduce-beyond redraw-beyond audit
 
 help: ## list the targets
 	@echo "Start with: make reproduce-fig1 (it prints a plan with the time it will take; after Ctrl-C, the same command continues)"
@@ -73,6 +73,12 @@ redraw-theory: $(READY) ## redraw them from the tables in results/
 redraw-beyond: $(READY) ## redraw the figures of reproduce-beyond from the tables in results/
 	@$(REPRODUCE) all --family beyond --scale $(SCALE) --from-results $(ARGS)
 
+reproduce-ioffe: $(READY) ## the figures of the paper that introduced BatchNorm (Ioffe & Szegedy 2015)
+	@$(REPRODUCE) all --family ioffe2015 $(OPTIONS)
+
+redraw-ioffe: $(READY) ## redraw them from the tables in results/
+	@$(REPRODUCE) all --family ioffe2015 --scale $(SCALE) --from-results $(ARGS)
+
 verify: $(READY) ## retrain a few cheap committed runs and compare them with the committed tables, digit by digit
 	@$(BIN)/python scripts/verify.py $(ARGS)
 
@@ -91,6 +97,7 @@ docs: $(READY) ## build the documentation as a site; a link or a name that leads
 smoke: $(READY) ## run every figure at scale=smoke: minutes, synthetic data; the verdicts mean nothing
 	@$(MAKE) --no-print-directory reproduce-fig1 SCALE=smoke
 	@$(MAKE) --no-print-directory reproduce-all SCALE=smoke
+	@$(MAKE) --no-print-directory reproduce-ioffe SCALE=smoke
 	@$(MAKE) --no-print-directory reproduce-theory SCALE=smoke
 	@$(MAKE) --no-print-directory reproduce-beyond SCALE=smoke
 	@$(MAKE) --no-print-directory audit NORM=examples.my_norm.MedianNorm SCALE=smoke

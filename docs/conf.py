@@ -41,6 +41,7 @@ CONTENTS = {
         "docs/start",
         "docs/sweeps",
         "docs/pieces",
+        "docs/ioffe2015",
         "docs/wandb",
         "docs/verify",
         "docs/reproducibility",

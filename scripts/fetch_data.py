@@ -4,8 +4,8 @@ import argparse
 import sys
 import time
 
-from normscape.data.cifar.download import usable_root
 from normscape.data.cifar.load import ARRAY_FILE, load_records
+from normscape.data.download import usable_root
 from normscape.errors import UserError
 
 

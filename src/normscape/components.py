@@ -18,7 +18,7 @@ from normscape.data.dataset import Dataset
 from normscape.errors import UserError
 from normscape.fingerprint import digest
 from normscape.identity import is_known
-from normscape.models.layered import LayeredModel, NormFactory, glorot_
+from normscape.models.layered import LayeredModel, NormFactory, initialise
 from normscape.network import is_chain, network_of
 from normscape.norms.standard import Standard
 from normscape.probes.probe import Probe
@@ -85,7 +85,7 @@ def _takes_features(made: nn.Module) -> bool:
 
 
 def build_model(config: RunConfig) -> nn.Module:
-    """Build the network with its normalisation; a `LayeredModel` gets Glorot's initial weights, others keep their own.
+    """Build the network with its normalisation; a `LayeredModel` gets weights of the seed, others keep their own.
 
     Raises
     ------
@@ -103,7 +103,7 @@ def build_model(config: RunConfig) -> nn.Module:
     if not all(is_known(path) for path in (target, config.norm["_target_"])):
         _require_function(model, _seeded_model(config, norm), target)
     if isinstance(model, LayeredModel):
-        glorot_(model, config.seed)
+        initialise(model, config.seed)
     return model
 
 

@@ -31,6 +31,7 @@ THREADS = Limit(f"1 to {MOST_THREADS}", lambda number: 1 <= number <= MOST_THREA
 
 LIMITS = {
     "scale.*.width": ABOVE_0,
+    "scale.*gamma": ABOVE_0,
     "scale.*": FROM_1,
     "seed": FROM_0,
     "steps": FROM_1,
@@ -64,6 +65,8 @@ OWN_LIMITS = {
     "data.*": FROM_1,
     "model.width": ABOVE_0,
     "model.*gain": ABOVE_0,
+    "model.initial_std": ABOVE_0,
+    "model.dropout": BELOW_1,
     "model.*": FROM_1,
 }
 """Limits of this project's data sets and networks; those of others may mean something else by the same names."""

@@ -59,6 +59,6 @@ def _due(config: RunConfig, every: int) -> range:
 
 
 def _has_classes(config: RunConfig) -> bool:
-    if config.data["_target_"] == "normscape.data.cifar10":  # known without fetching it
+    if config.data["_target_"] in ("normscape.data.cifar10", "normscape.data.mnist"):  # known without fetching it
         return True
     return not build_data(config).train.targets.is_floating_point()

@@ -50,6 +50,30 @@ class ShortScale:
 
 
 @dataclass
+class MnistScale:
+    """Data, size and cadences of the networks on MNIST at one scale."""
+
+    data: str  # the function that gives it: the real data set, or its stand-in
+    steps: int
+    log_every: int
+    eval_every: int
+    probe_every: int
+
+
+@dataclass
+class ConvScale:
+    """Size, cadences and decay of the rate of the convolutional networks on CIFAR-10 at one scale."""
+
+    width: float
+    steps: int
+    log_every: int
+    eval_every: int
+    probe_every: int
+    gamma: float  # of the learning rate at each step
+    fast_gamma: float  # the same six times as fast: gamma^6
+
+
+@dataclass
 class Scale:
     """A named set of sizes from which the runs take theirs."""
 
@@ -57,6 +81,8 @@ class Scale:
     vgg: VggScale
     dln: DlnScale
     short: ShortScale
+    mnist: MnistScale
+    conv: ConvScale
 
 
 @dataclass

@@ -8,7 +8,7 @@ import pytest
 IMPORTS = [
     "",
     "import normscape.data.cifar.archive",
-    "from normscape.data.cifar.download import data_root",
+    "from normscape.data.download import data_root",
     "from normscape.data import cifar10; import normscape.data.cifar.load, normscape.data.cifar.archive",
 ]
 

@@ -18,9 +18,9 @@ NORMS = {
     for path in sorted((Path(__file__).parents[2] / "configs" / "norm").glob("*.yaml"))
 }
 MODELS = {
-    "vgg": (partial(VGG, configuration="A", width=0.125, head=(96,)), (4, 3, 32, 32)),
-    "mlp": (partial(MLP, 12, [9, 7], 5, activation="sigmoid"), (6, 3, 2, 2)),
-    "dln": (partial(DLN, depth=5), (6, 10)),
+    "vgg": (partial(VGG, configuration="A", width=0.125, head=(96,)), (20, 3, 32, 32)),
+    "mlp": (partial(MLP, 12, [9, 7], 5, activation="sigmoid"), (20, 3, 2, 2)),
+    "dln": (partial(DLN, depth=5), (20, 10)),
 }
 
 every_model = pytest.mark.parametrize(("make", "shape"), MODELS.values(), ids=MODELS)
@@ -28,7 +28,7 @@ BEHIND = {name: norm for name, norm in NORMS.items() if name != "weight"}
 """Those that stand behind a layer, and leave its weight a parameter: for the other, tests/norms/test_weight.py."""
 every_norm = pytest.mark.parametrize("norm", BEHIND.values(), ids=BEHIND)
 NEEDS_IMAGES = {
-    "instance": (partial(VGG, configuration="A", width=0.125), (4, 3, 32, 32))
+    "instance": (partial(VGG, configuration="A", width=0.125), (20, 3, 32, 32))
 }  # so the nets above are not for it
 PAIRS = {
     f"{norm}-{name}": (*model, NORMS[norm])

@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 
 from normscape.errors import UserError
 from normscape.models import MLP
+from normscape.models.layered import initialise
 from normscape.norms import BatchNorm, Standard
 
 
@@ -50,3 +51,22 @@ def test_config():
         (100, 100),
         (10, 100),
     ]
+
+
+def test_gaussian_weights_have_the_size_that_is_asked_for():
+    model = MLP(500, [400], 10, norm=Standard, initial_std=0.02)
+    initialise(model, seed=0)
+    (w1, b1), (w2, _) = ((layer.linear.weight, layer.linear.bias) for layer in model.layers.values())
+    assert w1.std().item() == pytest.approx(0.02, rel=0.01)
+    assert w2.std().item() == pytest.approx(0.02, rel=0.05)
+    assert w1.abs().max() > 0.06  # not uniform, which would end at 0.035
+    assert b1.abs().max() == 0
+    glorot = MLP(500, [400], 10, norm=Standard)
+    initialise(glorot, seed=0)
+    assert glorot.layers["1"].linear.weight.abs().max() < (6 / 900) ** 0.5
+
+
+@pytest.mark.parametrize("std", [0.0, -1.0, float("nan")])
+def test_a_size_of_weights_that_is_none_is_named(std):
+    with pytest.raises(UserError, match=f"initial_std={std}: expected a number above 0"):
+        MLP(12, [7], 3, norm=Standard, initial_std=std)

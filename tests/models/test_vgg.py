@@ -113,3 +113,31 @@ def test_config_takes_its_width_from_the_scale():
     torch.manual_seed(0)
     glorot_(model, seed=0)
     assert model(torch.randn(2, 3, 32, 32)).shape == (2, 10)
+
+
+def test_sigmoids_take_the_place_of_relus():
+    layer = VGG(norm=Standard, configuration="A", width=1 / 64, activation="sigmoid").layers["1"]
+    with torch.no_grad():
+        layer.linear.weight.zero_()
+        layer.linear.bias.zero_()
+    assert layer(torch.ones(1, 3, 2, 2)).flatten().tolist() == [0.5]
+    with pytest.raises(UserError, match="'sigmoyd'; did you mean 'sigmoid'"):
+        VGG(norm=Standard, activation="sigmoyd")
+
+
+def test_dropout_is_before_the_last_layer_in_training_alone():
+    torch.manual_seed(0)
+    model, plain = (VGG(norm=Standard, configuration="A", width=0.125, dropout=p) for p in (0.4, 0.0))
+    plain.load_state_dict(model.state_dict())
+    x = torch.randn(8, 3, 32, 32)
+    assert torch.equal(model.eval()(x), plain(x))
+    assert not torch.equal(model.train()(x), plain(x))
+    kept = model.layers["9"].before(torch.ones(100, 64, 1, 1))
+    assert kept.unique().tolist() == pytest.approx([0.0, 1 / 0.6])
+    assert (kept == 0).float().mean().item() == pytest.approx(0.4, abs=0.03)
+
+
+@pytest.mark.parametrize("dropout", [-0.1, 1.0, float("nan")])
+def test_dropout_that_is_no_probability_is_named(dropout):
+    with pytest.raises(UserError, match=f"dropout={dropout}: expected a probability"):
+        VGG(norm=Standard, dropout=dropout)

@@ -59,6 +59,21 @@ def synthetic(
     )
 
 
+def synthetic_digits(train_images: int = 512, test_images: int = 256) -> Dataset:
+    """Return the stand-in of binary MNIST: `synthetic` images of 28x28, one channel of them, 1 where it is bright.
+
+    Stored like MNIST: uint8 ``(N, 1, 28, 28)`` of 0 and 1, which are the network inputs too.
+    """
+    images = synthetic(train_images=train_images, test_images=test_images, image_size=28)
+
+    def binary(split: Split) -> Split:
+        return Split((split.inputs[:, :1] >= 128).to(torch.uint8), split.targets)
+
+    assert images.test is not None
+    train, test = binary(images.train), binary(images.test)
+    return Dataset("synthetic_digits", f"{images.checksum}-binary", train, test)
+
+
 def _require_sizes(**sizes: int) -> None:
     for option, value in sizes.items():
         if value < 1:

@@ -64,7 +64,7 @@ class FinishedRun:
         accurate = (self.measurements.table()["quantity"] == "train_accuracy").any()
         return self.rows("train_accuracy" if accurate else "train_loss")
 
-    def _snapshots(self, quantity: str, layer: int) -> tuple[Floats, NDArray[np.int64]]:
+    def snapshots(self, quantity: str, layer: int) -> tuple[Floats, NDArray[np.int64]]:
         """Return the snapshots ``(T, ...)`` of a quantity of the layer and their steps ``(T,)``."""
         arrays, name = self.measurements.arrays(), f"{quantity}/layer{layer:02d}"
         if name not in arrays:
@@ -107,13 +107,13 @@ class FinishedRun:
 
     def movements(self, layer: int) -> pd.DataFrame:
         """Return how far the distributions of the layer's units moved (`normscape.evidence.movements`)."""
-        quantiles, steps = self._snapshots("unit_quantiles", layer)
-        moments, _ = self._snapshots("unit_moments", layer)
+        quantiles, steps = self.snapshots("unit_quantiles", layer)
+        moments, _ = self.snapshots("unit_moments", layer)
         return self._moved(layer, steps, movements(quantiles, moments, self._noise(layer)))
 
     def moment_movements(self, layer: int) -> pd.DataFrame:
         """Return how far the moments of the layer's units moved (`normscape.evidence.movements`)."""
-        moments, steps = self._snapshots("unit_moments", layer)
+        moments, steps = self.snapshots("unit_moments", layer)
         return self._moved(layer, steps, moment_movements(moments, self._noise(layer)))
 
     def _moved(self, layer: int, steps: NDArray[np.int64], moved: Mapping[str, Floats]) -> pd.DataFrame:
@@ -123,15 +123,27 @@ class FinishedRun:
     def _noise(self, layer: int) -> Floats | None:
         if f"unit_noise/layer{layer:02d}" not in self.measurements.arrays():
             return None
-        return self._snapshots("unit_noise", layer)[0]
+        return self.snapshots("unit_noise", layer)[0]
 
     def quantiles(self, layer: int, levels: int, snapshots: int) -> pd.DataFrame:
         """Return rows ``activation_quantile`` of evenly chosen snapshots of a layer, at evenly chosen levels."""
-        values, steps = self._snapshots("activation_quantiles", layer)
+        values, steps = self.snapshots("activation_quantiles", layer)
         times = np.unique(np.linspace(0, len(steps) - 1, min(snapshots, len(steps))).round().astype(int))
         chosen = np.linspace(0, values.shape[1] - 1, levels).round().astype(int)
         grid = pd.MultiIndex.from_product([steps[times], (chosen + 0.5) / values.shape[1]], names=["step", "level"])
         frame = pd.DataFrame({"value": values[np.ix_(times, chosen)].ravel()}, index=grid).reset_index()
+        return self.labelled(frame.assign(quantity="activation_quantile", layer=layer))
+
+    def percentiles(self, layer: int, levels: Sequence[float]) -> pd.DataFrame:
+        """Return rows ``activation_quantile`` of the drawn unit of a layer, at every snapshot, at some levels.
+
+        Between the levels that are stored, by linear interpolation.
+        """
+        values, steps = self.snapshots("activation_quantiles", layer)
+        stored = (np.arange(values.shape[1]) + 0.5) / values.shape[1]
+        found = np.array([np.interp(levels, stored, each) for each in values])
+        grid = pd.MultiIndex.from_product([steps, levels], names=["step", "level"])
+        frame = pd.DataFrame({"value": found.ravel()}, index=grid).reset_index()
         return self.labelled(frame.assign(quantity="activation_quantile", layer=layer))
 
 

@@ -57,10 +57,25 @@ class LayeredModel(nn.Module):
     ``model.layers["3"]`` is layer 3, ``layers.3.linear.weight`` its weight. Forward is the composition of the layers
     and nothing else, which is what lets a probe walk the chain one layer at a time. A subclass may have another
     ``forward``: the probes notice that it is not a chain, and number its layers as they run (`normscape.network`).
+
+    Parameters
+    ----------
+    layers
+        In forward order.
+    initial_std
+        Standard deviation of Gaussian initial weights (see `gaussian_`); None for Glorot's (see `glorot_`).
+
+    Raises
+    ------
+    UserError
+        If ``initial_std`` is not above 0.
     """
 
-    def __init__(self, layers: Iterable[Layer]) -> None:
+    def __init__(self, layers: Iterable[Layer], initial_std: float | None = None) -> None:
+        if initial_std is not None and not initial_std > 0:
+            raise UserError(f"initial_std={initial_std}: expected a number above 0, or null for Glorot's weights")
         super().__init__()
+        self.initial_std = initial_std
         self.layers = nn.ModuleDict({str(number): layer for number, layer in enumerate(layers, start=1)})
 
     def forward(self, x: Tensor) -> Tensor:
@@ -70,7 +85,14 @@ class LayeredModel(nn.Module):
         return x
 
 
-@torch.no_grad()
+def initialise(model: LayeredModel, seed: int) -> None:
+    """Give a network its initial weights, in place: Gaussian ones if it says so, else Glorot's."""
+    if model.initial_std is None:
+        glorot_(model, seed)
+    else:
+        gaussian_(model, seed, model.initial_std)
+
+
 def glorot_(model: LayeredModel, seed: int) -> None:
     """Initialise all weights by Glorot's uniform rule and biases by zero, in place.
 
@@ -83,6 +105,19 @@ def glorot_(model: LayeredModel, seed: int) -> None:
     UserError
         If a layer's weight is neither a parameter nor a parametrisation that can be set.
     """
+    _fill(model, seed, nn.init.xavier_uniform_)
+
+
+def gaussian_(model: LayeredModel, seed: int, std: float) -> None:
+    """Initialise all weights by N(0, (gain std)^2) and biases by zero, in place; streams and errors as in `glorot_`.
+
+    Source: Ioffe & Szegedy 2015, section 4.1 ("small random Gaussian values", whose size is not stated).
+    """
+    _fill(model, seed, lambda weight, gain, generator: nn.init.normal_(weight, std=gain * std, generator=generator))
+
+
+@torch.no_grad()
+def _fill(model: LayeredModel, seed: int, draw: Callable[..., Tensor]) -> None:
     for number, layer in model.layers.items():
         linear = layer.linear
         assert isinstance(linear, nn.Module)
@@ -94,9 +129,9 @@ def glorot_(model: LayeredModel, seed: int) -> None:
             parts = linear.get_submodule("parametrizations.weight").parameters()
             own = next((p for p in parts if p.shape == weight.shape), weight)
             like = torch.empty_like(own)  # draws fill memory in its order, which is that of every variant's weight
-            linear.weight = nn.init.xavier_uniform_(like, gain, generator=stream)
+            linear.weight = draw(like, gain, generator=stream)
         elif isinstance(linear._parameters.get("weight"), nn.Parameter):
-            nn.init.xavier_uniform_(weight, gain, generator=stream)
+            draw(weight, gain, generator=stream)
         else:
             raise UserError(
                 f"layer {number}: the weight of its {type(linear).__name__} is no parameter, so it cannot be "

@@ -26,11 +26,13 @@ class MLP(LayeredModel):
         Makes the normalisation of a hidden layer.
     activation
         "relu", "sigmoid", "elu" or another of torch's (`normscape.models.activation`).
+    initial_std
+        See `LayeredModel`.
 
     Raises
     ------
     UserError
-        If the activation is unknown.
+        If the activation is unknown, or ``initial_std`` is not above 0.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class MLP(LayeredModel):
         out_features: int,
         norm: NormFactory,
         activation: str = "relu",
+        initial_std: float | None = None,
     ) -> None:
         nonlinearity = activation_class(activation)
         layers = []
@@ -48,4 +51,4 @@ class MLP(LayeredModel):
             layers.append(Layer(nn.Linear(in_features, units), norm(units), before, after=nonlinearity()))
             in_features, before = units, None
         layers.append(Layer(nn.Linear(in_features, out_features), nn.Identity(), before))
-        super().__init__(layers)
+        super().__init__(layers, initial_std)

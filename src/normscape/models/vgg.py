@@ -49,11 +49,14 @@ class VGG(LayeredModel):
         Factors on Glorot's initial weights: of the convolutions, of the hidden linear layers, and of the last layer.
     activation
         "relu", as in the paper, or another of torch's (`normscape.models.activation`).
+    dropout
+        Probability with which, in training mode, each input of the last layer is zero; from 0 to below 1.
 
     Raises
     ------
     UserError
-        If the letter or the activation is unknown, or a scaled number of channels is not a positive whole number.
+        If the letter or the activation is unknown, a scaled number of channels is not a positive whole number, or
+        ``dropout`` is no such probability.
     """
 
     def __init__(
@@ -68,9 +71,12 @@ class VGG(LayeredModel):
         hidden_gain: float = 1.0,
         output_gain: float = 1.0,
         activation: str = "relu",
+        dropout: float = 0.0,
     ) -> None:
         if configuration not in KERNELS:
             raise UserError(f"unknown VGG configuration '{configuration}'{suggest(str(configuration), KERNELS)}")
+        if not 0.0 <= dropout < 1.0:
+            raise UserError(f"dropout={dropout}: expected a probability, from 0 to below 1")
         nonlinearity = activation_class(activation)
         layers = []
         for kernels, full in zip(KERNELS[configuration], CHANNELS, strict=True):
@@ -87,6 +93,8 @@ class VGG(LayeredModel):
             units = _scaled(full, width)
             layers.append(Layer(nn.Linear(features, units), norm(units), before, nonlinearity(), hidden_gain))
             features, before = units, None
+        if dropout:
+            before = nn.Sequential(before or nn.Identity(), nn.Dropout(dropout))
         layers.append(Layer(nn.Linear(features, num_classes), nn.Identity(), before, gain=output_gain))
         super().__init__(layers)
         self.to(memory_format=torch.channels_last)

@@ -7,10 +7,10 @@ import pytest
 import torch
 from fake_cifar10 import copy_but, fake_records, fingerprint, web_server, write_binary, write_pickles, write_pngs
 
-from normscape.data.cifar import download
+from normscape.data import download
 from normscape.data.cifar.archive import CIFAR10, check_records
-from normscape.data.cifar.download import SourceError
 from normscape.data.cifar.load import ARRAY_FILE, HAND_PLACED, MEAN, STD, Source, cifar10, load_records
+from normscape.data.download import SourceError
 from normscape.errors import UserError
 from patience import PATIENCE_SECONDS, wait_until
 

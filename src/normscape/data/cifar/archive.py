@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from normscape.data.cifar.download import SourceError, reason
+from normscape.data.download import SourceError, reason
 
 Records = NDArray[np.uint8]
 

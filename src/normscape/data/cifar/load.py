@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 from normscape.data.cifar.archive import CIFAR10, Fingerprint, Records, check_records, read_archive
-from normscape.data.cifar.download import ROOT_VARIABLE, SourceError, displayed, fetch, reason, usable_root
 from normscape.data.dataset import Dataset, Split
+from normscape.data.download import ROOT_VARIABLE, SourceError, displayed, fetch, reason, usable_root
 from normscape.errors import UserError
 
 MIRROR_VARIABLE = "NORMSCAPE_CIFAR10_MIRROR"

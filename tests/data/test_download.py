@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from normscape.data.cifar import download
-from normscape.data.cifar.download import SourceError, data_root, fetch
+from normscape.data import download
+from normscape.data.download import SourceError, data_root, fetch
 
 
 def test_data_root_is_the_argument_then_the_variable_then_the_checkout(monkeypatch, tmp_path):
@@ -12,15 +12,13 @@ def test_data_root_is_the_argument_then_the_variable_then_the_checkout(monkeypat
     assert data_root(str(tmp_path)) == tmp_path
     assert data_root() == tmp_path / "named"
     monkeypatch.delenv("NORMSCAPE_DATA")
-    assert data_root() == Path(__file__).parents[3] / ".data"
+    assert data_root() == Path(__file__).parents[2] / ".data"
 
 
 def test_data_root_of_an_installed_wheel_is_the_users_cache(monkeypatch, tmp_path):
     monkeypatch.delenv("NORMSCAPE_DATA", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(
-        download, "__file__", str(tmp_path / "site-packages" / "normscape" / "data" / "cifar" / "download.py")
-    )
+    monkeypatch.setattr(download, "__file__", str(tmp_path / "site-packages" / "normscape" / "data" / "download.py"))
     assert data_root().name == "normscape"
     assert ".data" not in data_root().parts
 

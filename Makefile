@@ -5,19 +5,27 @@ PYTHON  ?= python3
 SCALE   ?= auto
 SEEDS   ?= 0
 WORKERS ?= 0
+LAUNCHER ?= local
+EXTRAS  ?=
 ARGS    ?=
 
-VARIABLES := PYTHON SCALE SEEDS DLN_SEEDS WORKERS ARGS NORM MODEL
+VARIABLES := PYTHON SCALE SEEDS DLN_SEEDS WORKERS LAUNCHER EXTRAS ARGS NORM MODEL
 GIVEN := $(foreach v,$(.VARIABLES),$(if $(filter command,$(origin $v)),$v))
 UNKNOWN := $(filter-out $(VARIABLES) MAKE% -%,$(GIVEN))
 $(if $(UNKNOWN),$(error $(UNKNOWN): no such variable; known here: $(VARIABLES)))
+
+COMMA := ,
+KNOWN_EXTRAS := optuna,ray,slurm
+UNKNOWN_EXTRAS := $(filter-out $(subst $(COMMA), ,$(KNOWN_EXTRAS)),$(subst $(COMMA), ,$(EXTRAS)))
+$(if $(UNKNOWN_EXTRAS),$(error EXTRAS=$(EXTRAS): no such extra as $(UNKNOWN_EXTRAS); known here: $(KNOWN_EXTRAS)))
+install-extra = $(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements-$(1).lock
 
 BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
 .PHONY: help env data verify test lint docs smoke lock clean reproduce-text reproduce-all redraw-text redraw-all \
-  reproduce-beyond redraw-beyond audit
+  reproduce-theory redraw-theory reproduce-beyond redraw-beyond audit
 
 help: ## list the targets
 	@echo "Start with: make reproduce-fig1 (it prints a plan with the time it will take; after Ctrl-C, the same command continues)"
@@ -25,10 +33,12 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { sub(/%/, "N", $$1); printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  Variables: SCALE=laptop|desk|paper|smoke (default: paper with a GPU, else laptop)  SEEDS=0,1,2  DLN_SEEDS=0-9  WORKERS=2"
+	@echo "  LAUNCHER=ray|slurm trains on GPUs side by side or on a cluster (make env EXTRAS=ray,slurm,optuna installs what it needs)"
+	@echo "  ARGS='--dry-run' says what would be trained, and what it costs"
 	@echo "  ARGS='--paper' draws the paper's own curves behind ours; ARGS='tracker=none' sets any key of configs/train.yaml"
 
 REPRODUCE = $(BIN)/python experiments/reproduce.py
-OPTIONS = --scale $(SCALE) --seeds $(SEEDS) $(if $(DLN_SEEDS),--dln-seeds $(DLN_SEEDS)) --workers $(WORKERS) $(ARGS)
+OPTIONS = --scale $(SCALE) --seeds $(SEEDS) $(if $(DLN_SEEDS),--dln-seeds $(DLN_SEEDS)) --workers $(WORKERS) --launcher $(LAUNCHER) $(ARGS)
 
 reproduce-fig%: $(READY) ## train what figure N of the paper needs, draw it, judge its claims (N: 1 to 13)
 	@$(REPRODUCE) $* $(OPTIONS)
@@ -54,6 +64,12 @@ redraw-text: $(READY) ## the same for the claims of the text
 redraw-all: $(READY) ## redraw every figure from the tables in results/
 	@$(REPRODUCE) all --scale $(SCALE) --from-results $(ARGS)
 
+reproduce-theory: $(READY) ## the paper's theorems on networks in training: train, draw, judge
+	@$(REPRODUCE) all --family theory $(OPTIONS)
+
+redraw-theory: $(READY) ## redraw them from the tables in results/
+	@$(REPRODUCE) all --family theory --scale $(SCALE) --from-results $(ARGS)
+
 redraw-beyond: $(READY) ## redraw the figures of reproduce-beyond from the tables in results/
 	@$(REPRODUCE) all --family beyond --scale $(SCALE) --from-results $(ARGS)
 
@@ -75,17 +91,22 @@ docs: $(READY) ## build the documentation as a site; a link or a name that leads
 smoke: $(READY) ## run every figure at scale=smoke: minutes, synthetic data; the verdicts mean nothing
 	@$(MAKE) --no-print-directory reproduce-fig1 SCALE=smoke
 	@$(MAKE) --no-print-directory reproduce-all SCALE=smoke
+	@$(MAKE) --no-print-directory reproduce-theory SCALE=smoke
 	@$(MAKE) --no-print-directory reproduce-beyond SCALE=smoke
 	@$(MAKE) --no-print-directory audit NORM=examples.my_norm.MedianNorm SCALE=smoke
 
 data: $(READY) ## fetch and check CIFAR-10 (the experiments do so by themselves)
 	@$(BIN)/python scripts/fetch_data.py
 
-env: $(READY) ## build the environment in .venv
+env: $(READY) ## build the environment in .venv; EXTRAS=ray,slurm,optuna adds the engines of sweeps to it
+	@$(foreach extra,$(subst $(COMMA), ,$(EXTRAS)),$(call install-extra,$(extra)) && ) true
 
-lock: ## resolve requirements.lock again from pyproject.toml (needs uv)
+lock: ## resolve requirements.lock again from pyproject.toml, and what each extra adds to it (needs uv)
 	uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	  --no-annotate --no-header --extra dev pyproject.toml --output-file requirements.lock
+	for extra in $(subst $(COMMA), ,$(KNOWN_EXTRAS)); do uv pip compile --quiet --upgrade --universal --python-version 3.11 \
+	  --generate-hashes --no-annotate --no-header --extra $$extra -c requirements.lock pyproject.toml \
+	  --output-file requirements-$$extra.lock || exit 1; done
 
 clean: ## remove the environment, the site and caches; keeps runs, results and data
 	rm -rf .venv docs/_build .mypy_cache .pytest_cache .ruff_cache

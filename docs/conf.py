@@ -47,7 +47,14 @@ CONTENTS = {
         "docs/bring-your-own",
         "docs/beyond",
     ],
-    "Look up": ["docs/measurements", "docs/scales-and-verdicts", "docs/reference", "docs/api", "results/**"],
+    "Look up": [
+        "docs/measurements",
+        "docs/theory",
+        "docs/scales-and-verdicts",
+        "docs/reference",
+        "docs/api",
+        "results/**",
+    ],
     "Project": ["docs/index", "CONTRIBUTING", "CHANGELOG"],
 }
 """The site's navigation."""
@@ -67,6 +74,8 @@ DOCSTRINGS = """
 .. autoclass:: normscape.replay.Replay
    :no-members:
 .. autofunction:: normscape.norms.noise.draw_noise
+.. automodule:: normscape.theory
+   :imported-members:
 .. automodule:: normscape.norms.accurate
    :no-members:
 ```

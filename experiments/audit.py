@@ -46,7 +46,10 @@ def main(arguments: list[str]) -> None:
     options = reproduce.parse(["all", "--family", family.name, "--results", str(reproduce.PROJECT / "audits"), *others])
     options.results = options.results.parent / file_name(figure.title.rpartition(" ")[2])
     options.folder = options.results / options.folder.name
-    ((manifest, text),) = reproduce.from_runs([figure], options)
+    made = reproduce.from_runs([figure], options)
+    if made is None:
+        return
+    ((manifest, text),) = made
     results = Results(options.folder, figure)
     publish(results, manifest, family.original, with_paper=False, text=text)
     print(results.page.read_text())

@@ -4,11 +4,18 @@ python experiments/reproduce.py 1                        one seed, at the scale 
 python experiments/reproduce.py 1 --seeds 0,1,2 --paper  three seeds, with the paper's own curves behind
 python experiments/reproduce.py 1 --from-results         redraw from the table in results/, without any run
 python experiments/reproduce.py all --dln-seeds 0-9      every figure, each run trained once
+python experiments/reproduce.py all --launcher ray       the same on Ray; --dry-run says what it would do
 """
 
 import normscape.portable  # noqa: F401, I001 - first: torch chooses its kernels when it is imported
 
+from normscape.interrupts import end_at_once
+
+if __name__ == "__main__":  # from here on, so that Ctrl-C says one line while torch is imported
+    end_at_once()
+
 import argparse
+import itertools
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -55,6 +62,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--seeds", default="0", help="comma-separated, e.g. 0,1,2, or a range, e.g. 0-9 (default: 0)")
     parser.add_argument("--dln-seeds", default=None, help="the same for the deep linear nets (default: as --seeds)")
     parser.add_argument("--workers", type=int, default=0, help="runs side by side (default: one per core, or GPU: 1)")
+    parser.add_argument("--launcher", default="local", help="local, ray or slurm: what trains the runs, as in a sweep")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be trained, and stop")
     parser.add_argument("--paper", action="store_true", help="draw the paper's own curves behind ours")
     parser.add_argument("--from-results", action="store_true", help="redraw from results/, without any run")
     parser.add_argument("--results", type=Path, default=PROJECT / "results", help="where figures go")
@@ -66,12 +75,20 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     options.dln_seeds = seeds("--dln-seeds", options.dln_seeds) if options.dln_seeds else options.seeds
     if options.workers < 0:
         raise UserError(f"--workers {options.workers}: expected 1 or more, or 0 for one per core")
+    if options.from_results and options.dry_run:
+        raise UserError("--dry-run: expected without --from-results, which trains nothing")
+    if options.launcher != "local":
+        if options.workers:
+            raise UserError(
+                f"--workers {options.workers}: expected with --launcher local; others have their own settings"
+            )
+        options.overrides = [f"hydra/launcher={options.launcher}", *options.overrides]
     for override in options.overrides:
         key = override.lstrip("+~").split("=")[0]
         key = "schedule" if key.startswith("schedule.") else key
         if key in SET_BY_FIGURE:
             raise UserError(f"{override}: expected {SET_BY_FIGURE[key]}")
-        if options.from_results:
+        if options.from_results and not key.startswith("hydra"):
             raise UserError(f"{override}: expected no settings to redraw from results")
     options.folder = options.results / _folder(options)
     return options
@@ -128,7 +145,7 @@ def declared_runs(figures: Sequence[Figure], options: argparse.Namespace) -> "di
             if run not in declared:
                 fixed = [*own, f"scale={options.scale}", f"group={figure.stem}", *options.overrides]
                 first = compose_run([*fixed, f"seed={options.seeds[0]}"])
-                dry_build(first)
+                dry_build(first, device_too=options.launcher == "local")
                 wanted = options.dln_seeds if first.net == "dln" else options.seeds
                 composed = {options.seeds[0]: first}
                 for seed in set(wanted) - {options.seeds[0]}:
@@ -155,19 +172,40 @@ Made = tuple[dict[str, Any], bytes | None]
 """A manifest, and the table if it is a new one."""
 
 
-def from_runs(figures: Sequence[Figure], options: argparse.Namespace) -> list[Made]:
-    """Train what is missing of the runs of figures, and return their manifests and tables."""
+def train(configs: "Sequence[RunConfig]", options: argparse.Namespace) -> bool:
+    """Train what is missing of some runs; return whether all are there, which after ``--dry-run`` is not known."""
+    from normscape.config import compose_hydra
+    from normscape.engines.engine import engine_of
+    from normscape.engines.here import LocalEngine
+    from normscape.launch import train_missing
+    from normscape.overview import overview
+
+    local = options.launcher == "local"
+    engine = LocalEngine(options.workers) if local else engine_of(compose_hydra(options.overrides).launcher)
+    if engine is None:
+        raise UserError(f"--launcher {options.launcher}: expected local, ray or slurm")
+    failures = train_missing(configs, engine, console.print, options.dry_run)
+    if failures:
+        Console(width=None if sys.stdout.isatty() else 200).print(overview(configs, failures))
+        count = f"{len(failures)} of {len(configs)} runs failed"
+        raise UserError(f"{count}; start again to continue. " + "; ".join(failures.values()))
+    return not options.dry_run
+
+
+def from_runs(figures: Sequence[Figure], options: argparse.Namespace) -> list[Made] | None:
+    """Train what is missing of the runs of figures, and return their manifests and tables; None if it was only dry."""
     from normscape.evidence.tabulate import tabulate
     from normscape.kernels import use_kernels
-    from normscape.launch import train_missing
 
     declared = declared_runs(figures, options)
     use_kernels([config for configs in declared.values() for config in configs])
     require_readable(options.family, options.results, [Results(options.folder, figure) for figure in figures])
-    require_writable(options.folder)
+    if not options.dry_run:
+        require_writable(options.folder)
     title = f"{figures[0].label} at scale={options.scale}: {figures[0].title}"
     console.print(f"All figures at scale={options.scale}" if len(figures) > 1 else title)
-    train_missing([config for configs in declared.values() for config in configs], options.workers, console.print)
+    if not train(list(itertools.chain(*declared.values())), options):
+        return None
     made: list[Made] = []
     for figure in figures:
         configs = [config for run in figure.runs for config in declared[run]]
@@ -205,8 +243,10 @@ def main(arguments: list[str]) -> None:
         made: list[Made] = [(Results(options.folder, figure).manifest(), None) for figure in figures]
         if figures:
             require_writable(options.folder)
+    elif (new := from_runs(figures, options)) is None:
+        return
     else:
-        made = from_runs(figures, options)
+        made = new
     for figure, (manifest, text) in zip(figures, made, strict=True):
         results = Results(options.folder, figure)
         judged = publish(results, manifest, family.original, with_paper=options.paper, text=text)

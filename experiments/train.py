@@ -1,108 +1,169 @@
-"""Train one run, or with -m a sweep of runs: python experiments/train.py run=vgg_batch seed=0 scale=laptop."""
+"""Train one run, or with -m a sweep of runs.
+
+python experiments/train.py run=vgg_batch seed=0 scale=laptop
+python experiments/train.py -m run=vgg_standard,vgg_batch seed=0,1 hydra/launcher=local
+python experiments/train.py -m run=vgg_standard,vgg_batch seed=0,1 --dry-run
+"""
 
 import normscape.portable  # noqa: F401, I001 - first: torch chooses its kernels when it is imported
 
-import hashlib
-import re
+from normscape.interrupts import end_at_once
+
+if __name__ == "__main__":  # from here on, so that Ctrl-C says one line while torch is imported
+    end_at_once()
+
+import os
+import shlex
 import sys
-from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import hydra
-from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
 from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+from rich.console import Console
 
-from normscape.build import dry_build
-from normscape.config import CONFIGS, RunConfig, check, compose_run, jobs, with_scale
+from hydra_plugins.normscape_launcher import NormscapeLauncher
+from normscape.config import CONFIGS, RunConfig, check, compose_hydra, jobs, with_scale
+from normscape.engines.engine import Engine, engine_of
+from normscape.engines.here import LocalEngine
 from normscape.entry import entry_point
 from normscape.errors import UserError
 from normscape.execute import execute
-from normscape.identity import changes
+from normscape.hydra_options import DRY_RUN, folders, only_shows, parse
+from normscape.identity import identity
 from normscape.kernels import use_kernels
+from normscape.labels import labelled
+from normscape.launch import train_missing
+from normscape.objective import objective, require_objective
+from normscape.overview import overview
 from normscape.progress import ProgressDisplay
+from normscape.sweep import composed, examples, for_sweeper, from_sweeper, is_plain, require_plugins, with_group
 from normscape.worker import failure
 
 sys.path.append(str(Path.cwd()))  # where norm._target_=mypackage.MyNorm finds mypackage
 
-FAILED: list[str] = []
-"""What went wrong in the jobs of this process."""
-
-
-def labelled(config: RunConfig, overrides: list[str]) -> RunConfig:
-    """Add to the run's labels what the command line changed of what they name.
-
-    The name takes every change (``vgg_batch,optimizer.lr=0.3``), the net those of the model, the series those of the
-    norm (``standard,norm._target_=mypackage.MyNorm``): a table must not call batch what is no longer BatchNorm.
-    """
-    changed = changes(overrides)
-    config.name = ",".join([config.name, *changed])
-    config.net = ",".join([config.net, *changes_of("model", changed)])
-    config.series = ",".join([config.series, *changes_of("norm", changed)])
-    return config
-
-
-def changes_of(component: str, changed: list[str]) -> list[str]:
-    """Return those of some changes that choose a component or set something in it."""
-    return [change for change in changed if re.match(rf"(no-)?{component}([.=]|$)", change)]
+FULL_ERROR = "HYDRA_FULL_ERROR"
+"""Hydra's variable by which it passes errors on, rather than printing them and ending the process."""
 
 
 @hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="train")
-def job(composed: DictConfig) -> None:
-    """Run what one job of Hydra composed; a sweep continues when one of its jobs fails."""
-    hydra_config = HydraConfig.get()
-    elsewhere = not hydra_config.launcher._target_.endswith("BasicLauncher")  # another process waits for the outcome
-    config = None
+def job(from_hydra: DictConfig) -> float:
+    """Carry out the run that Hydra composed, and return its objective."""
+    config = labelled(check(from_hydra), list(HydraConfig.get().overrides.task))
     try:
-        config = labelled(check(composed), list(hydra_config.overrides.task))
         with ProgressDisplay() as display:
             execute(config, display)
     except Exception as error:
-        if elsewhere:
-            raise
-        FAILED.append(failure(config, error) if config else str(error))
+        raise UserError(failure(config, error)) from error
+    return objective(config)
 
 
-def folders(parsed: Namespace) -> dict[str, Any]:
-    """Return where the YAML files are according to Hydra's options, as arguments of `compose_run`."""
-    tree: dict[str, Any] = {}
-    if parsed.config_dir:
-        tree["own"] = Path(parsed.config_dir)
-    if parsed.config_path:
-        tree["configs"] = Path(__file__).parent / parsed.config_path  # as Hydra reads it
-    if parsed.config_name:
-        tree["name"] = parsed.config_name
-    for option, folder in (("--config-dir", tree.get("own")), ("--config-path", tree.get("configs"))):
-        if folder is not None and not folder.is_dir():
-            raise UserError(f"{option} {folder}: no such folder")
-    return tree
+@dataclass(frozen=True)
+class Asked:
+    """What a command line asks for.
+
+    Attributes
+    ----------
+    arguments
+        What Hydra is given where it does the work, with the scale decided.
+    configs, commands
+        The runs of a plain sweep, and the overrides of each; of another sweep, those that were checked as examples.
+    engine
+        What carries a sweep out; None where Hydra does: a single run, another sweeper, a launcher that is not ours.
+    """
+
+    arguments: Sequence[str]
+    configs: Sequence[RunConfig] = ()
+    commands: Sequence[Sequence[str]] = ()
+    engine: Engine | None = None
+    dry_run: bool = False
 
 
-def prepare(arguments: list[str]) -> list[str]:
-    """Return the arguments with the scale decided, after checking every job that they ask for."""
-    parsed = get_args_parser().parse_intermixed_args(arguments)
-    tree = folders(parsed)
-    if parsed.help or parsed.hydra_help or parsed.info or parsed.cfg:
-        return arguments
+def prepare(arguments: Sequence[str]) -> Asked:
+    """Read a command line, and check every job that it asks for."""
+    parsed = parse(arguments)
+    tree = folders(parsed, Path(__file__))
+    if only_shows(parsed):
+        return Asked(arguments)
     overrides = with_scale(parsed.overrides)
     chosen = overrides[-1] if overrides[-1:] != parsed.overrides[-1:] else None
-    if parsed.multirun and not any(override.startswith("group=") for override in overrides):
-        overrides.append(f"group=sweep-{hashlib.sha256(' '.join(sorted(overrides)).encode()).hexdigest()[:8]}")
-    combinations = jobs(overrides) if parsed.multirun else [overrides]
-    configs = [compose_run(combination, **tree) for combination in combinations]
-    for config in configs:
-        dry_build(config)
-    use_kernels(configs)
+    flags = [argument for argument in arguments if argument not in (*parsed.overrides, DRY_RUN)]
+    asked = _sweep(with_group(overrides), flags, tree) if parsed.multirun else _single(overrides, flags, tree)
+    use_kernels(asked.configs)
     if chosen:
         print(f"{chosen}, which suits this machine", file=sys.stderr)
-    flags = [argument for argument in arguments if argument not in parsed.overrides]
-    return [*flags, *overrides]
+    return Asked(asked.arguments, asked.configs, asked.commands, asked.engine, parsed.dry_run)
+
+
+def _single(overrides: list[str], flags: list[str], tree: Mapping[str, Any]) -> Asked:
+    return Asked([*flags, *overrides], composed([overrides], tree, None), [overrides])
+
+
+def _sweep(overrides: list[str], flags: list[str], tree: Mapping[str, Any]) -> Asked:
+    require_plugins(overrides)
+    chosen = compose_hydra(examples(overrides)[0], **tree)
+    engine = engine_of(chosen.launcher)
+    if not is_plain(chosen.sweeper):
+        checked = examples(overrides)
+        configs = composed(checked, tree, engine)
+        for config in configs:
+            require_objective(config)
+        return Asked([*flags, *for_sweeper(overrides, configs[0].objective)], configs, checked)
+    combinations = jobs([*from_sweeper(chosen.sweeper), *overrides])
+    return Asked([*flags, *overrides], composed(combinations, tree, engine), combinations, engine)
+
+
+def train_all(asked: Asked, engine: Engine) -> None:
+    """Carry out the runs of a plain sweep."""
+    failures = train_missing(asked.configs, engine, partial(print, flush=True), asked.dry_run)
+    if not asked.dry_run:
+        report(asked.configs, asked.commands, failures)
+
+
+def by_hydra(asked: Asked) -> None:
+    """Let Hydra do it, and pass on what goes wrong as it is."""
+    os.environ[FULL_ERROR] = "1"
+    sys.argv[1:] = asked.arguments
+    try:
+        job()
+    except (HydraException, OmegaConfBaseException, ValueError, NotImplementedError) as error:
+        raise UserError(" ".join(str(error).split())) from error
+    if (found := NormscapeLauncher.found) is not None and found.exists():
+        print(f"What {asked.configs[0].objective} was best with, in {found}:\n{found.read_text().strip()}")
+    if launched := NormscapeLauncher.launched:
+        report([config for config, _ in launched], [own for _, own in launched], NormscapeLauncher.failures)
+
+
+def report(configs: Sequence[RunConfig], commands: Sequence[Sequence[str]], failures: Mapping[str, str]) -> None:
+    """Print a table of all runs; raise `UserError` if some failed, after saying how each is carried out again."""
+    Console(width=None if sys.stdout.isatty() else 200).print(overview(configs, failures))
+    if not failures:
+        return
+    print("To run again what failed, the same command, or one of these:")
+    for config, overrides in zip(configs, commands, strict=True):
+        if identity(config) in failures:
+            own = [override for override in overrides if not override.startswith("hydra")]
+            print(f"  python experiments/train.py {shlex.join(own)}")
+    raise UserError(f"{len(failures)} of {len(configs)} runs failed: {'; '.join(failures.values())}")
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Do what the command line asks."""
+    asked = prepare(arguments)
+    if asked.engine is not None:
+        train_all(asked, asked.engine)
+    elif asked.dry_run:
+        train_all(asked, LocalEngine(runs_at_once=1))
+    else:
+        by_hydra(asked)
 
 
 if __name__ == "__main__":
     with entry_point():
-        sys.argv[1:] = prepare(sys.argv[1:])
-        job()
-        if FAILED:
-            raise UserError("; ".join(FAILED))
+        main(sys.argv[1:])

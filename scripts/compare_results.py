@@ -16,6 +16,8 @@ from typing import Any
 
 import pandas as pd
 
+from normscape.errors import UserError
+
 CLAIMS: dict[str, str | None] = {"spacing_of_snapshots": None}
 """Claims that have another name now: old to new; None for one that was dropped.
 
@@ -27,7 +29,7 @@ COLUMNS: dict[str, str] = {}
 
 
 def main(arguments: list[str]) -> int:
-    """Return the exit code: 0 for the same, 1 for a difference, 2 for a folder without results."""
+    """Return the exit code: 0 for the same, 1 for a difference, 2 for a folder that holds no results."""
     parser = argparse.ArgumentParser(description="Compare two folders of results, number by number.")
     parser.add_argument("old", type=Path)
     parser.add_argument("new", type=Path)
@@ -37,7 +39,11 @@ def main(arguments: list[str]) -> int:
             print(f"{folder}: expected a folder with results, e.g. results/santurkar2018/laptop", file=sys.stderr)
             return 2
     figures = sorted({file.stem for folder in (options.old, options.new) for file in folder.glob("*.json")})
-    found = [line for figure in figures for line in differences(figure, options.old, options.new)]
+    try:
+        found = [line for figure in figures for line in differences(figure, options.old, options.new)]
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 2
     print("\n".join(found) if found else f"{len(figures)} figures: every claim and every row is the same")
     return 1 if found else 0
 
@@ -49,7 +55,7 @@ def differences(figure: str, old: Path, new: Path) -> Iterator[str]:
         if not file.exists():
             yield f"{figure}: not in {file.parent}"
             return
-    before, now = (claims(json.loads(file.read_text())["claims"]) for file in contents)
+    before, now = map(claims, contents)
     for name in sorted(before.keys() | now.keys()):
         if name not in before or name not in now:
             yield f"{figure}: claim {name} is only in {new if name in now else old}"
@@ -61,9 +67,13 @@ def differences(figure: str, old: Path, new: Path) -> Iterator[str]:
     yield from table_differences(figure, old, new)
 
 
-def claims(found: dict[str, Any] | list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Return the numbers of claims by the names that they have now."""
-    named = found.items() if isinstance(found, dict) else ((claim["name"], claim) for claim in found)
+def claims(file: Path) -> dict[str, dict[str, Any]]:
+    """Return the numbers of the claims of a manifest by the names that they have now."""
+    try:
+        found = json.loads(file.read_text())["claims"]
+        named = found.items() if isinstance(found, dict) else [(claim["name"], claim) for claim in found]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{file}: not a manifest with claims; git checkout brings back what is committed") from error
     current = ((CLAIMS.get(name, name), claim) for name, claim in named)
     return {name: claim for name, claim in current if name is not None}
 
@@ -104,7 +114,11 @@ def table_differences(figure: str, old: Path, new: Path) -> Iterator[str]:
 
 def _table(folder: Path, figure: str) -> pd.DataFrame | None:
     file = next(iter(sorted(folder.glob(f"{figure}.csv*"))), None)
-    return None if file is None else pd.read_csv(file, dtype=str, keep_default_na=False)
+    try:
+        return None if file is None else pd.read_csv(file, dtype=str, keep_default_na=False)
+    except (ValueError, OSError, EOFError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{file}: not a table ({reason}); git checkout brings back what is committed") from error
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ from normscape.evidence.results import Results, run_entries
 from normscape.evidence.table import COLUMNS, read_table, table_bytes
 from normscape.identity import identity
 from normscape.kernels import use_kernels
-from normscape.launch import side_by_side
+from normscape.lanes import side_by_side
 from normscape.pool import execute_all
 from normscape.portable import LIMITS
 from normscape.provenance import provenance

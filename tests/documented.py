@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from unittest import mock
 
@@ -62,7 +63,7 @@ def check_command(line):
         case ["python", "experiments/train.py", *arguments]:
             import train
 
-            with mock.patch.object(train, "use_kernels"):  # which would start this process again
+            with mock.patch.object(train, "use_kernels"), _installed():  # which would start this process again
                 train.prepare(arguments)
         case ["python", "experiments/reproduce.py", *arguments]:
             check_reproduce(arguments)
@@ -87,6 +88,18 @@ def check_command(line):
             assert os.access(PROJECT / ".ci" / "run", os.X_OK), line
         case _:
             pytest.fail(f"{line}: a command that nothing checks; a block that is no command is tagged text")
+
+
+@contextmanager
+def _installed():
+    """Let a command pass that says what to install for it, in an environment that has not got it."""
+    from normscape.errors import UserError
+
+    try:
+        yield
+    except UserError as error:
+        if not re.search(r"expected the package \S+; install it with: make env EXTRAS=\w+$", str(error)):
+            raise
 
 
 def check_make(words):

@@ -31,8 +31,6 @@ SMALL = {
     "mlp": ["model.hidden=[8,8,8]"],
     "dln": ["model.depth=5", "optimizer.lr=1e-6"],
 }
-FEW = {"whitening": ["norm.num_groups=2", "measure.noise_floor=false"]}
-"""Settings of a norm that needs more samples than half a mini-batch of these tests has."""
 CASES = [(model, norm) for model in SMALL for norm in NORMS if norm != "instance" or model == "vgg"]
 SETTINGS = ["scale=smoke", "tracker=none", "device=cpu", "steps=3", "log_every=1", "eval_every=3"]
 SETTINGS += ["measure.every=2", "measure.activation_layers=[2,4]", "measure.ics_layers=[2,4]"]
@@ -45,6 +43,12 @@ class Exact(Dataset):
     def network_inputs(self, stored):
         inputs = (stored.double() - 127.5) / 64
         return inputs.contiguous(memory_format=torch.channels_last) if inputs.dim() == 4 else inputs
+
+
+def needs(model, norm):
+    """Return settings for norms without meaning for vectors, or that need more samples than these mini-batches have."""
+    images_alone = ["model.head=[]"] if model == "vgg" and norm in ("instance", "whitening") else []
+    return [*images_alone, *(["norm.num_groups=2", "measure.noise_floor=false"] if norm == "whitening" else [])]
 
 
 def exact_data(model):
@@ -61,7 +65,7 @@ def exact_data(model):
 
 def measured(model, norm, *changes):
     """Train three steps in float64; return a number for each tensor of the state, and the rows of each quantity."""
-    own = [*(["batch_size=12"] if model != "dln" else []), *FEW.get(norm, [])]
+    own = [*(["batch_size=12"] if model != "dln" else []), *needs(model, norm)]
     config = compose_run([f"run={model}_standard", f"norm={norm}", *SETTINGS, *SMALL[model], *own, *changes])
     made = build(config, torch.device("cpu"))
     glorot_(made.state.model.double(), config.seed)

@@ -96,6 +96,7 @@ RIGHT = {
     "counts itself": ["optimizer._target_=zoo.CountsItself", "~optimizer.weight_decay"],
     "groups": [
         *own("optimizer", name="Groups"),
+        "decayed=all",
         *(f"probe.{name}.weight_decay=null" for name in ("landscape", "landscape_random")),
     ],
     "random loss": ["loss._target_=zoo.RandomLoss"],
@@ -232,7 +233,7 @@ REFUSED = {
         ["run=dln_standard", "augment=true"],
         "augment=true: expected images (C, H, W), not the gaussian_linear data of shape (10,)",
     ),
-    "weight decay of some": (own("optimizer", name="Groups"), "probe weight_decay=0.0005: Groups has 0 for"),
+    "groups of one's own": (own("optimizer", name="Groups"), "; with decayed=all it gets parameters instead of groups"),
 }
 
 

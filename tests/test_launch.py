@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 import holding_tracker
-from normscape import launch, pool
+from normscape import lanes, pool
 from normscape.config import compose_run
 from normscape.identity import identity
 from normscape.pool import execute_all
@@ -25,9 +25,9 @@ def vggs_on_a_gpu(config):
 @pytest.fixture
 def a_gpu(monkeypatch):
     """Plan as if there were one; whoever computes looks for itself."""
-    for module in (launch, pool):
+    for module in (lanes, pool):
         monkeypatch.setattr(module, "device_of", vggs_on_a_gpu)
-    monkeypatch.setattr(launch, "default_workers", lambda device: {"cuda": 1, "cpu": 4}[device])
+    monkeypatch.setattr(lanes, "default_workers", lambda device: {"cuda": 1, "cpu": 4}[device])
 
 
 def test_the_deep_linear_nets_are_for_the_cpu_and_remain_the_runs_that_they_were():
@@ -41,13 +41,13 @@ def test_the_deep_linear_nets_are_for_the_cpu_and_remain_the_runs_that_they_were
 @pytest.mark.usefixtures("a_gpu")
 def test_runs_on_the_cpu_leave_a_core_to_those_on_a_gpu():
     vgg, dln = run("vgg_batch"), run("dln_batch")
-    assert launch.side_by_side([vgg] * 3 + [dln] * 5) == {"cuda": 1, "cpu": 3}
-    assert launch.side_by_side([dln] * 5) == {"cpu": 4}
-    assert launch.side_by_side([vgg, dln]) == {"cuda": 1, "cpu": 1}
-    assert launch.side_by_side([vgg] * 3 + [dln] * 5, workers=2) == {"cuda": 2, "cpu": 2}
-    assert launch.side_by_side([]) == {}
-    assert launch.in_words({"cuda": 1, "cpu": 3}) == "1 (cuda) and 3 (cpu)"
-    seconds = launch.lane_seconds([vgg, vgg, dln, dln, dln], [5.0, 6.0, 9.0, 9.0, 9.0], {"cuda": 1, "cpu": 3})
+    assert lanes.side_by_side([vgg] * 3 + [dln] * 5) == {"cuda": 1, "cpu": 3}
+    assert lanes.side_by_side([dln] * 5) == {"cpu": 4}
+    assert lanes.side_by_side([vgg, dln]) == {"cuda": 1, "cpu": 1}
+    assert lanes.side_by_side([vgg] * 3 + [dln] * 5, workers=2) == {"cuda": 2, "cpu": 2}
+    assert lanes.side_by_side([]) == {}
+    assert lanes.in_words({"cuda": 1, "cpu": 3}) == "1 (cuda) and 3 (cpu)"
+    seconds = lanes.lane_seconds([vgg, vgg, dln, dln, dln], [5.0, 6.0, 9.0, 9.0, 9.0], {"cuda": 1, "cpu": 3})
     assert seconds == 11.0
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from golden import needs
 from normscape.build import build
 from normscape.components import build_component
 from normscape.config import CONFIGS, compose_run
@@ -24,13 +25,11 @@ SMALL = {
     "mlp": ["model.hidden=[8,8,8]", "data.train_images=48", "batch_size=32"],
     "dln": ["data.samples=20", "optimizer.lr=1e-9"],  # the noisy standard net diverges at the rate of the paper
 }
-FEW = {"whitening": ["norm.num_groups=2"]}
-"""Settings of a norm that needs more samples than half a mini-batch of these tests has."""
 
 
 def trained(model, norm, probe, make_probe=None, self_check=True):
     """Train a few steps and return all that a probe could have disturbed."""
-    small = [*SMALL[model], *FEW.get(norm, [])]
+    small = [*SMALL[model], *needs(model, norm)]
     config = compose_run([f"run={model}_standard", f"norm={norm}", *SETTINGS, *small, f"probe=[{probe or PROBES[0]}]"])
     components = build(replace(config, probe={}), torch.device("cpu"))
     probes = []
@@ -38,6 +37,8 @@ def trained(model, norm, probe, make_probe=None, self_check=True):
         node = {**config.probe[probe], "every": 1}
         if "layers" in node:
             node["layers"] = [1, 2, len(components.state.model.layers)]
+        if "units" in node:
+            node["units"] = 1
         probes = [build_component("probe", node)]
     if make_probe:
         probes = [make_probe(components.state.model)]

@@ -133,6 +133,10 @@ def test_a_label_says_what_was_changed_of_what_it_names(overrides, net, series):
         ["--config-name", "nothing"],
         ["hydra.searchpath=[nowhere]"],
         ["-m", "optimizer.lr=interval(0,1)"],
+        ["-m", "hydra/launcher=rya"],
+        ["-m", "hydra/launcher=local", "hydra.launcher.runs=2"],
+        ["-m", "hydra/launcher=local", "hydra.launcher.runs_at_once=two"],
+        ["--dry-runn"],
     ],
     ids=" ".join,
 )
@@ -153,10 +157,10 @@ def test_a_sweep_trains_every_combination_once(train, runs):
         f"mlp_batch,steps=3,probe=[],norm={norm}" for norm in ("standard", "l1")
     }
     before = written(runs)
-    code, _, errors = train(*sweep)
-    assert code == 0
-    assert errors.count("already finished") == 4
-    assert "finished after" not in errors
+    code, output, errors = train(*sweep)
+    assert (code, errors) == (0, "")
+    assert output.startswith("All 4 runs are finished.\n")
+    assert all(path.name in output for path in directories(runs))
     assert written(runs) == before
 
 
@@ -170,10 +174,15 @@ def test_a_sweep_goes_on_after_a_failing_job(runs, tmp_path):
     assert "Traceback" not in done.stdout + done.stderr
     *others, last = done.stderr.splitlines()
     assert len([line for line in others if ": finished after 3 steps" in line]) == 1
-    assert last.startswith(
-        "normscape: mlp_batch,steps=3,probe=[],norm=standard,norm._target_=raising_norm.Raises seed 0: "
+    line = (
+        "mlp_batch,steps=3,probe=[],norm=standard,norm._target_=raising_norm.Raises seed 0: RuntimeError: no such luck"
     )
-    assert "RuntimeError: no such luck second line (traceback: failure.txt" in last
+    assert last.startswith(f"normscape: 1 of 2 runs failed: {line} second line (traceback: failure.txt")
+    assert [other for other in others if other.startswith(line)] == others[:1]
+    assert "1 of 2 runs have ended, 1 failed" in others[1]
+    again = done.stdout.splitlines()[-1].strip()
+    assert again.startswith("python experiments/train.py scale=smoke run=mlp_batch ")
+    assert " norm=standard norm._target_=raising_norm.Raises group=sweep-" in again
     failed = {path.name: path for path in directories(runs) if not (path / "summary.json").exists()}
     (directory,) = failed.values()
     assert "raising_norm.Raises" in directory.name

@@ -87,8 +87,8 @@ def _panel(axes: Axes, rows: pd.DataFrame) -> None:
             mine = mine[mine["value"] > 0]
             if len(mine):
                 label = f"{short_label(series)}: {name}"
-                dots = {"marker": "."} if quantity == "sharpness" else {}  # measured at few steps
-                median_over_seeds(axes, mine, color=COLORS[series], linestyle=style, label=label, **dots)
+                dots = "." if quantity == "sharpness" else None  # measured at few steps
+                median_over_seeds(axes, mine, color=COLORS[series], linestyle=style, label=label, marker=dots)
     for rate in rows["lr"].unique():
         axes.axhline(2 / rate, color="0.4", linestyle="--", linewidth=0.9)
     axes.set(xlabel="step", yscale="log", xlim=(0, max(float(rows["step"].max()), 1.0)))

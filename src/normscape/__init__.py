@@ -53,6 +53,7 @@ __all__ = [
     "Snapshot",
     "Standard",
     "StepView",
+    "Theory",
     "TorchBatchNorm",
     "UserError",
     "WeightNorm",
@@ -78,7 +79,7 @@ _HOMES = {
         "Whitening",
     ],
     "observation": ["Observation", "observe"],
-    "probes": ["Activations", "InternalCovariateShift", "Landscape", "Probe", "Sharpness"],
+    "probes": ["Activations", "InternalCovariateShift", "Landscape", "Probe", "Sharpness", "Theory"],
     "records": ["Row", "Snapshot"],
     "view": ["StepView"],
 }

@@ -57,9 +57,13 @@ def dry_model(config: RunConfig) -> nn.Module:
         return build_model(config)
 
 
-def dry_build(config: RunConfig) -> None:
-    """Build everything but the data, to find mistakes before any training; holds no memory for the weights."""
-    check_device(config.kernels, device_of(config))
+def dry_build(config: RunConfig, device_too: bool = True) -> None:
+    """Build everything but the data, to find mistakes before any training; holds no memory for the weights.
+
+    ``device_too`` is false for a run that another machine carries out, whose devices are not those of this one.
+    """
+    if device_too:
+        check_device(config.kernels, device_of(config))
     model = dry_model(config)
     build_schedule(config, build_optimizer(config, model))
     build_loss(config)

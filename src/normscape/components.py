@@ -133,11 +133,19 @@ def _require_function(model: nn.Module, again: nn.Module, target: str) -> None:
 
 def build_optimizer(config: RunConfig, model: nn.Module) -> torch.optim.Optimizer:
     """Build the optimiser of a network's parameters."""
-    parameters = [*model.parameters()]
+    parameters: list[Any] = [*model.parameters()]
     if not any(p.requires_grad for p in parameters):
         raise UserError(f"model._target_={config.model['_target_']}: expected a parameter that trains")
+    if config.decayed == "weights":
+        decayed, others = [p for p in parameters if p.dim() > 1], [p for p in parameters if p.dim() <= 1]
+        parameters = [{"params": decayed}, {"params": others, "weight_decay": 0.0}]
     with seeded(config, "optimizer"):
-        made = build_component("optimizer", config.optimizer, params=parameters, _partial_=False)
+        try:
+            made = build_component("optimizer", config.optimizer, params=parameters, _partial_=False)
+        except UserError as error:
+            if config.decayed == "all" or is_known(config.optimizer["_target_"]):
+                raise
+            raise UserError(f"{error}; with decayed=all it gets parameters instead of groups of them") from error
     if not isinstance(made, torch.optim.Optimizer):
         target = config.optimizer["_target_"]
         raise UserError(f"optimizer._target_={target}: expected a torch.optim.Optimizer, not a {type(made).__name__}")

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
@@ -25,6 +26,7 @@ __all__ = [
     "accepts",
     "check",
     "check_threads",
+    "compose_hydra",
     "compose_run",
     "default_scale",
     "jobs",
@@ -32,6 +34,9 @@ __all__ = [
 ]
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+
+OmegaConf.register_new_resolver("through", lambda steps, parts: int(steps) // int(parts) + 1, replace=True)
+"""``steps: ${through:${scale.vgg.steps},2}`` trains half of the steps, and one, so that the last is measured too."""
 
 
 def default_scale() -> str:
@@ -56,7 +61,8 @@ def jobs(overrides: Sequence[str]) -> list[list[str]]:
                 values = list(override.sweep_string_iterator())
             except HydraException as error:  # interval() and glob(), which only some sweepers know
                 line = override.input_line
-                raise UserError(f"{line}: expected a list of values to sweep, e.g. seed=0,1,2") from error
+                instead = "a list of values to sweep, e.g. seed=0,1,2; hydra/sweeper=optuna takes ranges"
+                raise UserError(f"{line}: expected {instead}") from error
             choices.append([f"{override.get_key_element()}={value}" for value in values])
         else:
             choices.append([override.input_line or ""])
@@ -84,6 +90,20 @@ def compose_run(
     UserError
         For any key or value that the suite does not know, wherever it was written.
     """
+    return check(_composed(overrides, configs, own, name))
+
+
+def compose_hydra(
+    overrides: Sequence[str], configs: Path = CONFIGS, own: Path | None = None, name: str = "train"
+) -> DictConfig:
+    """Compose Hydra's own settings for a command line: its launcher and its sweeper. Arguments of `compose_run`."""
+    hydra: DictConfig = _composed(overrides, configs, own, name, return_hydra_config=True).hydra
+    return hydra
+
+
+def _composed(
+    overrides: Sequence[str], configs: Path, own: Path | None, name: str, return_hydra_config: bool = False
+) -> DictConfig:
     name = name.removesuffix(".yaml")
     further = [*([f"file://{own.absolute()}"] if own else []), *searched(overrides)]
     folders = [configs, *further_folders(further, configs)]
@@ -95,11 +115,10 @@ def compose_run(
     with initialize_config_dir(version_base="1.3", config_dir=str(main.absolute())):
         check_choices(overrides, folders)
         try:
-            config = compose(name, overrides=list(overrides))
+            return compose(name, list(overrides), return_hydra_config)
         except (HydraException, OmegaConfBaseException) as error:
             raise explained(error, overrides, folders, name) from error
         except YAMLError as error:
             raise UserError(" ".join(str(error).split())) from error
         except UnicodeDecodeError as error:
             raise UserError(f"{undecodable(folders)}: expected text in UTF-8 ({error.reason})") from error
-    return check(config)

@@ -2,15 +2,20 @@
 
 import argparse
 import logging
+import os
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import NoReturn
 
 from normscape.errors import UserError, suggest
+from normscape.interrupts import INTERRUPTED, raised
 
 USAGE_ERROR = 2
-INTERRUPTED = 130
+COMMAND = "NORMSCAPE_COMMAND"
+"""The variable in which a script tells the processes that it starts what its user has typed."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -27,11 +32,15 @@ class Parser(argparse.ArgumentParser):
 def entry_point() -> Iterator[None]:
     """Print `UserError` as one line and exit with status 2; exit with 130 when interrupted."""
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
+    os.environ[COMMAND] = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
     try:
-        yield
+        with raised():
+            yield
     except UserError as error:
         print(f"normscape: {error}", file=sys.stderr)
         sys.exit(USAGE_ERROR)
     except KeyboardInterrupt as interrupt:
-        print(f"normscape: {interrupt or 'interrupted'}", file=sys.stderr)
+        print(f"normscape: {str(interrupt) or 'interrupted'}", file=sys.stderr)
         sys.exit(INTERRUPTED)
+    finally:
+        os.environ.pop(COMMAND, None)

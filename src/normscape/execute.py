@@ -1,6 +1,5 @@
 """Carry out one run: continue from its last checkpoint, train, save everything."""
 
-import signal
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from normscape.drawing.ridges import save_ridge_plots
 from normscape.errors import Interrupted, UserError
 from normscape.files import read_json, write_json
 from normscape.identity import identity, settings
+from normscape.interrupts import stop_signals
 from normscape.loop import State, train
 from normscape.progress import Reporter, duration
 from normscape.provenance import commit, provenance
@@ -199,26 +199,3 @@ def _finished_on_error(tracker: Tracker) -> Iterator[None]:
     except BaseException:
         tracker.finish(exit_code=1)
         raise
-
-
-@contextmanager
-def stop_signals() -> Iterator[Callable[[], bool]]:
-    """Turn SIGINT and SIGTERM into a flag for the block, so that training stops between two steps and is saved."""
-    received: list[int] = []
-
-    def note(number: int, _frame: object) -> None:
-        if received:  # the second request: stop at once
-            raise KeyboardInterrupt
-        received.append(number)
-
-    before: dict[signal.Signals, Any] = {}
-    for asked in (signal.SIGINT, signal.SIGTERM):
-        try:
-            before[asked] = signal.signal(asked, note)
-        except ValueError:  # not the main thread: the caller handles signals
-            break
-    try:
-        yield lambda: bool(received)
-    finally:
-        for asked, handler in before.items():
-            signal.signal(asked, handler)

@@ -59,7 +59,7 @@ def explained(error: Exception, overrides: Sequence[str], folders: Sequence[Path
     all_parsed = parsed(overrides)
     groups = [o for o in all_parsed if _is_group(o.key_or_group, folders)]
     try:
-        known = compose(name, overrides=[o.input_line or "" for o in groups])
+        known = compose(name, [o.input_line or "" for o in groups], return_hydra_config=True)
     except (HydraException, OmegaConfBaseException):
         return UserError(first_line(error))
     for override in all_parsed:
@@ -91,7 +91,10 @@ def _others(group: str, folders: Sequence[Path]) -> str:
 
 
 def _choices(group: str, folders: Sequence[Path]) -> set[str]:
-    return {path.stem for folder in folders for path in (folder / group).glob("[!_]*.yaml")}
+    """Return the names of a group's YAMLs; those of a folder in it, as of a family's own runs, with the folder's."""
+    places = [folder / group for folder in folders]
+    files = [(file, place) for place in places for file in place.rglob("[!_]*.yaml")]
+    return {file.relative_to(place).with_suffix("").as_posix() for file, place in files}
 
 
 def _taken(node: Any) -> Collection[str]:
@@ -104,4 +107,4 @@ def _taken(node: Any) -> Collection[str]:
 
 
 def _is_group(key: str, folders: Sequence[Path]) -> bool:
-    return key.startswith("hydra") or any((folder / key).is_dir() for folder in folders)
+    return key.startswith(("hydra/", "hydra.searchpath")) or any((folder / key).is_dir() for folder in folders)

@@ -31,6 +31,8 @@ def settings(config: RunConfig) -> dict[str, Any]:
     kept["data"].pop("root", None)  # where the data lies, a label inside a component; its checksum is kept
     if config.kernels == "auto":  # what it comes to depends on the machine, as the device does
         del kept["kernels"]
+    if config.decayed == "all":  # what an optimiser does by itself
+        del kept["decayed"]
     return kept
 
 

@@ -1,84 +1,105 @@
-"""Many runs: what is there, what is missing and how long it will take; then what is missing is trained."""
+"""Many runs: what is there, what is missing and what it will cost; then what is missing is carried out by an engine."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
-from normscape.build import device_of
+from normscape import disk
 from normscape.components import build_component
 from normscape.config import RunConfig
-from normscape.errors import UserError
-from normscape.estimate import estimate_seconds
-from normscape.pool import default_workers, execute_all
+from normscape.engines.engine import Engine
 from normscape.progress import duration
 from normscape.runs import RunDirectory
+from normscape.standing import ORDER, Standing, standings
+from normscape.tally import Tally
+
+DRY_RUN = "Nothing was trained (--dry-run)."
 
 
-def train_missing(configs: Sequence[RunConfig], workers: int, say: Callable[[str], object]) -> None:
-    """Say what is there and what is missing with the time it will take, then train what is missing.
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done for some runs, in the order in which it is begun.
+
+    Attributes
+    ----------
+    cached
+        The runs that have ended.
+    missing
+        Those that are carried out.
+    seconds
+        About how long each of the missing takes; None if that is not known.
+    """
+
+    cached: Sequence[Standing]
+    missing: Sequence[Standing]
+    seconds: Sequence[float] | None
+    lines: Sequence[str]
+
+    @classmethod
+    def of(cls, configs: Sequence[RunConfig], engine: Engine) -> "Plan":
+        """Look at what is there, fetch the data once, and see what the rest will cost.
+
+        Raises
+        ------
+        UserError
+            If the engine, the data or the disk will not do.
+        """
+        found = standings(configs)
+        cached = [each for each in found if each.kind == "cached"]
+        missing = [each for kind in ORDER for each in found if each.kind == kind]
+        if not missing:
+            lines = [f"All {len(cached)} runs are finished."] if cached else ["No runs needed: this is a diagram."]
+            return cls(cached, missing, [], lines)
+        rest = [each.config for each in missing]
+        engine.require(rest)
+        fetch_data(rest)
+        needed = disk.bytes_needed([each.config for each in missing if each.kind == "new"])
+        disk.require_room(Path(rest[0].runs_dir).absolute(), needed)
+        times = engine.seconds(rest)
+        time = f"about {duration(times[0])}" if times else "time unknown"
+        head = f"{len(cached)} runs are finished, {len(missing)} to train, {engine.described(rest)}: {time}"
+        lines = [f"{head}, {disk.in_words(needed)} of disk.", *map(str, missing)]
+        return cls(cached, missing, times[1] if times else None, lines)
+
+
+def train_missing(
+    configs: Sequence[RunConfig], engine: Engine, say: Callable[[str], object], dry_run: bool = False
+) -> dict[str, str]:
+    """Say what is there and what is missing with what it will cost, then carry out what is missing.
 
     Parameters
     ----------
     configs
-        The runs.
-    workers
-        How many are trained side by side on each device; 0 for as many as suit the machine.
+        The runs; settings that make the same run count once.
+    engine
+        Carries them out.
     say
         Takes each line of the plan.
+    dry_run
+        Whether to stop after the plan.
 
-    Raises
-    ------
-    UserError
-        If runs have failed: names them; the others have finished.
+    Returns
+    -------
+    dict
+        A line for each run that failed, by its identity; the others have finished.
     """
-    missing = [config for config in configs if RunDirectory.of(config).summary is None]
-    done = len(configs) - len(missing)
-    if not missing:
-        say(f"All {done} runs are finished." if done else "No runs needed: this is a diagram.")
-        return
-    fetch_data(missing)
-    lanes = side_by_side(missing, workers)
-    seconds = estimate_seconds(missing)
-    time = "time unknown" if seconds is None else f"about {duration(lane_seconds(missing, seconds, lanes))}"
-    say(f"{done} runs are finished, {len(missing)} to train, {in_words(lanes)} at a time: {time}.")
-    for config in missing:
-        say(f"  {config.name}, seed {config.seed}: {config.steps} steps{begun(config)}")
-    if failures := execute_all(missing, lanes):
-        count = f"{len(failures)} of {len(missing)} runs failed"
-        raise UserError(f"{count}; start again to continue. " + "; ".join(failures))
+    plan = Plan.of(configs, engine)
+    for line in plan.lines:
+        say(line)
+    if dry_run or not plan.missing:
+        if dry_run:
+            say(DRY_RUN)
+        return {}
+    rest = [each.config for each in plan.missing]
+    tally = Tally(rest, [each.step for each in plan.missing], plan.seconds)
+    engine.run(rest, tally)
+    return tally.failures
 
 
 def fetch_data(configs: Sequence[RunConfig]) -> None:
     """Fetch the data of some runs once, before their workers want it."""
     for config in {str(config.data): config for config in configs}.values():
         build_component("data", config.data)
-
-
-def side_by_side(configs: Sequence[RunConfig], workers: int = 0) -> dict[str, int]:
-    """Return how many runs go side by side on each type of device: ``workers``, or as many as suit the machine.
-
-    Beside runs on a GPU, each of which keeps a core busy, those on the CPU get the other cores.
-    """
-    count: dict[str, int] = {}
-    for config in configs:
-        device = device_of(config).type
-        count[device] = count.get(device, 0) + 1
-    elsewhere = sum(min(default_workers(device), runs) for device, runs in count.items() if device != "cpu")
-    suited = {device: max(1, default_workers(device) - (elsewhere if device == "cpu" else 0)) for device in count}
-    return {device: min(workers or suited[device], count[device]) for device in count}
-
-
-def lane_seconds(configs: Sequence[RunConfig], seconds: Sequence[float], lanes: Mapping[str, int]) -> float:
-    """Return how long the runs on the device that is busy longest will take."""
-    total = dict.fromkeys(lanes, 0.0)
-    for config, needed in zip(configs, seconds, strict=True):
-        total[device_of(config).type] += needed
-    return max(total[device] / lanes[device] for device in lanes)
-
-
-def in_words(lanes: Mapping[str, int]) -> str:
-    """Return how many runs go side by side, e.g. ``2``, or ``1 (cuda) and 7 (cpu)``."""
-    if len(lanes) == 1:
-        return str(*lanes.values())
-    return " and ".join(f"{count} ({device})" for device, count in lanes.items())
 
 
 def begun(config: RunConfig) -> str:

@@ -63,6 +63,7 @@ OWN_LIMITS = {
     "data.target_scale": ABOVE_0,
     "data.*": FROM_1,
     "model.width": ABOVE_0,
+    "model.*gain": ABOVE_0,
     "model.*": FROM_1,
 }
 """Limits of this project's data sets and networks; those of others may mean something else by the same names."""

@@ -11,7 +11,8 @@ from normscape.config import RunConfig
 from normscape.errors import UserError
 from normscape.estimate import kind_of, steps_left, time_steps
 from normscape.files import read_json
-from normscape.launch import begun, in_words, side_by_side
+from normscape.lanes import in_words, side_by_side
+from normscape.launch import begun
 from normscape.progress import duration
 from normscape.provenance import provenance
 from normscape.runs import RunDirectory

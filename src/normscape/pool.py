@@ -2,20 +2,19 @@
 
 import math
 import os
-import signal
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import wait
-from threading import current_thread, main_thread
 from typing import TYPE_CHECKING, cast
 
 from normscape.build import device_of
 from normscape.config import RunConfig
 from normscape.errors import Interrupted
 from normscape.execute import execute
+from normscape.interrupts import raised
 from normscape.progress import ProgressDisplay
+from normscape.runs import RunDirectory
 from normscape.worker import Worker, failure
 
 if TYPE_CHECKING:
@@ -36,8 +35,11 @@ def execute_all(
     workers: Mapping[str, int],
     until: float = math.inf,
     least_seconds: Callable[[RunConfig], float] = lambda config: 0.0,
+    display: ProgressDisplay | None = None,
 ) -> list[str]:
     """Carry out several runs; return a line for each that failed. One failing run does not stop the rest.
+
+    A run that another process trains comes after those that are free.
 
     Parameters
     ----------
@@ -49,6 +51,8 @@ def execute_all(
         When what is being trained is stopped and saved, by `time.time`.
     least_seconds
         What a run must have left until then to be begun.
+    display
+        Where progress is shown, and what failed as soon as it has.
 
     Raises
     ------
@@ -59,12 +63,13 @@ def execute_all(
     for position, config in enumerate(configs):
         lanes.setdefault(device_of(config).type, deque()).append(position)
     turns = [lane for device, lane in lanes.items() for _ in range(min(workers[device], len(lane)))]
-    if len(turns) <= 1:
-        return _execute_here(configs, until, least_seconds)
-    with ProgressDisplay() as display, _terminated_like_interrupted():
-        crew = [Worker(lane, display) for lane in turns]
+    with display or ProgressDisplay() as shown, raised():
+        if len(turns) <= 1:
+            return _lines(_execute_here(configs, until, least_seconds, shown))
+        crew: list[Worker] = []
         try:
-            failures = _alternate(crew, configs, until, least_seconds)
+            crew += [Worker(lane, shown) for lane in turns]
+            return _lines(_alternate(crew, configs, until, least_seconds, shown))
         except KeyboardInterrupt:
             raise Interrupted(STOPPED) from None
         finally:
@@ -72,18 +77,33 @@ def execute_all(
                 worker.end()
             for worker in crew:
                 worker.join()
+
+
+def _lines(failures: Mapping[int, str]) -> list[str]:
     return [failures[position] for position in sorted(failures)]
 
 
+def take_free(lane: deque[int], configs: Sequence[RunConfig]) -> int:
+    """Take the first run that no other process trains; the first of all if each is taken, to be waited for."""
+    free = (position for position in lane if not RunDirectory.of(configs[position]).taken)
+    position = next(free, lane[0])
+    lane.remove(position)
+    return position
+
+
 def _alternate(
-    crew: Sequence[Worker], configs: Sequence[RunConfig], until: float, least_seconds: Callable[[RunConfig], float]
+    crew: Sequence[Worker],
+    configs: Sequence[RunConfig],
+    until: float,
+    least_seconds: Callable[[RunConfig], float],
+    display: ProgressDisplay,
 ) -> dict[int, str]:
     """Give each worker a run when it has none; return what failed, by position. It raises Interrupted to stop all."""
     failures: dict[int, str] = {}
     while True:
         for worker in crew:
             while worker.lane and not worker.busy:
-                position = worker.lane.popleft()
+                position = take_free(worker.lane, configs)
                 if time.time() + least_seconds(configs[position]) <= until:
                     worker.begin(position, configs[position])
         busy = {worker.pipe: worker for worker in crew if worker.busy}
@@ -93,34 +113,28 @@ def _alternate(
         if time.time() >= until:
             raise Interrupted
         for pipe in ready:
-            position, said = busy[cast("Connection", pipe)].hear()
+            worker = busy[cast("Connection", pipe)]
+            position, said = worker.hear()
             if isinstance(said, Interrupted):  # by a signal that reached the worker alone
                 raise said
             if said:
                 failures[position] = said
+            if not worker.busy:
+                display.ended(configs[position], said)
 
 
-def _execute_here(configs: Sequence[RunConfig], until: float, least_seconds: Callable[[RunConfig], float]) -> list[str]:
-    failures: list[str] = []
-    with ProgressDisplay() as display, _terminated_like_interrupted():
-        for config in configs:
-            if time.time() + least_seconds(config) > until:
-                continue
-            try:
-                execute(config, display, lambda: time.time() >= until)
-            except Exception as error:
-                failures.append(failure(config, error))
+def _execute_here(
+    configs: Sequence[RunConfig], until: float, least_seconds: Callable[[RunConfig], float], display: ProgressDisplay
+) -> dict[int, str]:
+    failures: dict[int, str] = {}
+    waiting = deque(range(len(configs)))
+    while waiting:
+        config = configs[position := take_free(waiting, configs)]
+        if time.time() + least_seconds(config) > until:
+            continue
+        try:
+            execute(config, display, lambda: time.time() >= until)
+        except Exception as error:
+            failures[position] = failure(config, error)
+        display.ended(config, failures.get(position))
     return failures
-
-
-@contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    """Let SIGTERM raise KeyboardInterrupt in the block, as SIGINT does, where this thread may decide it."""
-    if current_thread() is not main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -55,6 +55,32 @@ def recorded_preactivations(model: nn.Module, layers: Iterable[WeightLayer]) -> 
             raise UserError(f"probe layer {layer.path}: it does not run in this step's forward pass")
 
 
+@contextmanager
+def norms_behind(model: nn.Module, layers: Iterable[WeightLayer]) -> Iterator[dict[WeightLayer, str]]:
+    """Note, in forward passes of the block, the path of the normalisation that takes exactly a layer's output."""
+    found: dict[WeightLayer, str] = {}
+    outputs: dict[WeightLayer, Tensor] = {}
+
+    def after_layer(layer: WeightLayer, _: nn.Module, inputs: object, output: Tensor) -> None:
+        outputs[layer] = output
+
+    def before_norm(path: str, _: nn.Module, inputs: tuple[object, ...]) -> None:
+        found.update({layer: path for layer, output in outputs.items() if inputs and inputs[0] is output})
+
+    norms = set(_norm_modules(model))
+    handles = [model.get_submodule(layer.path).register_forward_hook(partial(after_layer, layer)) for layer in layers]
+    handles += [
+        module.register_forward_pre_hook(partial(before_norm, path))
+        for path, module in model.named_modules()
+        if module in norms
+    ]
+    try:
+        yield found
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
 def _norm_modules(model: nn.Module) -> list[nn.Module]:
     """Return the normalisations: of a `LayeredModel` its layers' own, elsewhere torch's, and classes called a norm.
 

@@ -2,9 +2,10 @@
 
 import sys
 import time
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -16,6 +17,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.text import Text
+
+if TYPE_CHECKING:
+    from normscape.config import RunConfig
 
 LINE_SECONDS = 30.0
 
@@ -41,17 +45,24 @@ class ProgressDisplay:
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(file=sys.stderr)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Speed(), TimeRemainingColumn())
-        self._bars = Progress(*columns, console=self._console, transient=True, disable=not self._console.is_terminal)
+        self._bars = Progress(*columns)
+        self._all = Progress(
+            TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(elapsed_when_finished=True)
+        )
+        self._total: TaskID | None = None
+        self._live = Live(Group(self._bars, self._all), console=self._console, transient=True)
         self._tasks: dict[str, TaskID] = {}
         self._began: dict[str, tuple[float, int]] = {}
         self._spoke: dict[str, float] = {}
 
     def __enter__(self) -> Self:
-        self._bars.start()
+        if self._console.is_terminal:
+            self._live.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bars.stop()
+        if self._console.is_terminal:
+            self._live.stop()
 
     def update(self, name: str, step: int, steps: int) -> None:
         """Run ``name`` has done ``step`` of ``steps``."""
@@ -67,6 +78,18 @@ class ProgressDisplay:
             speed = (step - first) / (now - began)
             left = (steps - step) / speed if speed > 0 else float("inf")
             self.message(f"{name}: step {step} of {steps}, {speed:.1f} steps/s, {duration(left)} left")
+
+    def total(self, words: str, done: float, whole: float) -> None:
+        """Show below the runs how far all of them are, on a terminal."""
+        if self._console.is_terminal:
+            if self._total is None:
+                self._total = self._all.add_task(words, total=whole)
+            self._all.update(self._total, completed=done, description=words)
+
+    def ended(self, config: "RunConfig", failure: str | None) -> None:
+        """Take note that a run has ended; say so at once if it failed."""
+        if failure:
+            self.message(failure)
 
     def message(self, text: str) -> None:
         """Show one line."""

@@ -5,6 +5,7 @@ import importlib.metadata
 import os
 import platform
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from typing import Any
 
 import torch
 
+from normscape.entry import COMMAND
 from normscape.files import read_json
 
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "matplotlib", "hydra-core", "wandb")
@@ -109,11 +111,13 @@ def _processor() -> str:
 def provenance(device: torch.device | None = None) -> dict[str, Any]:
     """Return commit, command, versions, hardware and time, ready for JSON.
 
+    The command is the one that the user typed, in every process that it started.
+
     The bits of a run on a CPU depend on the instruction set that its kernels use, not on the processor's name.
     """
     return {
         "commit": commit(),
-        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": os.environ.get(COMMAND) or shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "versions": _versions(),
         "hardware": {
             "processor": _processor(),

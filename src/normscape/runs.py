@@ -118,9 +118,8 @@ class RunDirectory:
 
         ``on_wait`` is called if it is taken; whether to go on waiting is asked now and then: Interrupted if not.
         """
-        folder = self.path.parent / ".locks"
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / f"{self.identity}.lock")
+        self._lock_file.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self._lock_file)
         try:
             lock.acquire(timeout=0)
         except Timeout:
@@ -134,6 +133,24 @@ class RunDirectory:
             yield
         finally:
             lock.release()
+
+    @property
+    def taken(self) -> bool:
+        """Whether another process has the run at this moment."""
+        file = self._lock_file
+        if not file.exists():
+            return False
+        lock = FileLock(file)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            return True
+        lock.release()
+        return False
+
+    @property
+    def _lock_file(self) -> Path:
+        return self.path.parent / ".locks" / f"{self.identity}.lock"
 
     def save_checkpoint(self, checkpoints: Checkpoints) -> None:
         """Write the state so that after a kill at any moment either this checkpoint or the previous one is complete."""

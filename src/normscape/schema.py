@@ -85,6 +85,7 @@ class RunConfig:
     eval_every: int
     tf32: bool
     kernels: str
+    decayed: str
     measure: Measure = field(metadata=RESOLVED)
     data: dict[str, Any]
     model: dict[str, Any]
@@ -101,7 +102,11 @@ class RunConfig:
     probe: dict[str, Any] = field(default_factory=dict)
     schedule: dict[str, Any] = field(default_factory=dict)
     """The component that changes the learning rate; empty where the rate is constant."""
+    objective: str = field(default="test_accuracy", metadata=LABEL)
 
+
+DECAYED = ("weights", "all")
+"""What an optimiser's weight decay may act on: all parameters but vectors, or all."""
 
 COMPONENTS = ("data", "model", "norm", "optimizer", "loss", "tracker")
 """Components that every run has; it may have a ``schedule`` and any number of probes beside them."""

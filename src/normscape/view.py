@@ -7,16 +7,18 @@ parameters, buffers, attributes, gradients or modes, nor the global random strea
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from normscape.cut import Insertion, cut_behind
 from normscape.errors import UserError
 from normscape.network import Network, WeightLayer
-from normscape.preactivations import recorded_preactivations
+from normscape.preactivations import norms_behind, recorded_preactivations
+from normscape.precision import double, in_float64
 from normscape.replay import LossFunction, Replay
 from normscape.replica import Parameters
 from normscape.seeds import generator
@@ -160,6 +162,49 @@ class StepView:
         with recorded_preactivations(self.replay.replica.twin, list(layers)) as recorded:
             self.replay.without_graph(self.replay.run)
         return recorded
+
+    def in_float64(self) -> "StepView":
+        """Return the same step in float64, its loss and gradient computed anew. One forward-backward pass.
+
+        Parameters, buffers, inputs and targets are the step's own, to which float64 adds digits. Layer noise is drawn
+        anew where a layer draws it in the type of its input.
+        """
+        wide = replace(self, replay=in_float64(self.replay), updated=double(self.updated))
+        loss, gradient = wide.loss_and_gradient_at(wide.parameters)
+        return replace(wide, loss=loss, gradient=gradient)
+
+    @contextmanager
+    def loss_behind(self, path: str, insert: Insertion | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield what a module puts out at W(t), as a leaf, and L as a function of it, to be differentiated by.
+
+        Differentiate within the block, as often as you like. One forward pass.
+
+        Parameters
+        ----------
+        path
+            The module's path, e.g. that of a weight layer (`WeightLayer.path`); it must run once in a pass.
+        insert
+            Put behind the module, before all that follows: a function of its output that can be differentiated.
+
+        Raises
+        ------
+        UserError
+            If the module does not run exactly once.
+        """
+        self._place(self.parameters)
+        with cut_behind(self.replay, path, insert) as cut:
+            yield cut
+
+    def norms_behind(self, layers: Iterable[WeightLayer]) -> dict[WeightLayer, tuple[str, nn.Module]]:
+        """Return path and module, in the twin, of the normalisation behind each layer that has one. One forward pass.
+
+        It is the module that takes exactly the layer's output; what it holds is to be read, not changed.
+        """
+        self._place(self.parameters)
+        twin = self.replay.replica.twin
+        with norms_behind(twin, list(layers)) as found:
+            self.replay.without_graph(self.replay.run)
+        return {layer: (path, twin.get_submodule(path)) for layer, path in found.items()}
 
     def preactivations_of_halves(
         self, layers: Iterable[WeightLayer]

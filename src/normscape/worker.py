@@ -5,7 +5,6 @@ that it shall end, or the end of the pipe, since the process that started it is 
 """
 
 import multiprocessing
-import signal
 import time
 from collections import deque
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from typing import Any
 from normscape.config import RunConfig
 from normscape.errors import Interrupted, UserError
 from normscape.execute import execute
+from normscape.interrupts import held_back, ignore
 from normscape.progress import Reporter
 
 LOOK_SECONDS = 0.1
@@ -56,8 +56,7 @@ def failure(config: RunConfig, error: Exception) -> str:
 
 def _work(pipe: Connection) -> None:
     """Carry out the runs that the pipe brings, and answer each with how it ended, until it brings None or ends."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # between runs, who started this process says what to do
-        signal.signal(number, signal.SIG_IGN)
+    ignore()  # between runs, who started this process says what to do
     looked = 0.0
 
     def stopped() -> bool:
@@ -102,7 +101,8 @@ class Worker:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self._process = context.Process(target=_work, args=(theirs,))
-        self._process.start()
+        with held_back():  # until it has imported what it needs
+            self._process.start()
         theirs.close()  # so that either end notices when the other is gone
 
     @property

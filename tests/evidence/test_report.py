@@ -132,8 +132,8 @@ def test_the_readme_gets_the_main_claims(results, tmp_path):
     ]
 
 
-def asked(claim, above=None, below=None, part=""):
-    return Asked(1, claim, "It is {}", above, below, part, "then")
+def asked(claim, above=None, below=None):
+    return Asked(1, claim, "It is {}", above, below)
 
 
 @pytest.mark.parametrize(
@@ -155,17 +155,6 @@ def test_an_answer_is_computed_and_shows_its_numbers(results, tmp_path, parts, w
     assert line.startswith(
         f"- **Is it large? {word}.** It is **1.25** (1 to 1.5 over 3 seeds; the paper: 0.5; "
         "[figure 1](results/laptop/fig01.png))."
-    )
-
-
-def test_an_answer_tells_a_part_of_the_run_too(tmp_path):
-    claim = replace(LARGE, above=1, parts=[Known(0.5, "at first"), Known(3.0, "at last")], reasons=(), evidence=())
-    figure = judged_figure(1, [claim], [1.5, 1.75])
-    answer = Answer("Is it large?", (asked("large", above=1, part="at first"),))
-    line = answer_block([answer], [figure], "x").splitlines()[1]
-    assert line == (
-        "- **Is it large? In part.** It is **1.62** (1.5 to 1.75 over 2 seeds; [figure 1](x/fig01.png)); "
-        "then: **0.812** (0.75 to 0.875 over 2 seeds)."
     )
 
 

@@ -18,7 +18,7 @@ NORMS = {
     for path in sorted((Path(__file__).parents[2] / "configs" / "norm").glob("*.yaml"))
 }
 MODELS = {
-    "vgg": (partial(VGG, configuration="A", width=0.125, head=(12,)), (4, 3, 32, 32)),
+    "vgg": (partial(VGG, configuration="A", width=0.125, head=(96,)), (4, 3, 32, 32)),
     "mlp": (partial(MLP, 12, [9, 7], 5, activation="sigmoid"), (6, 3, 2, 2)),
     "dln": (partial(DLN, depth=5), (6, 10)),
 }
@@ -95,12 +95,22 @@ def fans(weight):
     return weight.shape[1] * window, weight.shape[0] * window
 
 
-@pytest.mark.parametrize("model", [VGG(norm=Standard, width=0.25), MLP(600, [100], 50, norm=Standard)])
-def test_glorot_has_its_variance_and_support(model):
+GAINS = {"gain": 1.5, "hidden_gain": 0.5, "output_gain": 0.7}
+
+
+@pytest.mark.parametrize(
+    ("model", "gains"),
+    [
+        (VGG(norm=Standard, width=0.25), [1.0] * 14),
+        (VGG(norm=Standard, width=0.25, head=(512, 512), **GAINS), [1.5] * 13 + [0.5] * 2 + [0.7]),
+        (MLP(600, [100], 50, norm=Standard), [1.0] * 2),
+    ],
+)
+def test_glorot_has_its_variance_and_support(model, gains):
     glorot_(model, seed=0)
-    for layer in model.layers.values():
+    for layer, gain in zip(model.layers.values(), gains, strict=True):
         weight = layer.linear.weight.detach()
-        variance = 2.0 / sum(fans(weight))
+        variance = 2.0 * gain**2 / sum(fans(weight))
         # a uniform's fourth moment gives its sample variance a relative standard error of sqrt(0.8 / n)
         assert float(weight.square().mean()) == pytest.approx(variance, rel=5 * (0.8 / weight.numel()) ** 0.5)
         assert weight.abs().max() <= (3.0 * variance) ** 0.5 * (1 + 1e-6)

@@ -60,15 +60,15 @@ def test_c_is_d_with_pointwise_convolutions():
     assert model(torch.randn(2, 3, 32, 32)).shape == (2, 10)
 
 
-def test_width_scales_channels_only():
-    layers = linears(VGG(norm=Standard, width=0.125, head=(24,), num_classes=7, in_channels=1))
+def test_width_scales_channels_and_hidden_units():
+    layers = linears(VGG(norm=Standard, width=0.125, head=(192,), num_classes=7, in_channels=1))
     assert layers[0].in_channels == 1
     assert [layer.out_channels for layer in layers[:13]] == [8, 8, 16, 16, 32, 32, 32, 64, 64, 64, 64, 64, 64]
     assert [(layer.in_features, layer.out_features) for layer in layers[13:]] == [(64, 24), (24, 7)]
 
 
 def test_norm_follows_every_layer_but_the_last():
-    model = VGG(norm=BatchNorm, width=0.125, head=(24, 12))
+    model = VGG(norm=BatchNorm, width=0.125, head=(192, 96))
     assert [isinstance(layer.norm, BatchNorm) for layer in model.layers.values()] == [True] * 15 + [False]
     assert [len(layer.norm.weight) for layer in list(model.layers.values())[-4:-1]] == [64, 24, 12]
     assert model(torch.randn(2, 3, 32, 32)).shape == (2, 10)

@@ -129,3 +129,21 @@ def test_runs_are_compared_row_by_row(tmp_path, capsys, second, code, said):
 def test_a_folder_without_a_run_is_named(tmp_path, capsys):
     assert compare_runs.main([str(tmp_path), str(tmp_path)]) == 2
     assert "expected the folder of a run that has ended" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("fig01.json", b"", "not a manifest with claims"),
+        ("fig01.json", b'{"claims": 3}', "not a manifest with claims"),
+        ("fig10.csv.gz", b"\x1f\x8b cut", "not a table"),
+        ("fig01.csv", b"", "not a table"),
+    ],
+)
+def test_a_damaged_file_is_named_in_one_line(results, capsys, name, content, reason):
+    (results[1] / name).write_bytes(content)
+    assert compared(results) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert f"{results[1] / name}: {reason}" in said.err
+    assert len(said.err.splitlines()) == 1

@@ -20,8 +20,7 @@ MOST_ROWS = 8
 class Asked:
     """A claim's statistic that answers a question; "yes" where it lies on the given side.
 
-    ``saying`` puts it in plain words, with ``{}`` for its number, and is true whatever that is. ``part`` names a part
-    of the claim that is told too, and counts too; ``short`` is what the answer calls it.
+    ``saying`` puts it in plain words, with ``{}`` for its number, and is true whatever that is.
     """
 
     figure: int | str
@@ -29,8 +28,6 @@ class Asked:
     saying: str
     above: float | None = None
     below: float | None = None
-    part: str = ""
-    short: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,11 +65,7 @@ def _answered(answer: Answer, figures: Sequence[JudgedFigure], folder: str) -> s
         claim = replace(verdict.claim, above=asked.above, below=asked.below)  # the question's side, not the claim's
         link = f"[{judged.figure.label.lower()}]({folder}/{judged.figure.stem}.png)"
         kinds.append(claim.of_interval(verdict.measured.low, verdict.measured.high))
-        said = f"{asked.saying.format(_bold(verdict.measured))} ({_told(verdict.measured)}; {link})"
-        for measured in (part for part in verdict.parts if asked.part and part.words == asked.part):
-            kinds.append(claim.of_interval(measured.low, measured.high))
-            said += f"; {asked.short}: {_bold(measured)} ({_told(measured)})"
-        sentences.append(f"{said}.")
+        sentences.append(f"{asked.saying.format(_bold(verdict.measured))} ({_told(verdict.measured)}; {link}).")
     return f"**{answer.question} {_word(kinds).capitalize()}.** " + " ".join(sentences)
 
 

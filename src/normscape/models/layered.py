@@ -25,6 +25,8 @@ class Layer(nn.Module):
         Acts on the output of ``linear``, before the nonlinearity (paper, section 2); `WeightNorm` on its weight.
     before, after
         Parameter-free maps, e.g. flattening before the first linear layer; ReLU and pooling after a convolution.
+    gain
+        Factor on Glorot's initial weights.
     """
 
     def __init__(
@@ -33,8 +35,10 @@ class Layer(nn.Module):
         norm: nn.Module,
         before: nn.Module | None = None,
         after: nn.Module | None = None,
+        gain: float = 1.0,
     ) -> None:
         super().__init__()
+        self.gain = gain
         self.before = before or nn.Identity()
         self.linear = linear
         self.norm = norm
@@ -71,7 +75,8 @@ def glorot_(model: LayeredModel, seed: int) -> None:
     """Initialise all weights by Glorot's uniform rule and biases by zero, in place.
 
     Each layer has its own stream, so that every normalisation starts from the same weights. Source: paper, appendix A
-    ("Glorot"); whether uniform or normal is not stated; both have variance 2 / (fan_in + fan_out).
+    ("Glorot"); whether uniform or normal is not stated; both have variance 2 gain^2 / (fan_in + fan_out), with the
+    gain of the layer.
 
     Raises
     ------
@@ -81,6 +86,7 @@ def glorot_(model: LayeredModel, seed: int) -> None:
     for number, layer in model.layers.items():
         linear = layer.linear
         assert isinstance(linear, nn.Module)
+        gain = float(getattr(layer, "gain", 1.0))
         stream = generator(seed, "init", int(number))
         weight = linear.weight
         assert isinstance(weight, Tensor)
@@ -88,9 +94,9 @@ def glorot_(model: LayeredModel, seed: int) -> None:
             parts = linear.get_submodule("parametrizations.weight").parameters()
             own = next((p for p in parts if p.shape == weight.shape), weight)
             like = torch.empty_like(own)  # draws fill memory in its order, which is that of every variant's weight
-            linear.weight = nn.init.xavier_uniform_(like, generator=stream)
+            linear.weight = nn.init.xavier_uniform_(like, gain, generator=stream)
         elif isinstance(linear._parameters.get("weight"), nn.Parameter):
-            nn.init.xavier_uniform_(weight, generator=stream)
+            nn.init.xavier_uniform_(weight, gain, generator=stream)
         else:
             raise UserError(
                 f"layer {number}: the weight of its {type(linear).__name__} is no parameter, so it cannot be "

@@ -38,13 +38,15 @@ class VGG(LayeredModel):
     configuration
         Its letter in Simonyan & Zisserman's table 1, A to E; D is VGG-16.
     width
-        Factor on all channel counts.
+        Factor on all counts of channels and hidden units.
     head
-        Units of each hidden linear layer, which width does not scale; (4096, 4096) in the original.
+        Units of each hidden linear layer at width 1; (4096, 4096) in the original.
     num_classes
         Number of outputs; the output is ``(N, num_classes)``.
     in_channels
         C of the inputs ``(N, C, 32, 32)``, which pooling reduces to one position.
+    gain, hidden_gain, output_gain
+        Factors on Glorot's initial weights: of the convolutions, of the hidden linear layers, and of the last layer.
     activation
         "relu", as in the paper, or another of torch's (`normscape.models.activation`).
 
@@ -62,6 +64,9 @@ class VGG(LayeredModel):
         head: Sequence[int] = (),
         num_classes: int = 10,
         in_channels: int = 3,
+        gain: float = 1.0,
+        hidden_gain: float = 1.0,
+        output_gain: float = 1.0,
         activation: str = "relu",
     ) -> None:
         if configuration not in KERNELS:
@@ -73,14 +78,16 @@ class VGG(LayeredModel):
             for position, kernel in enumerate(kernels, start=1):
                 convolution = nn.Conv2d(in_channels, channels, kernel, padding=kernel // 2)
                 pool = nn.MaxPool2d(2) if position == len(kernels) else nn.Identity()
-                layers.append(Layer(convolution, norm(channels), after=nn.Sequential(nonlinearity(), pool)))
+                after = nn.Sequential(nonlinearity(), pool)
+                layers.append(Layer(convolution, norm(channels), after=after, gain=gain))
                 in_channels = channels
         features = in_channels
         before: nn.Module | None = nn.Flatten()
-        for units in head:
-            layers.append(Layer(nn.Linear(features, units), norm(units), before, after=nonlinearity()))
+        for full in head:
+            units = _scaled(full, width)
+            layers.append(Layer(nn.Linear(features, units), norm(units), before, nonlinearity(), hidden_gain))
             features, before = units, None
-        layers.append(Layer(nn.Linear(features, num_classes), nn.Identity(), before))
+        layers.append(Layer(nn.Linear(features, num_classes), nn.Identity(), before, gain=output_gain))
         super().__init__(layers)
         self.to(memory_format=torch.channels_last)
 
@@ -88,5 +95,5 @@ class VGG(LayeredModel):
 def _scaled(channels: int, width: float) -> int:
     scaled = float(channels * width)
     if not (scaled >= 1.0 and scaled.is_integer()):
-        raise UserError(f"width {width} makes {scaled:g} of {channels} channels; take a multiple of 1/64, e.g. 0.125")
+        raise UserError(f"width {width} makes {scaled:g} of {channels} units; take a multiple of 1/64, e.g. 0.125")
     return int(scaled)

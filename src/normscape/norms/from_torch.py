@@ -103,8 +103,10 @@ class InstanceNorm(nn.InstanceNorm2d):
             If ``x`` is ``(N, F)`` or has one position: a single value is its own mean.
         """
         if x.dim() != 4 or x.shape[2:].numel() == 1:
-            expected = "expected (N, C, H, W) with more than 1 position; norm=layer and norm=group do without"
-            raise UserError(f"InstanceNorm of {tuple(x.shape)}: {expected}")
+            instead = "take norm=layer or norm=group, or a VGG with model.head=[]"
+            raise UserError(
+                f"InstanceNorm of {tuple(x.shape)}: expected (N, C, H, W) with more than 1 position; {instead}"
+            )
         return super().forward(x)
 
 

@@ -10,6 +10,7 @@ from normscape.errors import UserError
 from normscape.network import Layers, Network, WeightLayer
 from normscape.probes.probe import Probe
 from normscape.records import Row, Snapshot
+from normscape.units import by_unit
 from normscape.view import StepView
 
 
@@ -132,12 +133,6 @@ class Activations(Probe):
         """Return the units that are measured, in order."""
         drawn = torch.randperm(layer.units, generator=view.generator("activations", "units", layer.number))
         return drawn[: self.units].sort().values
-
-
-def by_unit(preactivation: Tensor, layer: WeightLayer) -> Tensor:
-    """Return a layer's pre-activations ``(N, C, H, W)`` or ``(N, F)`` as ``(units, values)``, at least float32."""
-    values = preactivation.movedim(layer.unit_axis, 0).flatten(1)
-    return values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
 
 
 def moments_of(values: Tensor) -> Tensor:

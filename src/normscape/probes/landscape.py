@@ -46,7 +46,8 @@ class Landscape(Probe):
         Measure every so many steps.
     weight_decay
         lambda: None takes the optimiser's own for each parameter, be it part of the gradient (SGD, Adam) or decoupled
-        from it (AdamW); 0 makes J the loss alone; any other number must be the optimiser's own.
+        from it (AdamW); 0 makes J the loss alone; any other number must be the optimiser's own for all parameters that
+        it decays.
     direction
         ``gradient`` or ``random``.
     step_sizes
@@ -74,7 +75,7 @@ class Landscape(Probe):
     UserError
         If a step size is not above 0 and finite, there is none, or one twice; if both ``lr_multiples`` and
         ``step_sizes`` are given; if the direction is unknown; at a step whose learning rate is 0 or differs between
-        parameters, unless ``step_sizes`` are given; if ``weight_decay`` is neither 0 nor the optimiser's.
+        parameters, unless ``step_sizes`` are given; if ``weight_decay`` is neither 0 nor the optimiser's own.
     """
 
     def __init__(
@@ -146,13 +147,15 @@ class Landscape(Probe):
     def _weight_decays(self, view: StepView) -> dict[str, float]:
         """Return lambda of each parameter that trains."""
         own, given = view.rule.weight_decays, self.weight_decay
-        for name, decay in own.items():
-            if given not in (None, 0, decay):
+        if given == 0:
+            return dict.fromkeys(own, 0.0)
+        for name, decay in own.items() if given is not None else ():
+            if decay not in (0, given) or given not in own.values():
                 raise UserError(
                     f"probe weight_decay={given}: {view.rule.name} has {decay:g} for {name}; "
                     "null takes the optimiser's own, 0 the loss alone"
                 )
-        return own if given is None else dict.fromkeys(own, float(given))
+        return own
 
     def _row(self, view: StepView, quantity: str, step_size: float | None, value: Tensor) -> Row:
         return Row(view.step, quantity + self._suffix, None, step_size, value.item())

@@ -1,0 +1,38 @@
+"""Final accuracy against learning rate per normalisation, or any column of the table of runs against another.
+
+python scripts/plot_runs.py runs
+python scripts/plot_runs.py runs --against batch_size --value train_accuracy_best --out batch_size.png
+"""
+
+import sys
+from pathlib import Path
+
+import matplotlib as mpl
+
+from normscape.drawing.rates import draw_against
+from normscape.drawing.style import STYLE, save_figure
+from normscape.entry import Parser, entry_point
+from normscape.errors import UserError
+from normscape.gather import gather
+
+
+def main(arguments: list[str]) -> None:
+    """Draw the picture, and say where it is."""
+    parser = Parser(prog="plot_runs.py", description="Draw how the runs under a folder ended.")
+    parser.add_argument("folder", type=Path, help="folder of the runs, e.g. runs")
+    parser.add_argument("--against", default="optimizer.lr", help="the setting on the x axis (default: optimizer.lr)")
+    parser.add_argument("--value", default="test_accuracy_final", help="default: test_accuracy_final")
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs.png"), help="the picture, PNG or PDF (default: runs.png)"
+    )
+    options = parser.parse_args(arguments)
+    if options.out.suffix not in (".png", ".pdf"):
+        raise UserError(f"--out {options.out}: expected a name that ends in .png or .pdf")
+    with mpl.rc_context(STYLE):
+        save_figure(draw_against(gather(options.folder), options.against, options.value), options.out)
+    print(options.out)
+
+
+if __name__ == "__main__":
+    with entry_point():
+        main(sys.argv[1:])

@@ -1,0 +1,75 @@
+"""The launcher by which Hydra's sweepers reach the engines of `normscape.engines`; named in configs/hydra/launcher.
+
+A plain sweep, of lists of values, is not launched by Hydra: all its runs are known beforehand, and go to the engine
+together. A sweeper that chooses values by what came out, as Optuna's, launches one batch after the other.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf
+
+from normscape.config import RunConfig, check
+from normscape.engines.engine import engine_of
+from normscape.identity import identity
+from normscape.labels import labelled
+from normscape.launch import train_missing
+from normscape.objective import objective
+
+
+class NormscapeLauncher(Launcher):
+    """Hands the jobs of a batch to an engine, and returns their objectives.
+
+    Attributes
+    ----------
+    launched, failures
+        The runs of all batches of this process, and a line for each that failed, by its identity.
+    found
+        Where a sweeper leaves what it found, if it does.
+    """
+
+    found: ClassVar[Path | None] = None
+
+    launched: ClassVar[list[tuple[RunConfig, list[str]]]] = []
+    failures: ClassVar[dict[str, str]] = {}
+
+    def __init__(self, **settings: Any) -> None:
+        self._settings = settings
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Take what Hydra gives; runs are not carried out by its task function, but by the engine."""
+        self._context, self._config = hydra_context, config
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Compose, check and carry out a batch of runs."""
+        engine = engine_of(self._settings)
+        assert engine is not None
+        loader = self._context.config_loader
+        composed = [loader.load_sweep_config(self._config, [*overrides]) for overrides in job_overrides]
+        configs = [labelled(check(config), config.hydra.overrides.task) for config in composed]
+        folder = Path(self._config.hydra.sweep.dir)
+        type(self).found = folder / "optimization_results.yaml"
+        folder.mkdir(parents=True, exist_ok=True)  # where a sweeper leaves what it found
+        whole = OmegaConf.select(self._config, "hydra.sweeper.n_trials") or "?"
+        print(f"Jobs {initial_job_idx + 1} to {initial_job_idx + len(configs)} of {whole}:", flush=True)
+        failures = train_missing(configs, engine, partial(print, flush=True))
+        self.launched.extend(zip(configs, map(list, job_overrides), strict=True))
+        self.failures.update(failures)
+        return [
+            _returned(config, overrides, failures) for config, overrides in zip(configs, job_overrides, strict=True)
+        ]
+
+
+def _returned(config: RunConfig, overrides: Sequence[str], failures: dict[str, str]) -> JobReturn:
+    returned = JobReturn(overrides=overrides, status=JobStatus.COMPLETED)
+    if (failure := failures.get(identity(config))) is not None:
+        returned.status = JobStatus.FAILED
+        returned.return_value = RuntimeError(failure)
+    else:
+        returned.return_value = objective(config)
+    return returned

@@ -1,0 +1,59 @@
+"""Runs on this machine, one process each or all in this one."""
+
+from collections.abc import Sequence
+
+from normscape.config import RunConfig
+from normscape.engines.engine import require_number
+from normscape.estimate import estimate_seconds
+from normscape.lanes import in_words, lane_seconds, side_by_side
+from normscape.pool import execute_all
+from normscape.tally import Tally
+
+
+class LocalEngine:
+    """Carries out runs on this machine.
+
+    Parameters
+    ----------
+    runs_at_once
+        How many go side by side on each device; 0 for as many as suit it.
+    """
+
+    local = True
+
+    def __init__(self, runs_at_once: int = 0) -> None:
+        require_number("runs_at_once", runs_at_once, 0, whole=True)
+        self._runs_at_once = runs_at_once
+
+    def require(self, configs: Sequence[RunConfig]) -> None:
+        """Raise nothing: whether the devices are there has been checked with each run."""
+
+    def described(self, configs: Sequence[RunConfig]) -> str:
+        """Return how many go side by side."""
+        return f"{in_words(side_by_side(configs, self._runs_at_once))} at a time"
+
+    def seconds(self, configs: Sequence[RunConfig]) -> tuple[float, Sequence[float]] | None:
+        """Return how long runs will take, from timing a few steps of each kind."""
+        seconds = estimate_seconds(configs)
+        if seconds is None:
+            return None
+        return lane_seconds(configs, seconds, side_by_side(configs, self._runs_at_once)), seconds
+
+    def run(self, configs: Sequence[RunConfig], tally: Tally) -> list[str]:
+        """Carry out runs."""
+        return execute_all(configs, side_by_side(configs, self._runs_at_once), display=tally)
+
+
+class Joblib(LocalEngine):
+    """The same by the name and the setting of Hydra's launcher of that name, which it replaces.
+
+    Parameters
+    ----------
+    n_jobs
+        How many go side by side on each device; -1 for as many as suit it.
+    """
+
+    def __init__(self, n_jobs: int = -1) -> None:
+        if n_jobs != -1:
+            require_number("n_jobs", n_jobs, 1, whole=True)
+        super().__init__(max(0, n_jobs))

@@ -1,0 +1,74 @@
+"""All runs under a folder as one tidy table: what differs between their settings, and how they ended."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from normscape.errors import UserError
+from normscape.files import read_json
+from normscape.runs import RunDirectory
+
+BEST = {"test_accuracy": max, "train_accuracy": max, "train_loss": min}
+"""The quantities of a whole network that the table has, and which of their values is best."""
+
+LABELS = ("name", "net", "series", "scale", "seed")
+"""Columns that the table has whether or not they differ."""
+
+
+def gather(folder: Path) -> pd.DataFrame:
+    """Return a table of all runs in a folder, one row each.
+
+    Columns: ``run``, the name of its directory; the labels; each setting that differs between the runs, by its key,
+    e.g. ``optimizer.lr``; ``status``, ``step``, ``diverged`` and ``diverged_at``; ``wall_seconds``; and for each
+    quantity of `BEST` its last and its best finite value, as ``test_accuracy_final`` and ``test_accuracy_best``. A run
+    that has not ended has no values yet.
+
+    Raises
+    ------
+    UserError
+        If there is no run in the folder, or the files of one are not those that it wrote.
+    """
+    rows = [_row(path.parent) for path in sorted(folder.glob("*/config.json"))]
+    if not rows:
+        raise UserError(f"{folder}: no run in it; expected a folder of runs, e.g. runs")
+    settings = pd.DataFrame([own for own, _ in rows])
+    differing = [key for key in settings if key in LABELS or settings[key].map(str).nunique() > 1]
+    ordered = sorted(differing, key=lambda key: (key not in LABELS, LABELS.index(key) if key in LABELS else 0))
+    table = pd.concat([settings[ordered], pd.DataFrame([ends for _, ends in rows])], axis=1)
+    return table.set_index("run").reset_index()
+
+
+def _row(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    config = read_json(path / "config.json")
+    if not isinstance(config, dict):
+        raise UserError(f"{path / 'config.json'}: not the settings of a run")
+    directory = RunDirectory(path)
+    summary, status = directory.summary, directory.status
+    ends: dict[str, Any] = {"run": path.name, **{key: status.get(key) for key in ("status", "step", "wall_seconds")}}
+    ends["diverged"] = status["status"] == "diverged"
+    ends["diverged_at"] = (summary or {}).get("diverged_at")
+    return dict(_flat(config)), {**ends, **(_values(directory) if summary else {})}
+
+
+def _values(directory: RunDirectory) -> dict[str, float]:
+    table = directory.table()
+    whole = table[table["layer"].isna() & table["step_size"].isna()]
+    found = {}
+    for quantity, best in BEST.items():
+        values = [float(value) for value in whole.loc[whole["quantity"] == quantity, "value"]]
+        finite = [value for value in values if math.isfinite(value)]
+        found[f"{quantity}_final"] = values[-1] if values else math.nan
+        found[f"{quantity}_best"] = best(finite) if finite else math.nan
+    return found
+
+
+def _flat(node: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in node.items():
+        if isinstance(value, dict) and value:
+            yield from _flat(value, f"{path}{key}.")
+        else:
+            yield f"{path}{key}", json.dumps(value) if isinstance(value, list | dict) else value

@@ -1,0 +1,51 @@
+"""Where a run stands before it is carried out: new, resumable, cached, or running elsewhere."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from normscape.config import RunConfig
+from normscape.identity import identity
+from normscape.runs import RunDirectory
+
+Kind = Literal["cached", "elsewhere", "resumable", "new"]
+
+ORDER: tuple[Kind, ...] = ("resumable", "new", "elsewhere")
+"""What is begun first: a run that another process trains is waited for last, while there is nothing else to do."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where one run stands."""
+
+    config: RunConfig
+    kind: Kind
+    step: int
+
+    @classmethod
+    def of(cls, config: RunConfig) -> "Standing":
+        """Look at the run's directory and its lock."""
+        directory = RunDirectory.of(config)
+        if (summary := directory.summary) is not None:
+            return cls(config, "cached", int(summary.get("step", config.steps)))
+        step = int(directory.status["step"])
+        if directory.taken:
+            return cls(config, "elsewhere", step)
+        return cls(config, "resumable" if step else "new", step)
+
+    def __str__(self) -> str:
+        """Return the run's line of a plan."""
+        config = self.config
+        more = {
+            "cached": "",
+            "elsewhere": f", another process trains it (step {self.step} saved)",
+            "resumable": f", continues from step {self.step}",
+            "new": "",
+        }[self.kind]
+        kind = "running elsewhere" if self.kind == "elsewhere" else self.kind
+        return f"  {config.name}, seed {config.seed}: {config.steps} steps, {kind}{more}"
+
+
+def standings(configs: Sequence[RunConfig]) -> list[Standing]:
+    """Return where some runs stand, each once: settings that make the same run count as one."""
+    return [Standing.of(config) for config in {identity(config): config for config in reversed(configs)}.values()][::-1]

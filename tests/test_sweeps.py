@@ -1,0 +1,205 @@
+"""A sweep before, while and after it trains: its plan, its count, its table; two of them side by side."""
+
+import io
+import json
+from collections import deque
+from types import SimpleNamespace
+
+import pytest
+from filelock import FileLock
+from rich.console import Console
+
+from normscape import disk, launch
+from normscape import tally as tallies
+from normscape.config import compose_run
+from normscape.engines.here import LocalEngine
+from normscape.entry import COMMAND
+from normscape.errors import UserError
+from normscape.files import write_json
+from normscape.identity import identity
+from normscape.labels import labelled
+from normscape.launch import train_missing
+from normscape.objective import objective, require_objective
+from normscape.overview import overview
+from normscape.pool import take_free
+from normscape.runs import RunDirectory
+from normscape.standing import Standing, standings
+from normscape.sweep import examples, for_sweeper
+from normscape.tally import Tally
+
+QUICK = ["run=mlp_batch", "scale=smoke", "tracker=none", "device=cpu", "probe=[]", "steps=4"]
+ONE = LocalEngine(runs_at_once=1)
+
+
+def configs(seeds, *settings):
+    return [compose_run([*QUICK, *settings, f"seed={seed}"]) for seed in range(seeds)]
+
+
+def lock_of(config):
+    directory = RunDirectory.of(config)
+    file = directory.path.parent / ".locks" / f"{directory.identity}.lock"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(file)
+
+
+def begin(config, step):
+    write_json(RunDirectory.of(config).path / "status.json", {"status": "interrupted", "step": step})
+
+
+def test_the_plan_says_of_each_run_where_it_stands_and_a_dry_run_stops_there(tmp_path):
+    _, resumable, elsewhere, cached = runs = configs(4)
+    assert train_missing([cached], ONE, lambda line: None) == {}
+    begin(resumable, 3)
+    before = sorted(tmp_path.rglob("*"))
+    lines = []
+    with lock_of(elsewhere):
+        assert [Standing.of(run).kind for run in runs] == ["new", "resumable", "elsewhere", "cached"]
+        before = sorted(tmp_path.rglob("*"))
+        assert train_missing(runs, ONE, lines.append, dry_run=True) == {}
+    head, *each, last = lines
+    assert head.startswith("1 runs are finished, 3 to train, 1 at a time: about ")
+    assert head.endswith(" of disk.")
+    assert each == [
+        "  mlp_batch, seed 1: 4 steps, resumable, continues from step 3",
+        "  mlp_batch, seed 0: 4 steps, new",
+        "  mlp_batch, seed 2: 4 steps, running elsewhere, another process trains it (step 0 saved)",
+    ]
+    assert last == launch.DRY_RUN
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_what_another_process_trains_comes_after_what_is_free():
+    runs = configs(3)
+    with lock_of(runs[0]), lock_of(runs[1]):
+        assert take_free(lane := deque(range(3)), runs) == 2
+        assert list(lane) == [0, 1]
+        assert take_free(lane, runs) == 0  # to be waited for
+
+
+def test_settings_that_make_the_same_run_are_one_job():
+    one, same, other = configs(1)[0], configs(1, "device=auto")[0], configs(1, "steps=5")[0]
+    assert [identity(each.config) for each in standings([one, same, other])] == [identity(one), identity(other)]
+
+
+def test_the_time_left_counts_what_is_done_of_each(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(tallies, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    runs = configs(3)
+    tally = Tally(runs, [0, 2, 0], [10.0, 5.0, 20.0])
+    assert tally.seconds_left == float("inf")
+    now[0] = 7.0
+    tally.update("mlp_batch seed 0", 2, 4)
+    tally.update("mlp_batch seed 1", 3, 4)
+    assert tally.seconds_left == pytest.approx(7 * (35 - 7.5) / 7.5)
+    tally.ended(runs[0], None)
+    assert tally.seconds_left == pytest.approx(7 * (35 - 12.5) / 12.5)
+
+
+def test_the_count_is_said_as_runs_end(capsys):
+    runs = configs(2)
+    tally = Tally(runs, [0, 0])
+    tally.ended(runs[0], "mlp_batch seed 0: broken")
+    tally.ended(runs[1], None)
+    first, second, third = capsys.readouterr().err.splitlines()
+    assert first == "mlp_batch seed 0: broken"
+    assert second.startswith("1 of 2 runs have ended, 1 failed, ")
+    assert third == "2 of 2 runs have ended, 1 failed"
+    assert tally.failures == {identity(runs[0]): "mlp_batch seed 0: broken"}
+
+
+def test_the_table_has_every_run(capsys):
+    finished, failed, diverged = runs = [*configs(2), *configs(1, "optimizer.lr=1e9", "log_every=1", "norm=standard")]
+    assert train_missing([finished, diverged], ONE, print) == {}
+    begin(failed, 2)
+    capsys.readouterr()
+    Console(width=200).print(overview(runs, {identity(failed): "broken"}))
+    rows = {config.seed if config is not diverged else "diverged": None for config in runs}
+    lines = capsys.readouterr().out.splitlines()
+    for config in runs:
+        (row,) = [line for line in lines if RunDirectory.of(config).path.name in line]
+        rows[config.seed if config is not diverged else "diverged"] = row.split("│")[1].strip()
+    assert rows == {0: "finished", 1: "failed at step 2", "diverged": rows["diverged"]}
+    assert rows["diverged"].startswith("diverged at step ")
+
+
+def test_disk_is_counted_before_and_a_full_one_is_refused(tmp_path, monkeypatch):
+    (run,) = configs(1, "probe=[activations,landscape]")
+    assert train_missing([run], ONE, lambda line: None) == {}
+    written = sum(file.stat().st_size for file in RunDirectory.of(run).path.iterdir() if file.suffix != ".png")
+    assert written / 2 < disk.bytes_of(run) < 2 * written
+    assert disk.bytes_needed([run, run]) == 2 * disk.bytes_of(run)
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda path: SimpleNamespace(free=10_000))
+    with pytest.raises(UserError, match=r"120 kB needed and 10 kB free"):
+        disk.require_room(tmp_path / "not" / "yet", 120_000)
+    disk.require_room(tmp_path, 9_000)
+
+
+def test_the_objective_is_the_last_value_and_a_diverged_run_is_the_worst():
+    (run,) = configs(1)
+    (diverged,) = configs(1, "optimizer.lr=1e9", "log_every=1", "norm=standard")
+    assert train_missing([run, diverged], ONE, lambda line: None) == {}
+    table = RunDirectory.of(run).table()
+    assert objective(run) == table.loc[table["quantity"] == "test_accuracy", "value"].iloc[-1]
+    assert objective(diverged) == 0.0
+    run.objective = diverged.objective = "train_loss"
+    assert objective(run) == table.loc[table["quantity"] == "train_loss", "value"].iloc[-1]
+    assert objective(diverged) == float("inf")
+    require_objective(run)
+    run.objective = "test_acuracy"
+    with pytest.raises(UserError, match="did you mean 'test_accuracy'"):
+        require_objective(run)
+
+
+def test_a_range_is_checked_at_both_ends_and_each_listed_value_once():
+    assert examples(["a=1", "b=interval(0.1,2)", "c=x,y,z"]) == [
+        ["a=1", "b=0.1", "c=x"],
+        ["a=1", "b=2", "c=x"],
+        ["a=1", "b=0.1", "c=y"],
+        ["a=1", "b=0.1", "c=z"],
+    ]
+
+
+def test_a_sweeper_is_told_which_way_is_better_unless_the_user_says():
+    asked = ["hydra/sweeper=optuna", "hydra/launcher=slurm"]
+    added = for_sweeper(asked, "test_accuracy")[2:]
+    assert added == ["hydra.sweeper.direction=maximize", "hydra.sweeper.max_failure_rate=1.0"]
+    assert for_sweeper([*asked, "hydra.sweeper.max_failure_rate=0"], "train_loss")[3:] == [
+        "hydra.sweeper.direction=minimize"
+    ]
+    assert for_sweeper(["hydra/launcher=basic"], "x") == ["hydra/launcher=local", "hydra.launcher.runs_at_once=1"]
+
+
+def test_labels_that_differ_in_their_last_setting_differ_wherever_they_are_cut(tmp_path):
+    long = [
+        "+optimizer.momentum=0.5",
+        "optimizer.weight_decay=0.001",
+        "measure.every=7",
+        "eval_every=3",
+        "batch_size=64",
+    ]
+    made = []
+    for rate in ("0.10000000001", "0.10000000002"):
+        overrides = [*QUICK, *long, f"optimizer.lr={rate}"]
+        made.append(labelled(compose_run(overrides), overrides))
+    names = [RunDirectory.of(config).path.name.rsplit("-", 1)[0] for config in made]
+    assert names[0] != names[1]
+
+
+def test_workers_name_the_user_s_own_command(monkeypatch):
+    monkeypatch.setenv(COMMAND, "train.py -m seed=0,1 hydra/launcher=local")
+    runs = configs(2)
+    assert train_missing(runs, LocalEngine(runs_at_once=2), lambda line: None) == {}
+    for run in runs:
+        origin = json.loads((RunDirectory.of(run).path / "provenance.json").read_text())
+        assert origin["command"] == "train.py -m seed=0,1 hydra/launcher=local"
+
+
+def test_a_terminal_shows_how_far_all_runs_are():
+    screen = io.StringIO()
+    runs = configs(2)
+    with Tally(runs, [0, 0], console=Console(file=screen, force_terminal=True, width=100)) as tally:
+        tally.update("mlp_batch seed 0", 2, 4)
+        tally.ended(runs[0], None)
+        tally.update("mlp_batch seed 1", 2, 4)
+    assert "mlp_batch seed 1" in screen.getvalue()
+    assert "1 of 2 runs" in screen.getvalue()

@@ -32,7 +32,7 @@ def train_missing(configs: Sequence[RunConfig], workers: int, say: Callable[[str
     missing = [config for config in configs if RunDirectory.of(config).summary is None]
     done = len(configs) - len(missing)
     if not missing:
-        say(f"All {done} runs are finished." if done else "No runs needed: this is a diagram.")
+        say(f"All {done} runs are finished." if done else "No runs needed.")
         return
     fetch_data(missing)
     lanes = side_by_side(missing, workers)

@@ -25,8 +25,8 @@ SERIES = ("standard", "batch")
 NAMES = {"standard": "Without BN", "batch": "With BN"}
 LAST_HIDDEN = 3
 LEVELS = (0.15, 0.5, 0.85)
-SATURATED = 4.0
-"""Beyond it a sigmoid's slope is below 0.018, a fourteenth of its largest."""
+SATURATED = 3.0
+"""Beyond it a sigmoid's slope is below 0.046, a fifth of its largest."""
 
 STABLE = ("activation_change", "relative_mean_drift", "relative_variance_drift")
 
@@ -104,6 +104,7 @@ def draw(shown: Shown) -> Figure:
         accuracy, saturated = figure.add_subplot(grid[0]), figure.add_subplot(grid[3])
         _curves(accuracy, select(rows, quantity="test_accuracy"), "a  Test accuracy")
         accuracy.set_ylim(0.7, 1.0)
+        accuracy.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
         legend(accuracy, loc="lower right")
         first = None
         for place, series in enumerate(SERIES, start=1):
@@ -124,7 +125,7 @@ def _curves(axes: Axes, rows: pd.DataFrame, title: str) -> None:
     for series in SERIES:
         median_over_seeds(axes, select(rows, series=series), color=COLORS[series], label=NAMES[series])
     axes.set(title=title, xlabel="step", xlim=(0, rows["step"].max()))
-    axes.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
+    axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
 
 
 def _percentiles(axes: Axes, rows: pd.DataFrame, series: str) -> None:

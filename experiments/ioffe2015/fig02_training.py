@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ioffe2015.shared import BASELINE, CHANCE, NETWORKS, accuracy_curves
-from normscape.drawing.panels import legend, note, seeds_in_words
+from normscape.drawing.panels import ACCURACIES, note, seeds_in_words
 from normscape.drawing.style import STYLE
 from normscape.evidence.claims import Claim
 from normscape.evidence.figure import Shown
@@ -49,19 +49,13 @@ def draw(shown: Shown) -> Figure:
     """Draw the figure from its table."""
     rows = shown.rows
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(10, 4), layout="constrained")
+        figure = Figure(figsize=(10, 4.2), layout="constrained")
         test, train = figure.add_subplot(1, 2, 1), figure.add_subplot(1, 2, 2)
-        for axes, quantity, title in ((test, "test_accuracy", "Test accuracy"), (train, "train_accuracy", "Training")):
+        for axes, quantity in ((test, "test_accuracy"), (train, "train_accuracy")):
             accuracy_curves(axes, rows, SERIES, quantity)
-            _mark_best(axes, rows, quantity)
-            axes.set_title(title if quantity == "test_accuracy" else "Training accuracy (mini-batch)")
-        legend(test, loc="lower right", fontsize="small")
+            axes.set_title(ACCURACIES[quantity])
+        best = select(rows, series=BASELINE, quantity="test_accuracy").groupby("seed")["value"].max().median()
+        test.axhline(best, color=NETWORKS[BASELINE][0], linestyle=":", linewidth=0.8)
+        figure.legend(*test.get_legend_handles_labels(), loc="outside upper center", ncols=6, fontsize="small")
         note(figure, f"{seeds_in_words(rows)}; dotted: the baseline's best test accuracy, median over seeds")
         return figure
-
-
-def _mark_best(axes: mpl.axes.Axes, rows: pd.DataFrame, quantity: str) -> None:
-    """Draw the line that figure 3 counts the steps to."""
-    if quantity == "test_accuracy":
-        best = select(rows, series=BASELINE, quantity=quantity).groupby("seed")["value"].max().median()
-        axes.axhline(best, color=NETWORKS[BASELINE][0], linestyle=":", linewidth=0.8)

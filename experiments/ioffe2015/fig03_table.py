@@ -98,6 +98,8 @@ def draw(shown: Shown) -> Figure:
             loc="center",
             cellLoc="center",
         )
+        drawn.auto_set_font_size(value=False)
+        drawn.set_fontsize(8)
         drawn.scale(1, 1.4)
         for (row, _), cell in drawn.get_celld().items():
             cell.set_linewidth(0.3)

@@ -81,3 +81,9 @@ def accuracy_curves(axes: Axes, rows: pd.DataFrame, series: Sequence[str], quant
             median_over_seeds(axes, mine, hold=True, color=color, linestyle=line, label=label)
     axes.set(xlabel="step", xlim=(0, max(float(rows["step"].max()), 1.0)), ylim=(0, 1))
     axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
+
+
+def log_if_positive(values: pd.Series) -> str:
+    """Return the scale of an axis: logarithmic if there is a positive finite value to show, else linear."""
+    found = values.to_numpy(float)
+    return "log" if bool((np.isfinite(found) & (found > 0)).any()) else "linear"

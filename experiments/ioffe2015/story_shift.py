@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ioffe2015.shared import NETWORKS
+from ioffe2015.shared import NETWORKS, log_if_positive
 from normscape.drawing.bands import median_over_seeds
 from normscape.drawing.panels import legend, note, seeds_in_words
 from normscape.drawing.style import STYLE
@@ -135,7 +135,8 @@ def _over_time(axes: Axes, rows: pd.DataFrame, pair: Pair, quantity: str) -> Non
         median_over_seeds(
             axes, select(rows, series=series, quantity=quantity), color=STYLES[series], label=label, linewidth=1.0
         )
-    axes.set(xlabel="step", xlim=(0, max(float(rows["step"].max()), 1.0)), yscale="log")
+    scale = log_if_positive(select(rows, quantity=quantity)["value"])
+    axes.set(xlabel="step", xlim=(0, max(float(rows["step"].max()), 1.0)), yscale=scale)
 
 
 def _against(axes: Axes, rows: pd.DataFrame, pair: Pair) -> None:
@@ -146,4 +147,8 @@ def _against(axes: Axes, rows: pd.DataFrame, pair: Pair) -> None:
         )
         both = pd.concat([moved, shift], axis=1, join="inner").dropna()
         axes.plot(both.iloc[:, 0], both.iloc[:, 1], ".", color=STYLES[series], markersize=4)
-    axes.set(xscale="log", yscale="log", xlabel="movement", ylabel=r"$\|G - G'\|\,/\,\|G\|$", title="a point per step")
+    scales = {
+        f"{axis}scale": log_if_positive(select(first, quantity=name)["value"])
+        for axis, name in (("x", MOVEMENT), ("y", SHIFT))
+    }
+    axes.set(**scales, xlabel="movement", ylabel=r"$\|G - G'\|\,/\,\|G\|$", title="a point per step")

@@ -10,7 +10,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ioffe2015.shared import NETWORKS, accuracy_curves
+from ioffe2015.shared import NETWORKS, accuracy_curves, log_if_positive
 from normscape.drawing.panels import legend, note, seeds_in_words
 from normscape.drawing.style import STYLE
 from normscape.evidence.claims import Claim
@@ -123,14 +123,14 @@ def _bands(axes: Axes, rows: pd.DataFrame) -> None:
         axes.fill_between(low.index, low, high, color=color, alpha=0.15, lw=0)
         for edge in (low, high):
             axes.plot(edge.index, edge, color=color, linewidth=0.7)
-    axes.set(title="Loss along the gradient", xlabel="step", yscale="log")
+    axes.set(title="Loss along the gradient", xlabel="step", yscale=log_if_positive(rows["value"]))
 
 
 def _lines(axes: Axes, rows: pd.DataFrame) -> None:
     for series in SERIES:
         middle = select(rows, series=series).groupby("step")["value"].median()
         axes.plot(middle.index, middle, color=NETWORKS[series][0], linewidth=1.0)
-    axes.set(title="Effective β", xlabel="step", yscale="log")
+    axes.set(title="Effective β", xlabel="step", yscale=log_if_positive(rows["value"]))
 
 
 def _costs(axes: Axes, rows: pd.DataFrame) -> None:

@@ -48,7 +48,7 @@ class Plan:
         cached = [each for each in found if each.kind == "cached"]
         missing = [each for kind in ORDER for each in found if each.kind == kind]
         if not missing:
-            lines = [f"All {len(cached)} runs are finished."] if cached else ["No runs needed: this is a diagram."]
+            lines = [f"All {len(cached)} runs are finished."] if cached else ["No runs needed."]
             return cls(cached, missing, [], lines)
         rest = [each.config for each in missing]
         engine.require(rest)

@@ -1,6 +1,7 @@
 """The figures of the family as they are declared, and what their tables compute from curves of known numbers."""
 
 import math
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,16 +9,24 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ioffe2015 import properties_shown
 from ioffe2015.fig01_mnist import saturation
 from ioffe2015.fig03_table import BEST, STEPS
 from ioffe2015.rates_search import Lead
 from ioffe2015.shared import marks
+from normscape.config import compose_run
+from normscape.drawing.style import rendered
+from normscape.errors import UserError
 from normscape.evidence.correlation import RankCorrelation, rank_correlation
 from normscape.evidence.curves import Curve, Curves, Key, indexed
-from normscape.evidence.figure import Family
+from normscape.evidence.figure import Family, Shown
+from normscape.evidence.finished import FinishedRun
 from normscape.evidence.original import read_original
+from normscape.evidence.preflight import planned, require_evidence
 from normscape.evidence.statistics import Difference, Ratio
-from normscape.evidence.table import COLUMNS
+from normscape.evidence.table import COLUMNS, parse_table, table_bytes
+from normscape.outline import Outline
+from normscape.records import Records
 
 PROJECT = Path(__file__).parents[2]
 FAMILY = Family.of("ioffe2015", PROJECT)
@@ -37,6 +46,33 @@ def test_the_family_knows_its_paper_and_what_comes_first():
     assert FAMILY.title.startswith("Batch Normalization: Accelerating Deep Network Training")
     assert set(FAMILY.known) == {"1", "2", "3", "story", "whitening", "properties", "rates"}
     assert [*map(str, FAMILY.first)] == ["1", "3", "2", "story", "whitening", "properties", "rates"]
+
+
+@cache
+def plan(name):
+    """Return a run of the catalogue and what it will have measured, without values."""
+    config = compose_run([f"run={name}", "scale=smoke", "device=cpu"])
+    return config, planned(config)
+
+
+@pytest.mark.parametrize("name", FAMILY.known)
+def test_its_runs_give_what_a_figure_and_its_claims_need_and_it_can_be_drawn(name, monkeypatch):
+    monkeypatch.setattr(properties_shown, "SEEDS", range(1))
+    figure = FAMILY.figure(name)
+    configs, plans = ({run: plan(run)[place] for run in figure.runs} for place in (0, 1))
+    require_evidence(figure, configs, plans)
+    table = parse_table(table_bytes(figure.module.table(list(plans.values()))))
+    drawn = rendered(figure.module.draw(Shown(table)), ".png")
+    assert drawn.startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("name", [name for name in FAMILY.known if name != "properties"])
+def test_a_run_without_what_it_should_measure_is_refused_before_training(name):
+    figure = FAMILY.figure(name)
+    configs = {run: plan(run)[0] for run in figure.runs}
+    plans = {run: FinishedRun(config, Outline(Records())) for run, config in configs.items()}
+    with pytest.raises(UserError, match=r"has no|no such"):
+        require_evidence(figure, configs, plans)
 
 
 def run(series, accuracies, seed=0):
@@ -85,8 +121,8 @@ def test_the_lead_of_a_rate_is_over_the_best_other_one():
     assert math.isnan(Lead(0.1).of(curves({0.1: 0.55})))
 
 
-def test_saturation_is_the_share_of_quantiles_beyond_four():
-    quantiles = np.array([[[-5.0, 0.0, 4.0, 4.1]], [[0.0, 0.0, 0.0, 0.0]]])
+def test_saturation_is_the_share_of_quantiles_beyond_three():
+    quantiles = np.array([[[-5.0, 0.0, 3.0, 3.1]], [[0.0, 0.0, 0.0, 0.0]]])
     finished = SimpleNamespace(snapshots=lambda *_: (quantiles, np.array([0, 500])), labelled=lambda rows: rows)
     assert saturation(finished, 3)["value"].tolist() == [0.5, 0.0]
 

@@ -162,7 +162,7 @@ def _shrunk(axes: Axes, rows: pd.DataFrame) -> None:
         xscale="log",
         yscale="log",
         xlabel="outputs of the unit, as a share of the first",
-        title="No maximum: $\\sigma$ shrinks",
+        title=r"$\|\partial L / \partial w_j\|^2$ where $\sigma$ shrinks",
     )
     axes.invert_xaxis()
 
@@ -172,7 +172,7 @@ def _excesses(axes: Axes, rows: pd.DataFrame) -> None:
         values = select(rows, quantity=quantity)["value"].to_numpy(float)
         spread = np.linspace(-0.25, 0.25, len(values)) if len(values) > 1 else [0.0]
         axes.plot(values, len(EXCESS) - 1 - place + np.array(spread), "o", markersize=3, color="#0072B2")
-        axes.text(-1.05, len(EXCESS) - 1 - place, label, ha="right", va="center", fontsize="x-small")
+        axes.text(-1.1, len(EXCESS) - 1 - place, label, ha="right", va="center", fontsize="x-small")
     axes.axvline(0, color="0.4", linewidth=0.8)
     axes.set(
         xlim=(-1.05, 1.05),

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator, NullFormatter, PercentFormatter
 
 from normscape.drawing.bands import median_over_seeds
-from normscape.drawing.panels import legend, note, seeds_in_words
+from normscape.drawing.panels import note, seeds_in_words
 from normscape.drawing.style import STYLE
 from normscape.evidence.claims import Claim
 from normscape.evidence.figure import Shown
@@ -115,10 +115,9 @@ def draw(shown: Shown) -> Figure:
                 _over_training(line[2 * place + 1], rows, terms)
                 line[2 * place].set_title(f"{name}: taken {what}, by layer")
                 line[2 * place + 1].set_title(f"{name}: median over layers")
-            for axes in line[2:]:  # the second term may add many times the form
-                axes.set_yscale("symlog", linthresh=1.0)
-        for place in (0, 2):
-            legend(grid[0, place], fontsize="x-small")
+        named = [axes.get_legend_handles_labels() for axes in (grid[0, 0], grid[0, 2])]
+        handles, labels = ([*first, *second] for first, second in zip(*named, strict=True))
+        figure.legend(handles, labels, loc="outside upper center", ncols=4, fontsize="small")
         text = "share taken beyond $\\gamma^2/\\sigma^2$; filled, solid: BatchNorm inserted into the standard network; "
         text += (
             "open, dotted: the network's own; by layer: median, bars 10 to 90 %, over steps and seeds; below 0: added"
@@ -159,4 +158,7 @@ def _over_training(axes: Axes, rows: pd.DataFrame, terms: Mapping[str, str]) -> 
 
 def _percent(axes: Axes) -> None:
     axes.axhline(0, color="0.5", linewidth=0.6)
+    if max(map(abs, axes.get_ylim())) > 2:  # the second term may add many times the form
+        axes.set_yscale("symlog", linthresh=1.0)
+        axes.yaxis.set_minor_formatter(NullFormatter())
     axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))

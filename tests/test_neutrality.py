@@ -26,6 +26,9 @@ SMALL = {
     "dln": ["data.samples=20", "optimizer.lr=1e-9"],  # the noisy standard net diverges at the rate of the paper
 }
 
+EVERY = {"sharpness": 3}
+"""Steps between the measurements of a probe that costs some fifty passes; of the others 1."""
+
 
 def trained(model, norm, probe, make_probe=None, self_check=True):
     """Train a few steps and return all that a probe could have disturbed."""
@@ -34,7 +37,7 @@ def trained(model, norm, probe, make_probe=None, self_check=True):
     components = build(replace(config, probe={}), torch.device("cpu"))
     probes = []
     if probe:
-        node = {**config.probe[probe], "every": 1}
+        node = {**config.probe[probe], "every": EVERY.get(probe, 1)}
         if "layers" in node:
             node["layers"] = [1, 2, len(components.state.model.layers)]
         if "units" in node:

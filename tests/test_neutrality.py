@@ -88,7 +88,7 @@ PAIRS = [(model, norm) for model in MODELS for norm in NORMS if norm != "instanc
 """InstanceNorm needs positions, which vectors have not."""
 
 
-@pytest.mark.parametrize(("model", "norm"), PAIRS, ids="-".join)
+@pytest.mark.parametrize(("model", "norm"), PAIRS, ids=str)
 @pytest.mark.parametrize("probe", PROBES)
 def test_a_run_with_the_probe_is_bit_identical(probe, norm, model, undisturbed):
     after, measured = trained(model, norm, probe)

@@ -36,7 +36,7 @@ def test_what_is_not_there_is_refused_with_a_suggestion(given, said):
 
 
 def networks(activation):
-    yield VGG(Standard, width=1 / 64, head=(4,), activation=activation)
+    yield VGG(Standard, width=1 / 64, head=(256,), activation=activation)
     yield MLP(12, [7, 5], 3, norm=Standard, activation=activation)
 
 

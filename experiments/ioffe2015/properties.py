@@ -119,5 +119,5 @@ def spread_over_mates(size: int, draws: int, generator: torch.Generator, *, trai
     norm: nn.Module = BatchNorm(draws).double().train(training)
     batch = torch.randn(size, draws, generator=generator, dtype=torch.float64)
     batch[0] = 1.0
-    values = norm(batch)[0]
+    values = norm(batch).detach()[0]
     return float((values - values[0]).std())  # of equal values: exactly 0

@@ -64,7 +64,7 @@ def _with_gradients(norm: Norm, weight: Tensor, u: Tensor, towards: Tensor) -> t
 
 def relative_error(found: Tensor, expected: Tensor) -> float:
     """Return ||found - expected|| / ||expected||."""
-    return float((torch.linalg.vector_norm(found - expected) / torch.linalg.vector_norm(expected)).item())
+    return float(torch.linalg.vector_norm(found - expected) / torch.linalg.vector_norm(expected))
 
 
 def centred_bias(target: Tensor, rate: float, steps: int, *, through_mean: bool) -> tuple[Tensor, Tensor]:
@@ -119,5 +119,5 @@ def spread_over_mates(size: int, draws: int, generator: torch.Generator, *, trai
     norm: nn.Module = BatchNorm(draws).double().train(training)
     batch = torch.randn(size, draws, generator=generator, dtype=torch.float64)
     batch[0] = 1.0
-    values = norm(batch)[0]
-    return float((values - values[0]).std().item())  # of equal values: exactly 0
+    values = norm(batch).detach()[0]
+    return float((values - values[0]).std())  # of equal values: exactly 0

@@ -27,7 +27,7 @@ from normscape.evidence.words import display_name
 
 SEEDS = range(10)
 NORMS = tuple(sorted(path.stem for path in (CONFIGS / "norm").glob("*.yaml") if path.stem != "weight"))
-"""Those that stand behind a layer: WeightNorm is a way of writing its weight."""
+"""Those that act on a layer's output; what norm=weight acts on is the weight itself, W / ||W||."""
 PLAIN = ("standard", "noisy_standard")
 """The norms that do not divide by anything measured."""
 FACTOR, EPS, EXACT = 3.0, 1e-14, 1e-9

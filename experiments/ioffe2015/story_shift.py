@@ -7,6 +7,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from ioffe2015.shared import NETWORKS, log_if_positive
 from normscape.drawing.bands import median_over_seeds
@@ -151,4 +152,9 @@ def _against(axes: Axes, rows: pd.DataFrame, pair: Pair) -> None:
         f"{axis}scale": log_if_positive(select(first, quantity=name)["value"])
         for axis, name in (("x", MOVEMENT), ("y", SHIFT))
     }
-    axes.set(**scales, xlabel="movement", ylabel=r"$\|G - G'\|\,/\,\|G\|$", title="a point per step")
+    axes.set(**scales)
+    for name, scale in scales.items():
+        if scale == "log":
+            axis = axes.xaxis if name == "xscale" else axes.yaxis
+            axis.set(major_locator=LogLocator(subs=(1, 2, 5)), major_formatter="{x:g}", minor_formatter=NullFormatter())
+    axes.set(xlabel="movement", ylabel=r"$\|G - G'\|\,/\,\|G\|$", title="a point per step")

@@ -29,7 +29,7 @@ nitpick_ignore_regex = [
     ("py:.*", r"(abc|torch|numpy|pandas)\..*"),  # their documentation is not at hand offline
     ("py:.*", r"normscape\.evidence\..*"),
 ]
-nitpick_ignore = [("py:class", "scale"), ("py:class", "shift")]  # two returned values, which napoleon takes for types
+nitpick_ignore = [("py:class", "collections.abc.Mapping"), ("py:class", "scale"), ("py:class", "shift")]  # two returned values, which napoleon takes for types
 autodoc_default_options = {"members": True, "show-inheritance": True}
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # signatures name them, docstrings say what they mean

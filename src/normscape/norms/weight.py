@@ -37,7 +37,7 @@ class WeightNorm(nn.Module):
     initial weight and v as that weight, so that the first output is the standard network's. Training and evaluation are
     the same, and no sample depends on its batch mates.
 
-    A `normscape.models.layered.Layer` that is given it reparametrises its weight; the module itself is the identity in
+    A layer of `normscape.LayeredModel` that is given it reparametrises its weight; the module itself is the identity in
     the place where other norms stand. What the suite measures is then, everywhere, a function of g and v, the
     parameters that the optimiser moves: the landscape is probed along the gradient w.r.t. them, its tensor sums count
     the norms of both, the penalty of weight decay is theirs, and the G of a layer's covariance shift is the gradient

@@ -75,7 +75,7 @@ def theorem_4_2(g: Tensor, h: Tensor, left: Tensor, products: Products, y: Norma
     gamma^2/sigma^2 ( gamma^2/sigma^2 g' H g - <g, yhat> ||h||^2 / (m gamma) ). Conditions:
 
     - ``order``: p' H p <= g' H g, the least that the reading needs;
-    - ``norms``: ||H p|| / ||H g|| is ||p|| / ||g|| within a factor `KEEPS_NORMS`, the paper's words taken literally;
+    - ``norms``: ||H p|| / ||H g|| is ||p|| / ||g|| within a factor ``KEEPS_NORMS``, the paper's words taken literally;
     - ``curved``: g' H g > 0, as always for a convex loss of piecewise linear maps;
     - ``aligned``: <g, yhat> > 0: else the second term adds to the form instead of subtracting from it;
     - ``reading``, ``reading_as_printed``: whether the inequality so read holds, with and without that factor.

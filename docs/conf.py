@@ -29,7 +29,11 @@ nitpick_ignore_regex = [
     ("py:.*", r"(abc|torch|numpy|pandas)\..*"),  # their documentation is not at hand offline
     ("py:.*", r"normscape\.evidence\..*"),
 ]
-nitpick_ignore = [("py:class", "collections.abc.Mapping"), ("py:class", "scale"), ("py:class", "shift")]  # two returned values, which napoleon takes for types
+nitpick_ignore = [
+    ("py:class", "collections.abc.Mapping"),
+    ("py:class", "scale"),  # like the next a returned value, which napoleon takes for a type
+    ("py:class", "shift"),
+]
 autodoc_default_options = {"members": True, "show-inheritance": True}
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # signatures name them, docstrings say what they mean

@@ -47,7 +47,8 @@ def train(*arguments, cwd):
     command = [sys.executable, str(TRAIN), *arguments, "scale=smoke", "tracker=none", "device=cpu", "steps=1"]
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
     assert "Traceback" not in done.stdout + done.stderr
-    assert done.stdout == ""
+    if done.returncode or "-m" not in arguments:
+        assert done.stdout == ""  # where a sweep says its plan and what came of it
     return done.returncode, done.stderr.splitlines()
 
 
@@ -135,7 +136,8 @@ def test_the_command_line_takes_the_folder(own, tmp_path):
     assert code == 0
     assert lines[0].startswith("mine,steps=1 seed 0: finished after 1 steps")
     code, lines = train("--config-dir", own.name, "-m", "run=mine", "norm=mine,l1", cwd=tmp_path)
-    assert (code, len(lines)) == (0, 2)
+    assert code == 0
+    assert any(line.startswith("mine,norm=l1,steps=1 seed 0: finished after 1 steps") for line in lines)
     assert len(list(runs.glob("*-s0-*"))) == 2
 
 

@@ -119,11 +119,20 @@ def _checks(net: str) -> Iterator[Check]:
         holds = _share("theorem_4_2_holds")
         yield Check("4_2_holds", "theorem 4.2 holds as printed, of every unit", holds, EVERY, note=EPS)
     yield Check("4_3_holds", "an inserted BatchNorm changes neither activations nor loss", change, below=1e-9)
-    yield Check("4_2_curved", "the loss is convex along g", _share("theorem_4_2_curved"), EVERY)
-    yield Check("4_2_aligned", "<g, yhat> > 0 is a mild assumption", _share("theorem_4_2_aligned"), MILD, note=GROWTH)
-    yield Check("4_2_norms", "the Hessian keeps relative norms of g and h", _share("theorem_4_2_norms"), MILD)
-    yield Check("4_2_reading", "theorem 4.2 holds as it is read", _share("theorem_4_2_reading"), MILD)
-    yield Check("4_5_positive", f"<W0, W*> > 0 {end}", Mean("lemma_4_5_positive"), MILD)
+    yield Check("4_2_curved", "the loss is convex along g", _share("theorem_4_2_curved"), EVERY, origin="ours")
+    yield Check(
+        "4_2_aligned",
+        "<g, yhat> > 0 is a mild assumption",
+        _share("theorem_4_2_aligned"),
+        MILD,
+        note=GROWTH,
+        origin="ours",
+    )
+    yield Check(
+        "4_2_norms", "the Hessian keeps relative norms of g and h", _share("theorem_4_2_norms"), MILD, origin="ours"
+    )
+    yield Check("4_2_reading", "theorem 4.2 holds as it is read", _share("theorem_4_2_reading"), MILD, origin="ours")
+    yield Check("4_5_positive", f"<W0, W*> > 0 {end}", Mean("lemma_4_5_positive"), MILD, origin="ours")
 
 
 CLAIMS = [check.of(net) for net in NETS for check in _checks(net)]

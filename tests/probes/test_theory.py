@@ -130,7 +130,7 @@ def test_around_the_network_s_own_layers_the_gain_is_gamma_over_sigma():
     model = network_at(view, view.parameters)
     outputs = model.layers["2"].linear(model.layers["1"](view.inputs))
     expected = (9.0 / (outputs.var(0, correction=0) + 1e-5)).quantile(0.5)
-    assert at_layer(rows, 2)["batch_norm_gain"] == pytest.approx(float(expected.detach()), rel=1e-9)
+    assert at_layer(rows, 2)["batch_norm_gain"] == pytest.approx(expected.item(), rel=1e-9)
     assert {number for _, number in rows} == {1, 2}
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # the same names as in _HOMES, for type checkers and editors
         Whitening,
     )
     from normscape.observation import Observation, observe
-    from normscape.probes import Activations, InternalCovariateShift, Landscape, Probe, Sharpness
+    from normscape.probes import Activations, InternalCovariateShift, Landscape, Probe, Sharpness, Theory
     from normscape.records import Row, Snapshot
     from normscape.view import StepView
 

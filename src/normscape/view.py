@@ -182,7 +182,7 @@ class StepView:
         Parameters
         ----------
         path
-            The module's path, e.g. that of a weight layer (`WeightLayer.path`); it must run once in a pass.
+            The module's path, e.g. that of a weight layer (``WeightLayer.path``); it must run once in a pass.
         insert
             Put behind the module, before all that follows: a function of its output that can be differentiated.
 

@@ -63,7 +63,7 @@ class LayeredModel(nn.Module):
     layers
         In forward order.
     initial_std
-        Standard deviation of Gaussian initial weights (see `gaussian_`); None for Glorot's (see `glorot_`).
+        Standard deviation of Gaussian initial weights (see ``gaussian_``); None for Glorot's (see ``glorot_``).
 
     Raises
     ------

@@ -25,7 +25,7 @@ class MLP(LayeredModel):
     norm
         Makes the normalisation of a hidden layer.
     activation
-        "relu", "sigmoid", "elu" or another of torch's (`normscape.models.activation`).
+        "relu", "sigmoid", "elu" or another of torch's (``normscape.models.activation``).
     initial_std
         See `LayeredModel`.
 

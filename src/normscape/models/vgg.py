@@ -48,7 +48,7 @@ class VGG(LayeredModel):
     gain, hidden_gain, output_gain
         Factors on Glorot's initial weights: of the convolutions, of the hidden linear layers, and of the last layer.
     activation
-        "relu", as in the paper, or another of torch's (`normscape.models.activation`).
+        "relu", as in the paper, or another of torch's (``normscape.models.activation``).
     dropout
         Probability with which, in training mode, each input of the last layer is zero; from 0 to below 1.
 

@@ -12,8 +12,8 @@ def lemma_4_5(initial: Tensor, optimum: Tensor) -> Statement:
     With BatchNorm a W* is as good an optimum as W*, for any a > 0. What* is the one of them that is nearest to W0.
 
     As printed: ||W0 - What*||^2 <= ||W0 - W*||^2 - ( ||W*||^2 - <W*, W0> )^2 / ||W*||^2, if <W0, W*> > 0.
-    Derived:    ||W0 - What*||^2  = ||W0||^2 - <W0, W*>^2 / ||W*||^2 if <W0, W*> > 0, which is the same number, and
-                ||W0||^2 otherwise, an infimum that no a > 0 attains.
+    Derived: ||W0 - What*||^2 = ||W0||^2 - <W0, W*>^2 / ||W*||^2 if <W0, W*> > 0, which is the same number, and
+    ||W0||^2 otherwise, an infimum that no a > 0 attains.
 
     So the printed form is an equality under its condition, and fails without it unless <W0, W*> is 0. Conditions:
 

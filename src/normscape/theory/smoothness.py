@@ -64,8 +64,8 @@ def theorem_4_2(g: Tensor, h: Tensor, left: Tensor, products: Products, y: Norma
     r"""Return both sides of theorem 4.2 for each unit.
 
     As printed: h' Hhat h <= gamma^2/sigma^2 h' H h - gamma/(m sigma^2) <g, yhat> ||h||^2.
-    Derived:    h' Hhat h  = gamma^2/sigma^2 (P h)' H (P h)
-                             - gamma/(m sigma^2) <g, yhat> ( (3 - 2 kappa) ||h||^2 - <h, yhat>^2/m ).
+    Derived: h' Hhat h = gamma^2/sigma^2 (P h)' H (P h) - gamma/(m sigma^2) <g, yhat> ( (3 - 2 kappa) ||h||^2
+    minus <h, yhat>^2/m ).
 
     With eps = 0 kappa is 1, P h is h, <h, yhat> is 0, and the printed inequality is an equality. With eps > 0 it may
     fail, by terms of the size of 1 - kappa.

@@ -49,6 +49,12 @@ reproduce-text: $(READY) ## the same for the claims that the paper makes in its 
 reproduce-all: $(READY) ## all of them, each run trained once
 	@$(REPRODUCE) all $(OPTIONS)
 
+reproduce-ioffe: $(READY) ## the figures of the paper that introduced BatchNorm (Ioffe & Szegedy 2015)
+	@$(REPRODUCE) all --family ioffe2015 $(OPTIONS)
+
+reproduce-theory: $(READY) ## the paper's theorems on networks in training: train, draw, judge
+	@$(REPRODUCE) all --family theory $(OPTIONS)
+
 reproduce-beyond: $(READY) ## beyond the papers: the MLP, every normalisation, learning rates, sharpness
 	@$(REPRODUCE) all --family beyond $(OPTIONS)
 
@@ -64,20 +70,14 @@ redraw-text: $(READY) ## the same for the claims of the text
 redraw-all: $(READY) ## redraw every figure from the tables in results/
 	@$(REPRODUCE) all --scale $(SCALE) --from-results $(ARGS)
 
-reproduce-theory: $(READY) ## the paper's theorems on networks in training: train, draw, judge
-	@$(REPRODUCE) all --family theory $(OPTIONS)
+redraw-ioffe: $(READY) ## redraw them from the tables in results/
+	@$(REPRODUCE) all --family ioffe2015 --scale $(SCALE) --from-results $(ARGS)
 
 redraw-theory: $(READY) ## redraw them from the tables in results/
 	@$(REPRODUCE) all --family theory --scale $(SCALE) --from-results $(ARGS)
 
 redraw-beyond: $(READY) ## redraw the figures of reproduce-beyond from the tables in results/
 	@$(REPRODUCE) all --family beyond --scale $(SCALE) --from-results $(ARGS)
-
-reproduce-ioffe: $(READY) ## the figures of the paper that introduced BatchNorm (Ioffe & Szegedy 2015)
-	@$(REPRODUCE) all --family ioffe2015 $(OPTIONS)
-
-redraw-ioffe: $(READY) ## redraw them from the tables in results/
-	@$(REPRODUCE) all --family ioffe2015 --scale $(SCALE) --from-results $(ARGS)
 
 verify: $(READY) ## retrain a few cheap committed runs and compare them with the committed tables, digit by digit
 	@$(BIN)/python scripts/verify.py $(ARGS)

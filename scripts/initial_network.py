@@ -109,8 +109,8 @@ def page(table: pd.DataFrame) -> str:
     """Return the page: how far each candidate is from the paper, and the marks of the nearest beside the paper's."""
     originals = {series: paper(series) for series in ("standard", "batch")}
     medians = table.groupby(["candidate", "series", "mark"], sort=False)["value"].median()
-    seeds = table["seed"].nunique()
-    said = f"medians over {seeds} seeds" if seeds > 1 else "one seed"
+    seeds = ", ".join(map(str, table["seed"].unique()))
+    said = f"medians over seeds {seeds}" if "," in seeds else f"seed {seeds}"
     lines = [
         "# Which VGG did the paper train?",
         "",

@@ -4,15 +4,15 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
+from normscape.evidence.correlation import rank_correlation
 from normscape.evidence.curves import Curves, Use
 from normscape.evidence.statistics import Statistic
 
 
 @dataclass(frozen=True)
-class RankCorrelation(Statistic):
+class RankCorrelationOverSeries(Statistic):
     """Spearman's rank correlation over several series of one statistic with another, from -1 to 1.
 
     A network that never gets somewhere counts as the last to get there. Ties share their mean rank. NaN if fewer than
@@ -26,12 +26,9 @@ class RankCorrelation(Statistic):
 
     def of(self, curves: Curves) -> float:
         """Compute it."""
-        pairs = np.array([[each.of(curves) for each in pair] for pair in zip(self.first, self.second, strict=True)])
-        pairs = pairs[~np.isnan(pairs).any(axis=1)]
-        ranks = pd.DataFrame(pairs).rank().to_numpy()
-        if len(ranks) < 4 or (ranks == ranks[0]).all(axis=0).any():
-            return math.nan
-        return float(np.corrcoef(ranks.T)[0, 1])
+        found = [[each.of(curves) for each in pair] for pair in zip(self.first, self.second, strict=True)]
+        pairs = pd.DataFrame(found).dropna()
+        return rank_correlation(pairs[0], pairs[1]) if len(pairs) >= 4 else math.nan
 
     @property
     def words(self) -> str:

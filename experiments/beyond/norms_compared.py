@@ -4,7 +4,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from beyond.compared import COLUMNS, compared_claims, compared_rows
-from beyond.correlation import RankCorrelation
+from beyond.correlation import RankCorrelationOverSeries
 from beyond.side_by_side import draw_side_by_side, table_of
 from beyond.training import TO_HALF
 from normscape.drawing.style import STYLE
@@ -33,7 +33,9 @@ def _follows(
     return Claim(
         name=name,
         statement=statement,
-        statistic=RankCorrelation(by, tuple(Of(TO_HALF, series) for series in OTHERS), measure.name, TO_HALF.words),
+        statistic=RankCorrelationOverSeries(
+            by, tuple(Of(TO_HALF, series) for series in OTHERS), measure.name, TO_HALF.words
+        ),
         above=above,
         below=below,
         origin="ours",

@@ -32,16 +32,6 @@ PROJECT = Path(__file__).parents[2]
 FAMILY = Family.of("ioffe2015", PROJECT)
 
 
-@pytest.mark.parametrize("name", FAMILY.known)
-def test_every_claim_of_a_figure_has_a_name_of_its_own_and_a_bound(name):
-    figure = FAMILY.figure(name)
-    names = [claim.name for claim in figure.claims]
-    assert all(names)
-    assert len(set(names)) == len(names)
-    assert set(figure.headline) <= set(names)
-    assert all(claim.above is not None or claim.below is not None for claim in figure.claims)
-
-
 def test_the_family_knows_its_paper_and_what_comes_first():
     assert FAMILY.title.startswith("Batch Normalization: Accelerating Deep Network Training")
     assert set(FAMILY.known) == {"1", "2", "3", "story", "whitening", "properties", "rates"}

@@ -70,10 +70,10 @@ redraw-text: $(READY) ## the same for the claims of the text
 redraw-all: $(READY) ## redraw every figure from the tables in results/
 	@$(REPRODUCE) all --scale $(SCALE) --from-results $(ARGS)
 
-redraw-ioffe: $(READY) ## redraw them from the tables in results/
+redraw-ioffe: $(READY) ## redraw the figures of reproduce-ioffe from the tables in results/
 	@$(REPRODUCE) all --family ioffe2015 --scale $(SCALE) --from-results $(ARGS)
 
-redraw-theory: $(READY) ## redraw them from the tables in results/
+redraw-theory: $(READY) ## redraw the figures of reproduce-theory from the tables in results/
 	@$(REPRODUCE) all --family theory --scale $(SCALE) --from-results $(ARGS)
 
 redraw-beyond: $(READY) ## redraw the figures of reproduce-beyond from the tables in results/

@@ -53,7 +53,7 @@ def test_every_run_of_the_catalogue_can_be_built_at_every_scale(run):
     for scale in SCALES:
         config = composed(run, scale)
         assert (config.name, config.scale.name) == (run.replace("/", "_"), scale)
-        assert re.fullmatch(r"[a-z]+(_[a-z0-9]+)+(_lr[0-9.e-]+)?", run)
+        assert re.fullmatch(r"[a-z]+(_[a-z0-9]+)+(_lr[0-9.e-]+)?", config.name)
         series = config.series.lower().replace("-", "_")
         assert run.removesuffix("_augmented").split("_lr")[0] == f"{config.net}_{series}"
         if config.net in PAPER_NETS:

@@ -55,10 +55,11 @@ def test_every_run_of_the_catalogue_can_be_built_at_every_scale(run):
         assert (config.name, config.scale.name) == (run.replace("/", "_"), scale)
         assert re.fullmatch(r"[a-z]+(_[a-z0-9]+)+(_lr[0-9.e-]+)?", config.name)
         series = config.series.lower().replace("-", "_")
-        assert run.removesuffix("_augmented").split("_lr")[0] == f"{config.net}_{series}"
+        own_name = run.rpartition("/")[2]  # a family's own runs are in a folder
+        assert own_name.removesuffix("_augmented").split("_lr")[0] == f"{config.net}_{series}"
         if config.net in PAPER_NETS:
             assert config.model["_target_"].lower().endswith(f".{config.net}")
-        if rate := re.search(r"_lr(.+)$", run):
+        if rate := re.search(r"_lr(.+)$", own_name):
             assert config.optimizer["lr"] == float(rate[1])
         dry_build(config)
 

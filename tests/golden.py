@@ -63,13 +63,13 @@ def exact_data(model):
     return Exact("exact", "", Split(images[:32], classes[:32]), Split(images[32:], classes[32:]))
 
 
-def measured(model, norm, *changes):
-    """Train three steps in float64; return a number for each tensor of the state, and the rows of each quantity."""
+def measured(model, norm, *changes, loop=train):
+    """Train three steps in float64 by a loop; return a number for each tensor of the state, and rows by quantity."""
     own = [*(["batch_size=12"] if model != "dln" else []), *needs(model, norm)]
     config = compose_run([f"run={model}_standard", f"norm={norm}", *SETTINGS, *SMALL[model], *own, *changes])
     made = build(config, torch.device("cpu"))
     glorot_(made.state.model.double(), config.seed)
-    train(replace(made.plan, dataset=exact_data(model)), made.state, lambda step, rows: True)
+    loop(replace(made.plan, dataset=exact_data(model)), made.state, lambda step, rows: True)
     assert made.state.step == config.steps
     found = {f"state {name}": [_size(tensor)] for name, tensor in made.state.model.state_dict().items()}
     for row in made.state.records.rows:

@@ -71,9 +71,16 @@ def test_the_plan_says_of_each_run_where_it_stands_and_a_dry_run_stops_there(tmp
 def test_what_another_process_trains_comes_after_what_is_free():
     runs = configs(3)
     with lock_of(runs[0]), lock_of(runs[1]):
-        assert take_free(lane := deque(range(3)), runs) == 2
-        assert list(lane) == [0, 1]
-        assert take_free(lane, runs) == 0  # to be waited for
+        assert take_free(lane := deque([[0], [1], [2]]), runs) == [2]
+        assert list(lane) == [[0], [1]]
+        assert take_free(lane, runs) == [0]  # to be waited for
+
+
+def test_of_runs_that_are_trained_as_one_those_that_are_free_come_first():
+    runs = configs(3)
+    with lock_of(runs[1]):
+        assert take_free(lane := deque([[0, 1, 2]]), runs) == [0, 2]
+        assert list(lane) == [[1]]
 
 
 def test_settings_that_make_the_same_run_are_one_job():

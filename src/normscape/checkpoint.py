@@ -49,10 +49,12 @@ class Checkpoints:
         UserError
             If something that changed in training cannot be kept.
         """
-        state = self._state
+        state, model = self._state, self._state.model.state_dict()
+        for name, tensor in model.items():  # in place: it has versions of its modules beside its tensors
+            model[name] = _plain_numbers(tensor)
         content = {
             "identity": identity,
-            "model": state.model.state_dict(),
+            "model": model,
             "optimizer": state.optimizer.state_dict(),
             "records": state.records.state_dict(),
             "step": state.step,
@@ -172,9 +174,14 @@ def _keep_types(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None
 
 
 def _plain_numbers(value: Any) -> Any:
-    """Return nested content with NumPy's numbers as Python's, which a safe loader reads."""
+    """Return nested content with NumPy's numbers as Python's, which a safe loader reads, and tensors by themselves.
+
+    Of a tensor that is a view, torch would save all that it is a view of.
+    """
     if isinstance(value, np.generic):
         return value.item()
+    if isinstance(value, Tensor) and value.layout is torch.strided and value.untyped_storage().nbytes() > value.nbytes:
+        return value.clone()
     if type(value) in (list, tuple):
         return type(value)(map(_plain_numbers, value))
     return {key: _plain_numbers(item) for key, item in value.items()} if type(value) is dict else value

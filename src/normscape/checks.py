@@ -16,6 +16,7 @@ from normscape.errors import UserError, suggest
 from normscape.hints import hints, in_words, parameters, shown, suits, takes_anything
 from normscape.kernels import check_kernels
 from normscape.limits import check_measure, check_numbers
+from normscape.reduced.eligible import arithmetic_of
 from normscape.schema import COMPONENTS, DECAYED, RunConfig
 
 
@@ -37,6 +38,7 @@ def check(config: DictConfig) -> RunConfig:
     _check_components(run)
     check_numbers(run)
     check_kernels(run.kernels, run.threads)
+    arithmetic_of(run)
     if run.decayed not in DECAYED:
         raise UserError(f"decayed={run.decayed}: expected weights or all{suggest(run.decayed, DECAYED)}")
     return run

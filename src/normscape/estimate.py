@@ -9,7 +9,10 @@ import torch
 from normscape.build import build, device_of
 from normscape.config import RunConfig
 from normscape.data.dataset import Split
-from normscape.loop import EVALUATION_BATCH, Plan, train
+from normscape.loop import EVALUATION_BATCH
+from normscape.probes.probe import Probe
+from normscape.reduced.groups import groups
+from normscape.reduced.loop import Run, train_any
 from normscape.runs import RunDirectory
 from normscape.seeds import kept_streams
 
@@ -17,13 +20,15 @@ from normscape.seeds import kept_streams
 def estimate_seconds(configs: Sequence[RunConfig]) -> list[float] | None:
     """Return about how long each run will take, from timing a few steps of each kind of run.
 
-    None if one of them fails: the run itself will fail too, and report it.
+    Of runs that are trained as one, each takes its share. None if one of them fails: the run itself will fail too, and
+    report it.
     """
     step_seconds: dict[str, float] = {}
-    for config in configs:
+    together = {position: len(group) for group in groups(configs) for position in group}
+    for position, config in enumerate(configs):
         if (kind := kind_of(config)) not in step_seconds:
             try:
-                step_seconds[kind] = time_steps(config)
+                step_seconds[kind] = time_steps(config, together[position])
             except Exception:
                 return None
     return [step_seconds[kind_of(config)] * steps_left(config) for config in configs]
@@ -39,28 +44,32 @@ def steps_left(config: RunConfig) -> int:
     return int(config.steps - RunDirectory.of(config).status["step"])
 
 
-def time_steps(config: RunConfig) -> float:
-    """Return the seconds of one training step, with its share of the probes and of the evaluations."""
-    device = device_of(config)
-    components = build(config, device)
-    plan, state, test = components.plan, components.state, components.plan.dataset.test
-    bare = replace(plan, dataset=replace(plan.dataset, test=None), probes=(), self_check=False)
+def time_steps(config: RunConfig, together: int = 1) -> float:
+    """Return the seconds of one training step, with its share of the probes and of the evaluations.
 
-    def seconds(plan: Plan, steps: int) -> float:
-        state.step, state.diverged_at = 0, None
+    ``together`` is how many runs of the kind are trained as one.
+    """
+    device = device_of(config)
+    parts = [build(config, device) for _ in range(together)]
+    plan = parts[0].plan
+    test = plan.dataset.test
+
+    def seconds(steps: int, probes: Sequence[Probe] = (), test: Split | None = None) -> float:
+        bare = replace(plan, dataset=replace(plan.dataset, test=test), probes=probes, self_check=False, steps=steps)
+        for part in parts:
+            part.state.step, part.state.diverged_at = 0, None
         began = time.monotonic()
-        train(replace(plan, steps=steps), state, lambda step, rows: True)
+        train_any(config, [Run(bare, part.state, lambda step, rows: True) for part in parts])
         if device.type == "cuda":
             torch.cuda.synchronize(device)
-        return time.monotonic() - began
+        return (time.monotonic() - began) / together
 
     with kept_streams(device):
-        seconds(bare, 2)  # the first steps are slower
-        step = seconds(bare, 4) / 4
-        probes = sum((seconds(replace(bare, probes=(probe,)), 1) - step) / probe.every for probe in plan.probes)
+        seconds(2)  # the first steps are slower
+        step = seconds(4) / 4
+        share = sum((seconds(1, [probe]) - step) / probe.every for probe in plan.probes)
         evaluation = 0.0
         if test is not None:
             part = Split(test.inputs[:EVALUATION_BATCH], test.targets[:EVALUATION_BATCH])
-            once = (seconds(replace(bare, dataset=replace(plan.dataset, test=part)), 1) - step) / 2  # before and after
-            evaluation = once * len(test) / len(part)
-    return max(step, step + probes + evaluation / plan.eval_every)
+            evaluation = (seconds(1, test=part) - step) / 2 * len(test) / len(part)  # before and after the step
+    return max(step, step + share + evaluation / plan.eval_every)

@@ -2,8 +2,9 @@
 
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,11 @@ from normscape.errors import Interrupted, UserError
 from normscape.files import read_json, write_json
 from normscape.identity import identity, settings
 from normscape.interrupts import stop_signals
-from normscape.loop import State, train
+from normscape.loop import State
 from normscape.progress import Reporter, duration
 from normscape.provenance import commit, provenance
 from normscape.records import Records, Row
+from normscape.reduced.loop import Run, train_any
 from normscape.rehearsal import rehearse
 from normscape.runs import RunDirectory
 from normscape.trackers import RunInfo, Tracker, metric_name
@@ -41,65 +43,142 @@ def execute(config: RunConfig, reporter: Reporter, stopped: Callable[[], bool] =
     Interrupted
         If the process was asked to stop (SIGINT or SIGTERM), or ``stopped`` says so; the run is saved.
     """
-    directory = RunDirectory.of(config)
-    label = f"{config.name} seed {config.seed}"
-    if directory.summary is not None:
-        reporter.message(f"{label}: already {directory.summary['status']}; {directory.path}{_warned(directory)}")
-    else:
-        waiting = f"{label}: another process trains this run; waiting"
-        with directory.lock(on_wait=lambda: reporter.message(waiting), stopped=stopped):
-            directory = RunDirectory.of(config)  # another process may have made it, under another name
-            if directory.summary is None:
-                with stop_signals() as asked:
-                    train_it = partial(_train, config, directory, label, reporter, lambda: asked() or stopped())
-                    _recorded_failures(directory, train_it)
+    (directory,) = execute_together([config], reporter, stopped)
     return directory
 
 
-def _recorded_failures(directory: RunDirectory, work: Callable[[], None]) -> None:
-    """Do the work; keep what went wrong in the run's directory before passing it on."""
+def execute_together(
+    configs: Sequence[RunConfig], reporter: Reporter, stopped: Callable[[], bool] = lambda: False
+) -> list[RunDirectory]:
+    """Carry out runs that can be trained as one (`normscape.reduced.groups`), or a single run; see `execute`.
+
+    Each run has its own directory, checkpoint and mirror, and the numbers that it has alone. If what one of them asks
+    for cannot be built, none is trained.
+    """
+    with ExitStack() as held:
+        missing = [
+            (config, directory)
+            for config in _in_order_of_locks(configs)
+            if (directory := _held(config, held, reporter, stopped))
+        ]
+        if missing:
+            with stop_signals() as asked:
+                _recorded_failures(
+                    [directory for _, directory in missing],
+                    partial(_train, missing, reporter, lambda: asked() or stopped()),
+                )
+    return [RunDirectory.of(config) for config in configs]
+
+
+def _in_order_of_locks(configs: Sequence[RunConfig]) -> list[RunConfig]:
+    """Return runs in an order that is the same in every process, so that no two wait for each other."""
+    return sorted(configs, key=identity)
+
+
+def _held(config: RunConfig, held: ExitStack, reporter: Reporter, stopped: Callable[[], bool]) -> RunDirectory | None:
+    """Lock a run; return its directory, or None if it has ended."""
+    directory, label = RunDirectory.of(config), _label(config)
+    if directory.summary is not None:
+        reporter.message(f"{label}: already {directory.summary['status']}; {directory.path}{_warned(directory)}")
+        return None
+    waiting = f"{label}: another process trains this run; waiting"
+    held.enter_context(directory.lock(on_wait=lambda: reporter.message(waiting), stopped=stopped))
+    directory = RunDirectory.of(config)  # another process may have made it, under another name
+    return directory if directory.summary is None else None
+
+
+def _label(config: RunConfig) -> str:
+    return f"{config.name} seed {config.seed}"
+
+
+def _recorded_failures(directories: Sequence[RunDirectory], work: Callable[[], None]) -> None:
+    """Do the work; keep what went wrong in the directories of the runs before passing it on."""
     try:
         work()
     except UserError:
         raise
     except Exception as error:
-        directory.path.mkdir(parents=True, exist_ok=True)
-        (directory.path / "failure.txt").write_text(traceback.format_exc())
-        status = {**directory.status, "status": "failed", "error": f"{type(error).__name__}: {error}"}
-        write_json(directory.path / "status.json", status)
+        for directory in directories:
+            directory.path.mkdir(parents=True, exist_ok=True)
+            (directory.path / "failure.txt").write_text(traceback.format_exc())
+            status = {**directory.status, "status": "failed", "error": f"{type(error).__name__}: {error}"}
+            write_json(directory.path / "status.json", status)
         raise
 
 
-def _train(
-    config: RunConfig, directory: RunDirectory, label: str, reporter: Reporter, stopped: Callable[[], bool]
-) -> None:
-    device = device_of(config)
-    components = build(config, device)
-    plan, state, tracker = components.plan, components.state, components.tracker
-    checkpoints = Checkpoints(state)
-    directory.load_checkpoint(checkpoints, device)
-    rehearse(plan, state)
-    write_json(directory.path / "config.json", _labelled_settings(config))
-    _note_origin(directory, plan.dataset, device, state.step, reporter)
-    saver = _Saver(directory, state, checkpoints, plan.steps, config.checkpoint_seconds)
-    tracker.start(_run_info(config))
-    with _finished_on_error(tracker):
+def _train(runs: Sequence[tuple[RunConfig, RunDirectory]], reporter: Reporter, stopped: Callable[[], bool]) -> None:
+    sessions: list[_Session] = []
+    if len(runs) > 1:
+        reporter.message(f"{len(runs)} runs are trained as one: {_names([config for config, _ in runs])}")
+    try:
+        for config, directory in runs:
+            sessions.append(_Session(config, directory, reporter, stopped, quiet=bool(sessions)))
+        train_any(runs[0][0], [Run(each.plan, each.state, each.on_step) for each in sessions])
+    except BaseException:
+        for session in sessions:
+            session.tracker.finish(exit_code=1)
+        raise
+    interrupted = [str(error) for session in sessions if (error := session.conclude())]
+    if interrupted:
+        raise Interrupted("; ".join(interrupted))
 
-        def on_step(step: int, rows: list[Row]) -> bool:
-            _mirror(tracker, rows)
-            reporter.update(label, step, plan.steps)
-            saver.save_now_and_then()
-            return not stopped()
 
-        if not train(plan, state, on_step):
-            saver.save("interrupted")
-            raise Interrupted(f"{label}: stopped at step {state.step} of {plan.steps}; start it again to continue")
-        final = saver.save("finished" if state.diverged_at is None else "diverged")
-        for name, picture in save_ridge_plots(state.records.arrays(), directory.path, title=label):
-            tracker.image(state.step, name, picture)
-    tracker.finish(exit_code=0)
-    directory.save_result(state, {**final, "diverged_at": state.diverged_at})
-    reporter.message(f"{label}: {_outcome(state.records, final)}; {directory.path}")
+def _names(configs: Sequence[RunConfig]) -> str:
+    names = Counter(config.name for config in configs)
+    return ", ".join(f"{name} ({count} seeds)" if count > 1 else name for name, count in sorted(names.items()))
+
+
+class _Session:
+    """One run from its last checkpoint to its end: what it is made of, and what happens after each step.
+
+    A quiet one counts its steps without showing them: another one, with which it is trained as one, does.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        directory: RunDirectory,
+        reporter: Reporter,
+        stopped: Callable[[], bool],
+        quiet: bool = False,
+    ) -> None:
+        self._directory, self._reporter, self._stopped, self._label = directory, reporter, stopped, _label(config)
+        self._update = partial(reporter.update, quiet=True) if quiet else reporter.update
+        device = device_of(config)
+        components = build(config, device)
+        self.plan, self.state, self.tracker = components.plan, components.state, components.tracker
+        checkpoints = Checkpoints(self.state)
+        directory.load_checkpoint(checkpoints, device)
+        rehearse(self.plan, self.state)
+        write_json(directory.path / "config.json", _labelled_settings(config))
+        _note_origin(directory, self.plan.dataset, device, self.state.step, reporter)
+        self._saver = _Saver(directory, self.state, checkpoints, self.plan.steps, config.checkpoint_seconds)
+        self.tracker.start(_run_info(config))
+
+    def on_step(self, step: int, rows: list[Row]) -> bool:
+        """Mirror, report and save what a step added; return whether to go on."""
+        if rows:
+            _mirror(self.tracker, rows)
+        self._update(self._label, step, self.plan.steps)
+        self._saver.save_now_and_then()
+        return not self._stopped()
+
+    def conclude(self) -> Interrupted | None:
+        """Write the result, or save the run if it was stopped, and return how to say so."""
+        plan, state = self.plan, self.state
+        if state.step < plan.steps and state.diverged_at is None:
+            self._saver.save("interrupted")
+            self.tracker.finish(exit_code=1)
+            again = f"stopped at step {state.step} of {plan.steps}; start it again to continue"
+            return Interrupted(f"{self._label}: {again}")
+        with _finished_on_error(self.tracker):
+            final = self._saver.save("finished" if state.diverged_at is None else "diverged")
+            for name, picture in save_ridge_plots(state.records.arrays(), self._directory.path, title=self._label):
+                self.tracker.image(state.step, name, picture)
+        self.tracker.finish(exit_code=0)
+        self._directory.save_result(state, {**final, "diverged_at": state.diverged_at})
+        self._reporter.message(f"{self._label}: {_outcome(state.records, final)}; {self._directory.path}")
+        return None
 
 
 def _note_origin(

@@ -19,6 +19,7 @@ from hydra.utils import get_object
 
 from normscape.config import COMPONENTS, RunConfig
 from normscape.files import worded
+from normscape.reduced.eligible import arithmetic_of
 
 NUMERICS = 2
 """Part of every identity; raised by a change of the code that changes the numbers of a run."""
@@ -31,6 +32,9 @@ def settings(config: RunConfig) -> dict[str, Any]:
     kept["data"].pop("root", None)  # where the data lies, a label inside a component; its checksum is kept
     if config.kernels == "auto":  # what it comes to depends on the machine, as the device does
         del kept["kernels"]
+    kept["arithmetic"] = arithmetic_of(config)
+    if kept["arithmetic"] == "plain":  # what every run was before there was another
+        del kept["arithmetic"]
     if config.decayed == "all":  # what an optimiser does by itself
         del kept["decayed"]
     return kept

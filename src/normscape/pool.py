@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, cast
 from normscape.build import device_of
 from normscape.config import RunConfig
 from normscape.errors import Interrupted
-from normscape.execute import execute
 from normscape.interrupts import raised
 from normscape.progress import ProgressDisplay
+from normscape.reduced.groups import groups
 from normscape.runs import RunDirectory
-from normscape.worker import Worker, failure
+from normscape.worker import Job, Worker, outcomes
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -39,7 +39,7 @@ def execute_all(
 ) -> list[str]:
     """Carry out several runs; return a line for each that failed. One failing run does not stop the rest.
 
-    A run that another process trains comes after those that are free.
+    A run that another process trains comes after those that are free. Runs that can be trained as one are.
 
     Parameters
     ----------
@@ -59,9 +59,9 @@ def execute_all(
     Interrupted
         If runs were stopped, by a signal or because it is time; they are saved.
     """
-    lanes: dict[str, deque[int]] = {}
-    for position, config in enumerate(configs):
-        lanes.setdefault(device_of(config).type, deque()).append(position)
+    lanes: dict[str, deque[Job]] = {}
+    for job in groups(configs):
+        lanes.setdefault(device_of(configs[job[0]]).type, deque()).append(job)
     turns = [lane for device, lane in lanes.items() for _ in range(min(workers[device], len(lane)))]
     with display or ProgressDisplay() as shown, raised():
         if len(turns) <= 1:
@@ -83,12 +83,21 @@ def _lines(failures: Mapping[int, str]) -> list[str]:
     return [failures[position] for position in sorted(failures)]
 
 
-def take_free(lane: deque[int], configs: Sequence[RunConfig]) -> int:
-    """Take the first run that no other process trains; the first of all if each is taken, to be waited for."""
-    free = (position for position in lane if not RunDirectory.of(configs[position]).taken)
-    position = next(free, lane[0])
-    lane.remove(position)
-    return position
+def take_free(lane: deque[Job], configs: Sequence[RunConfig]) -> Job:
+    """Take the first runs that no other process trains; the first of all if each is taken, to be waited for.
+
+    Of runs that are trained as one, those that are taken go to the end of the lane, to be waited for later.
+    """
+    for job in lane:
+        taken = [position for position in job if RunDirectory.of(configs[position]).taken]
+        if len(taken) < len(job):
+            break
+    else:
+        job, taken = lane[0], []
+    lane.remove(job)
+    if taken:
+        lane.append(taken)
+    return [position for position in job if position not in taken]
 
 
 def _alternate(
@@ -103,9 +112,9 @@ def _alternate(
     while True:
         for worker in crew:
             while worker.lane and not worker.busy:
-                position = take_free(worker.lane, configs)
-                if time.time() + least_seconds(configs[position]) <= until:
-                    worker.begin(position, configs[position])
+                job = take_free(worker.lane, configs)
+                if time.time() + max(least_seconds(configs[position]) for position in job) <= until:
+                    worker.begin(job, [configs[position] for position in job])
         busy = {worker.pipe: worker for worker in crew if worker.busy}
         if not busy:
             return failures
@@ -114,12 +123,11 @@ def _alternate(
             raise Interrupted
         for pipe in ready:
             worker = busy[cast("Connection", pipe)]
-            position, said = worker.hear()
-            if isinstance(said, Interrupted):  # by a signal that reached the worker alone
-                raise said
-            if said:
-                failures[position] = said
-            if not worker.busy:
+            for position, said in worker.hear().items():
+                if isinstance(said, Interrupted):  # by a signal that reached the worker alone
+                    raise said
+                if said:
+                    failures[position] = said
                 display.ended(configs[position], said)
 
 
@@ -127,14 +135,15 @@ def _execute_here(
     configs: Sequence[RunConfig], until: float, least_seconds: Callable[[RunConfig], float], display: ProgressDisplay
 ) -> dict[int, str]:
     failures: dict[int, str] = {}
-    waiting = deque(range(len(configs)))
+    waiting = deque(groups(configs))
     while waiting:
-        config = configs[position := take_free(waiting, configs)]
-        if time.time() + least_seconds(config) > until:
+        job = take_free(waiting, configs)
+        if time.time() + max(least_seconds(configs[position]) for position in job) > until:
             continue
-        try:
-            execute(config, display, lambda: time.time() >= until)
-        except Exception as error:
-            failures[position] = failure(config, error)
-        display.ended(config, failures.get(position))
+        for position, said in outcomes(job, configs, display, lambda: time.time() >= until).items():
+            if isinstance(said, Interrupted):
+                raise said
+            if said:
+                failures[position] = said
+            display.ended(configs[position], said)
     return failures

@@ -27,8 +27,8 @@ LINE_SECONDS = 30.0
 class Reporter(Protocol):
     """Receives the progress that runs report."""
 
-    def update(self, name: str, step: int, steps: int) -> None:
-        """Run ``name`` has done ``step`` of ``steps``."""
+    def update(self, name: str, step: int, steps: int, quiet: bool = False) -> None:
+        """Run ``name`` has done ``step`` of ``steps``; quiet if another run's progress, shown, is its too."""
 
     def message(self, text: str) -> None:
         """Show one line."""
@@ -64,8 +64,10 @@ class ProgressDisplay:
         if self._console.is_terminal:
             self._live.stop()
 
-    def update(self, name: str, step: int, steps: int) -> None:
-        """Run ``name`` has done ``step`` of ``steps``."""
+    def update(self, name: str, step: int, steps: int, quiet: bool = False) -> None:
+        """Run ``name`` has done ``step`` of ``steps``; a quiet one is not shown."""
+        if quiet:
+            return
         if self._console.is_terminal:
             if name not in self._tasks:
                 self._tasks[name] = self._bars.add_task(name, total=steps, completed=step)

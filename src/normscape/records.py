@@ -107,41 +107,52 @@ def checked(
         twice, is not a number, or is an array of a different shape than before.
     """
     for item in measured:
-        what = f"probe {probe}: it yielded {type(item).__name__}{tuple(item)[:4] if isinstance(item, tuple) else ''}"
         if not isinstance(item, Row | Snapshot):
-            raise UserError(f"{what}; expected a normscape Row or Snapshot")
+            raise UserError(f"{_what(probe, item)}; expected a normscape Row or Snapshot")
         if not isinstance(item.quantity, str) or not item.quantity or item.quantity in OWN:
-            raise UserError(f"{what}; expected a name of its own for the quantity, not one of {', '.join(OWN)}")
+            raise UserError(
+                f"{_what(probe, item)}; expected a name of its own for the quantity, not one of {', '.join(OWN)}"
+            )
         if item.step != step:
-            raise UserError(f"{what}; expected the step that was measured, {step}")
+            raise UserError(f"{_what(probe, item)}; expected the step that was measured, {step}")
         if isinstance(item.layer, bool) or not isinstance(item.layer, int | str | np.integer | None):
-            raise UserError(f"{what}; expected the layer's number or path, or None")
+            raise UserError(f"{_what(probe, item)}; expected the layer's number or path, or None")
         key = (type(item), *item[1:-1])
         if key in seen:
-            raise UserError(f"{what} a second time in a step; expected each quantity, layer and step size once")
+            raise UserError(
+                f"{_what(probe, item)} a second time in a step; expected each quantity, layer and step size once"
+            )
         seen.add(key)
-        yield _number(item, what) if isinstance(item, Row) else _array(item, what, records)
+        yield _number(item, probe) if isinstance(item, Row) else _array(item, probe, records)
 
 
-def _number(row: Row, what: str) -> Row:
+def _what(probe: str, item: Any) -> str:
+    """Return what a probe yielded in words; only for a refusal, since it takes longer than most measurements."""
+    return f"probe {probe}: it yielded {type(item).__name__}{tuple(item)[:4] if isinstance(item, tuple) else ''}"
+
+
+def _number(row: Row, probe: str) -> Row:
     try:
         size = None if row.step_size is None else float(row.step_size)
         return Row(int(row.step), row.quantity, _layer(row.layer), size, float(row.value))
     except (TypeError, ValueError, RuntimeError) as error:
-        raise UserError(f"{what}; expected a number as its value, not {row.value!r}") from error
+        raise UserError(f"{_what(probe, row)}; expected a number as its value, not {row.value!r}") from error
 
 
 def _layer(layer: Any) -> int | str | None:
     return int(layer) if isinstance(layer, np.integer) else layer
 
 
-def _array(snapshot: Snapshot, what: str, records: Records) -> Snapshot:
+def _array(snapshot: Snapshot, probe: str, records: Records) -> Snapshot:
     if not isinstance(snapshot.values, Tensor):
-        raise UserError(f"{what}; expected a tensor as its values")
+        raise UserError(f"{_what(probe, snapshot)}; expected a tensor as its values")
     layer, values = _layer(snapshot.layer), snapshot.values.detach().cpu()
     values = values.to_dense() if values.layout is not torch.strided else values
     values = values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
     shape = records.shape_of(snapshot.quantity, layer)
     if shape not in (None, values.shape):
-        raise UserError(f"{what}; expected the shape of the first one, {tuple(shape or ())}, not {tuple(values.shape)}")
+        raise UserError(
+            f"{_what(probe, snapshot)}; expected the shape of the first one, {tuple(shape or ())}, "
+            f"not {tuple(values.shape)}"
+        )
     return Snapshot(int(snapshot.step), snapshot.quantity, layer, values)

@@ -111,6 +111,7 @@ class RunConfig:
     eval_every: int
     tf32: bool
     kernels: str
+    arithmetic: str
     decayed: str
     measure: Measure = field(metadata=RESOLVED)
     data: dict[str, Any]

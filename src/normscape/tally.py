@@ -46,12 +46,12 @@ class Tally(ProgressDisplay):
         self.failures: dict[str, str] = {}
         self._start = time.monotonic()
 
-    def update(self, name: str, step: int, steps: int) -> None:
-        """Run ``name`` has done ``step`` of ``steps``."""
+    def update(self, name: str, step: int, steps: int, quiet: bool = False) -> None:
+        """Run ``name`` has done ``step`` of ``steps``; a quiet one counts, and is not shown."""
         if name in self._weights:
             first, last, weight = self._weights[name]
             self._done[name] = weight * max(0, step - first) / max(1, last - first)
-        super().update(name, step, steps)
+        super().update(name, step, steps, quiet)
         self.total(f"{self._ended} of {self._runs} runs", sum(self._done.values()), self._whole)
 
     def ended(self, config: RunConfig, failure: str | None) -> None:

@@ -7,14 +7,14 @@ that it shall end, or the end of the pipe, since the process that started it is 
 import multiprocessing
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
 from normscape.config import RunConfig
 from normscape.errors import Interrupted, UserError
-from normscape.execute import execute
+from normscape.execute import execute_together
 from normscape.interrupts import held_back, ignore
 from normscape.progress import Reporter
 
@@ -22,10 +22,13 @@ LOOK_SECONDS = 0.1
 """How often a worker looks whether it is to stop: between two steps, but not between all of them."""
 
 ENDED = "ended"
-"""What a worker says when its run has ended, with how; all else it says is for a `Reporter`."""
+"""What a worker says when its runs have ended, with how; all else it says is for a `Reporter`."""
 
 Outcome = str | Interrupted | None
 """How a run ended: in a failure, as a line; stopped; or well."""
+
+Job = list[int]
+"""The positions of runs that are carried out as one; most are by themselves."""
 
 
 class _Relay:
@@ -34,9 +37,9 @@ class _Relay:
     def __init__(self, pipe: Connection, every: int = 20) -> None:
         self._pipe, self._every = pipe, every
 
-    def update(self, name: str, step: int, steps: int) -> None:
+    def update(self, name: str, step: int, steps: int, quiet: bool = False) -> None:
         if step % self._every == 0 or step == steps:
-            self._send("update", name, step, steps)
+            self._send("update", name, step, steps, quiet)
 
     def message(self, text: str) -> None:
         self._send("message", text)
@@ -67,34 +70,43 @@ def _work(pipe: Connection) -> None:
         return pipe.poll()
 
     with suppress(EOFError, OSError):  # who started it is gone
-        while (config := pipe.recv()) is not None:
-            pipe.send((ENDED, _outcome(config, pipe, stopped)))
+        while (configs := pipe.recv()) is not None:
+            try:
+                ended = list(outcomes(list(range(len(configs))), configs, _Relay(pipe), stopped).values())
+            except KeyboardInterrupt:
+                ended = [Interrupted()] * len(configs)
+            pipe.send((ENDED, ended))
 
 
-def _outcome(config: RunConfig, pipe: Connection, stopped: Callable[[], bool]) -> Outcome:
+def outcomes(
+    job: Job, configs: Sequence[RunConfig], reporter: Reporter, stopped: Callable[[], bool]
+) -> dict[int, Outcome]:
+    """Carry out runs as one, and return how each ended; if one of them fails, each goes on by itself."""
     try:
-        execute(config, _Relay(pipe), stopped)
-    except KeyboardInterrupt:
-        return Interrupted()
+        execute_together([configs[position] for position in job], reporter, stopped)
+    except Interrupted as error:
+        return dict.fromkeys(job, error)
     except Exception as error:  # as text, since not every exception can be passed to another process
-        return failure(config, error)
-    return None
+        if len(job) == 1:
+            return {job[0]: failure(configs[job[0]], error)}
+        return {p: outcome for each in job for p, outcome in outcomes([each], configs, reporter, stopped).items()}
+    return dict.fromkeys(job)
 
 
 class Worker:
-    """A process that carries out one run after the other.
+    """A process that carries out one run after the other, or some as one.
 
     Parameters
     ----------
     lane
-        Positions of the runs that wait for it, or for others that share the lane.
+        The runs that wait for it, or for others that share the lane.
     reporter
         Where its progress is shown.
     """
 
-    def __init__(self, lane: deque[int], reporter: Reporter) -> None:
+    def __init__(self, lane: deque[Job], reporter: Reporter) -> None:
         self.lane, self._reporter = lane, reporter
-        self._run: tuple[int, RunConfig] | None = None
+        self._runs: dict[int, RunConfig] = {}
         self._start()
 
     def _start(self) -> None:
@@ -107,32 +119,31 @@ class Worker:
 
     @property
     def busy(self) -> bool:
-        """Whether it has a run."""
-        return self._run is not None
+        """Whether it has runs."""
+        return bool(self._runs)
 
-    def begin(self, position: int, config: RunConfig) -> None:
-        """Let it carry out a run."""
-        self._run = position, config
-        self._send(config)
+    def begin(self, job: Job, configs: Sequence[RunConfig]) -> None:
+        """Let it carry out runs as one."""
+        self._runs = dict(zip(job, configs, strict=True))
+        self._send(configs)
 
-    def hear(self) -> tuple[int, Outcome]:
-        """Take what it says of its run; return the run's position, and how it ended: None too if it has not yet.
+    def hear(self) -> dict[int, Outcome]:
+        """Take what it says of its runs; return how each ended, by position: nothing if they have not yet.
 
         A process that has died is replaced.
         """
-        assert self._run is not None
-        position, config = self._run
         try:
             kind, *said = self.pipe.recv()
         except (EOFError, OSError):
             self._process.join()
-            kind, said = ENDED, [failure(config, UserError(f"its process died (exit code {self._process.exitcode})"))]
+            died = UserError(f"its process died (exit code {self._process.exitcode})")
+            kind, said = ENDED, [[failure(config, died) for config in self._runs.values()]]
             self._start()
         if kind == ENDED:
-            self._run = None
-            return position, said[0]
+            ended, self._runs = dict(zip(self._runs, said[0], strict=True)), {}
+            return ended
         getattr(self._reporter, kind)(*said)
-        return position, None
+        return {}
 
     def end(self) -> None:
         """Ask it to end; a run that it has is saved first."""
@@ -147,6 +158,6 @@ class Worker:
                     getattr(self._reporter, kind)(*said)
         self._process.join()
 
-    def _send(self, what: RunConfig | None) -> None:
+    def _send(self, what: Sequence[RunConfig] | None) -> None:
         with suppress(OSError):  # it has died, which is seen when it is heard
             self.pipe.send(what)

@@ -32,7 +32,7 @@ class _Listener:
     def __init__(self) -> None:
         self.said: list[str] = []
 
-    def update(self, name: str, step: int, steps: int) -> None:
+    def update(self, name: str, step: int, steps: int, quiet: bool = False) -> None:
         pass
 
     def message(self, text: str) -> None:

@@ -1,14 +1,14 @@
 """Activation distributions: what the pre-activations of a layer's units do over the batch."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor
 
 from normscape.errors import UserError
 from normscape.network import Layers, Network, WeightLayer
-from normscape.probes.probe import Probe
+from normscape.probes.probe import Moment, Probe
 from normscape.records import Row, Snapshot
 from normscape.units import by_unit
 from normscape.view import StepView
@@ -105,33 +105,42 @@ class Activations(Probe):
         asked = [layer for layer in view.network.find(self.layers) if layer.runs == 1]
         recorded = view.preactivations_at(view.parameters, asked)
         halves = view.preactivations_of_halves(asked) if self.noise_floor else None
-        for layer in asked:
-            label, values = view.network.label(layer), by_unit(recorded[layer], layer)
-            yield from self._one_unit(view, layer, values)
-            units = self._chosen(view, layer)
+        yield from self.summarised(view, recorded, halves)
+
+    def summarised(
+        self,
+        at: Moment,
+        recorded: Mapping[WeightLayer, Tensor],
+        halves: tuple[Mapping[WeightLayer, Tensor], Mapping[WeightLayer, Tensor]] | None,
+    ) -> Iterator[Row | Snapshot]:
+        """Yield what is measured of pre-activations ``(N, C, H, W)`` or ``(N, F)``; of their halves the noise floor."""
+        for layer in recorded:
+            label, values = at.network.label(layer), by_unit(recorded[layer], layer)
+            yield from self._one_unit(at, layer, values)
+            units = self._chosen(at, layer)
             moments = moments_of(values[units])
-            yield Snapshot(view.step, "unit_quantiles", label, quantile_functions(values[units], UNIT_LEVELS))
-            yield Snapshot(view.step, "unit_moments", label, moments)
+            yield Snapshot(at.step, "unit_quantiles", label, quantile_functions(values[units], UNIT_LEVELS))
+            yield Snapshot(at.step, "unit_moments", label, moments)
             if halves is not None:
                 noise = distances(*(by_unit(half[layer], layer)[units] for half in halves))
                 relative = noise[:, 0] / moments[:, 1].sqrt()  # of a unit that does not vary: not a number
-                yield Snapshot(view.step, "unit_noise", label, noise)
-                yield Row(view.step, "activation_noise", label, None, relative.nanquantile(0.5).item())
+                yield Snapshot(at.step, "unit_noise", label, noise)
+                yield Row(at.step, "activation_noise", label, None, relative.nanquantile(0.5).item())
 
-    def _one_unit(self, view: StepView, layer: WeightLayer, values: Tensor) -> Iterator[Row | Snapshot]:
+    def _one_unit(self, at: Moment, layer: WeightLayer, values: Tensor) -> Iterator[Row | Snapshot]:
         """Yield moments and quantiles of the one unit that is drawn."""
-        label, stream = view.network.label(layer), view.generator("activations", layer.number)
+        label, stream = at.network.label(layer), at.generator("activations", layer.number)
         unit = values[int(torch.randint(len(values), (), generator=stream))]
         (quantiles,) = quantile_functions(unit[None], LEVELS)
-        yield Row(view.step, "activation_mean", label, None, unit.mean().item())
-        yield Row(view.step, "activation_variance", label, None, unit.var(correction=0).item())
+        yield Row(at.step, "activation_mean", label, None, unit.mean().item())
+        yield Row(at.step, "activation_variance", label, None, unit.var(correction=0).item())
         for name, index in MIRRORED.items():
-            yield Row(view.step, f"activation_quantile_{name}", label, None, quantiles[index].item())
-        yield Snapshot(view.step, "activation_quantiles", label, quantiles)
+            yield Row(at.step, f"activation_quantile_{name}", label, None, quantiles[index].item())
+        yield Snapshot(at.step, "activation_quantiles", label, quantiles)
 
-    def _chosen(self, view: StepView, layer: WeightLayer) -> Tensor:
+    def _chosen(self, at: Moment, layer: WeightLayer) -> Tensor:
         """Return the units that are measured, in order."""
-        drawn = torch.randperm(layer.units, generator=view.generator("activations", "units", layer.number))
+        drawn = torch.randperm(layer.units, generator=at.generator("activations", "units", layer.number))
         return drawn[: self.units].sort().values
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from normscape.errors import UserError, suggest
 from normscape.network import Network
-from normscape.probes.probe import Probe
+from normscape.probes.probe import Moment, Probe
 from normscape.records import Row, Snapshot
 from normscape.replica import Parameters
 from normscape.view import StepView
@@ -100,7 +100,7 @@ class Landscape(Probe):
             raise UserError(f"probe direction={direction}: no such direction{suggest(direction, DIRECTIONS)}")
         self.weight_decay = weight_decay
         self.direction = direction
-        self._suffix = "" if direction == "gradient" else f"_{direction}"
+        self.suffix = "" if direction == "gradient" else f"_{direction}"
 
     def outline(self, network: Network, learning_rate: float) -> Iterator[Row | Snapshot]:
         """Yield the rows of one step, without their values."""
@@ -110,7 +110,7 @@ class Landscape(Probe):
         rows += [(name, None) for name in ("objective", "gradient_norm", "effective_lipschitz")]
         rows += [(name, None) for name in ("effective_beta", "effective_beta_tensor_sum")]
         for name, size in rows:
-            yield Row(0, name + self._suffix, None, size, math.nan)
+            yield Row(0, name + self.suffix, None, size, math.nan)
 
     def measure(self, view: StepView) -> Iterator[Row | Snapshot]:
         """Yield the rows of one step."""
@@ -122,7 +122,7 @@ class Landscape(Probe):
         yield self._row(view, "objective", None, objective)
         yield self._row(view, "gradient_norm", None, norm(base))
         slopes, betas, betas_sum = [], [], []
-        for s in self._step_sizes(view):
+        for s in self.sizes_of(view):
             point = {**view.parameters, **{name: view.parameters[name] - s * d for name, d in direction.items()}}
             loss, gradient = view.loss_and_gradient_at(point)
             change = {name: gradient[name] + decays[name] * point[name] - base[name] for name in base}
@@ -138,10 +138,11 @@ class Landscape(Probe):
         yield self._row(view, "effective_beta", None, torch.stack(betas).max())
         yield self._row(view, "effective_beta_tensor_sum", None, torch.stack(betas_sum).max())
 
-    def _step_sizes(self, view: StepView) -> Sequence[float]:
+    def sizes_of(self, at: Moment) -> Sequence[float]:
+        """Return the step sizes of a step."""
         if self.step_sizes is not None:
             return self.step_sizes
-        rate = view.learning_rate
+        rate = at.learning_rate
         return [multiple * rate for multiple in self.lr_multiples]
 
     def _weight_decays(self, view: StepView) -> dict[str, float]:
@@ -158,14 +159,19 @@ class Landscape(Probe):
         return own
 
     def _row(self, view: StepView, quantity: str, step_size: float | None, value: Tensor) -> Row:
-        return Row(view.step, quantity + self._suffix, None, step_size, value.item())
+        return Row(view.step, quantity + self.suffix, None, step_size, value.item())
 
     def _random_direction(self, view: StepView, like: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return a direction uniform on the sphere of radius ||like||."""
-        stream = view.generator("landscape", "direction", view.step)
+        stream = direction_stream(view)
         drawn = {name: torch.randn(g.shape, generator=stream).to(g) for name, g in like.items()}
         scale = norm(like) / norm(drawn)
         return {name: scale * d for name, d in drawn.items()}
+
+
+def direction_stream(at: Moment) -> torch.Generator:
+    """Return what the random direction of a step is drawn from, parameter after parameter."""
+    return at.generator("landscape", "direction", at.step)
 
 
 def _checked(name: str, sizes: Sequence[float]) -> tuple[float, ...]:

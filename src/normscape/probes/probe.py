@@ -2,11 +2,33 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from typing import Protocol
+
+import torch
 
 from normscape.errors import UserError
 from normscape.network import Network
 from normscape.records import Row, Snapshot
 from normscape.view import StepView
+
+
+class Moment(Protocol):
+    """What a probe's own choices and the names of its rows depend on; a `StepView` is one."""
+
+    @property
+    def step(self) -> int:
+        """The step that is measured."""
+
+    @property
+    def network(self) -> Network:
+        """The network's weight layers."""
+
+    @property
+    def learning_rate(self) -> float:
+        """The rate of the step's update."""
+
+    def generator(self, *purpose: str | int) -> torch.Generator:
+        """Return a CPU generator for random choices, the same at every step of the run."""
 
 
 class Probe(ABC):

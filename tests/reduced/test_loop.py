@@ -1,0 +1,160 @@
+"""Many runs trained as one: each has the numbers that it has alone, which are those of the plain loop."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from golden import differences, exact_data, measured
+from normscape.build import build
+from normscape.config import compose_run
+from normscape.errors import UserError
+from normscape.loop import train
+from normscape.models.layered import glorot_
+from normscape.probes import Probe, Sharpness
+from normscape.records import Row
+from normscape.reduced import sizes
+from normscape.reduced.loop import Run, train_together
+
+NORMS = ["standard", "batch", "l1", "l2", "linf"]
+SMALL = ["scale=smoke", "tracker=none", "device=cpu", "steps=8", "log_every=2", "measure.every=2"]
+
+
+def going(step, rows):
+    return True
+
+
+def reduced(plan, state, on_step):
+    train_together([Run(plan, state, on_step)])
+
+
+def unchecked(plan, state, on_step):
+    reduced(replace(plan, self_check=False), state, on_step)
+
+
+def runs(*overrides, probes=None, on_step=going):
+    """Return one run for each list of overrides."""
+    made = [build(compose_run([*SMALL, *each]), torch.device("cpu")) for each in overrides]
+    return [
+        Run(each.plan if probes is None else replace(each.plan, probes=probes), each.state, on_step) for each in made
+    ]
+
+
+def content(run):
+    """Return all that a run's training and measuring have come to, as something to be compared bit by bit."""
+    state = run.state
+    tensors = {name: tensor.tolist() for name, tensor in state.model.state_dict().items()}
+    arrays = {name: values.tolist() for name, values in state.records.arrays().items()}
+    return tensors, sorted(map(repr, state.records.rows)), arrays, state.step, state.diverged_at
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_training_and_every_measurement_are_those_of_the_plain_loop(norm):
+    """In float64, where three steps leave nothing but rounding between the two."""
+    assert differences(measured("dln", norm, loop=reduced), measured("dln", norm)) == []
+
+
+def test_another_size_is_no_rounding(monkeypatch):
+    """The comparison above sees a size that is off by a millionth; a run would be refused for it."""
+    own = sizes.BatchSize.size
+    monkeypatch.setattr(sizes.BatchSize, "size", lambda self, moment: own(self, moment) * 1.000001)
+    assert differences(measured("dln", "batch", loop=unchecked), measured("dln", "batch"))
+    with pytest.raises(UserError, match="arithmetic=reduced: at step 0 the loss differs"):
+        measured("dln", "batch", loop=reduced)
+
+
+@pytest.mark.parametrize("norm", ["standard", "batch", "l2"])
+def test_trajectories_stay_together_for_long_in_float64(norm):
+    """What is left of rounding after 300 steps of the paper's net, at a rate that lowers the loss."""
+    ends = []
+    for loop in (train, reduced):
+        made = build(
+            compose_run([f"run=dln_{norm}", *SMALL, "steps=300", "probe=[]", "optimizer.lr=1e-8"]), torch.device("cpu")
+        )
+        glorot_(made.state.model.double(), 0)
+        loop(replace(made.plan, dataset=exact_data("dln")), made.state, going)
+        ends.append((made.state.model.state_dict(), [row.value for row in made.state.records.rows]))
+    (plain, losses), (ours, our_losses) = ends
+    assert losses[-1] < losses[0]
+    assert our_losses == pytest.approx(losses, rel=1e-8)
+    for name, tensor in plain.items():
+        torch.testing.assert_close(ours[name], tensor, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_a_run_has_the_bits_that_it_has_alone(norm):
+    several = [[f"run=dln_{norm}", f"seed={seed}", f"optimizer.lr={lr}"] for seed in (0, 3, 5) for lr in (1e-6, 1e-7)]
+    together, alone = runs(*several), [runs(each)[0] for each in several]
+    assert train_together(together) == [True] * 6
+    for each, single in zip(together, alone, strict=True):
+        train_together([single])
+        assert content(each) == content(single)
+
+
+def test_runs_that_are_not_equally_far_have_the_bits_of_unbroken_ones():
+    several = [["run=dln_batch", f"seed={seed}"] for seed in range(3)]
+    whole, broken = runs(*several), runs(*several)
+    train_together(whole)
+    stopping = replace(broken[1], on_step=lambda step, rows: step < 3)
+    assert train_together([stopping]) == [False]
+    assert stopping.state.step == 3
+    assert train_together(broken) == [True] * 3
+    assert list(map(content, broken)) == list(map(content, whole))
+
+
+def test_when_one_is_asked_to_stop_all_do():
+    several = runs(["run=dln_l1"], ["run=dln_l1", "seed=1"])
+    several[0] = replace(several[0], on_step=lambda step, rows: step < 5)
+    assert train_together(several) == [False, False]
+    assert [run.state.step for run in several] == [5, 5]
+
+
+def test_a_run_that_diverges_ends_by_itself():
+    several = [["run=dln_batch", f"optimizer.lr={lr}"] for lr in (1e-6, 1e30)]
+    together, alone = runs(*several), runs(several[0])
+    assert train_together(together) == [True, True]
+    assert together[1].state.diverged_at is not None
+    assert together[1].state.step < together[0].state.step == 8
+    train_together(alone)
+    assert content(together[0]) == content(alone[0])
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_measuring_does_not_change_training(norm):
+    (seen,), (unseen,) = runs([f"run=dln_{norm}"]), runs([f"run=dln_{norm}"], probes=[])
+    train_together([seen])
+    train_together([unseen])
+    assert content(seen)[0] == content(unseen)[0]
+    loss = [[row for row in run.state.records.rows if row.quantity == "train_loss"] for run in (seen, unseen)]
+    assert loss[0] == loss[1]
+    assert len(seen.state.records.rows) > len(unseen.state.records.rows)
+
+
+class LossOfTheView(Probe):
+    """What the view says, by a probe of a user's own."""
+
+    def measure(self, view):
+        yield Row(view.step, "viewed", None, None, view.loss.item())
+        moved = sum((view.updated[n] - view.parameters[n]).square().sum() for n in view.gradient) ** 0.5
+        gradient = sum(g.square().sum() for g in view.gradient.values()) ** 0.5
+        yield Row(view.step, "moved", None, None, (moved / view.learning_rate / gradient).item())
+
+
+def test_any_other_probe_looks_at_the_network_itself():
+    together = runs(["run=dln_batch"], ["run=dln_batch", "seed=1"], probes=[LossOfTheView(2), Sharpness(every=4)])
+    train_together(together)
+    for run in together:
+        rows = run.state.records.table().set_index(["quantity", "step"]).value
+        assert list(rows["viewed"].index) == [0, 2, 4, 6]
+        assert rows["viewed"].tolist() == pytest.approx(rows["train_loss"].tolist(), rel=1e-5)
+        assert rows["moved"].tolist() == pytest.approx([1.0] * 4, rel=1e-3)
+        assert (rows["sharpness"] > 0).all()
+
+
+def test_the_first_look_compares_with_the_network_itself(monkeypatch):
+    """Promise 8: a reduction that does not fit a network is refused before any row of it is written."""
+    monkeypatch.setattr(sizes.BatchSize, "size", lambda self, moment: (moment + 1.0).sqrt())
+    (run,) = runs(["run=dln_batch"])
+    with pytest.raises(UserError, match="arithmetic=reduced: at step 0 the loss differs from the network's own by"):
+        train_together([run])
+    assert {row.quantity for row in run.state.records.rows} == {"train_loss"}

@@ -118,7 +118,7 @@ def _train(runs: Sequence[tuple[RunConfig, RunDirectory]], reporter: Reporter, s
         for session in sessions:
             session.tracker.finish(exit_code=1)
         raise
-    interrupted = [str(error) for session in sessions if (error := session.conclude())]
+    interrupted = sorted(str(error) for session in sessions if (error := session.conclude()))
     if interrupted:
         raise Interrupted("; ".join(interrupted))
 

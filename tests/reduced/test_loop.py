@@ -158,3 +158,11 @@ def test_the_first_look_compares_with_the_network_itself(monkeypatch):
     with pytest.raises(UserError, match="arithmetic=reduced: at step 0 the loss differs from the network's own by"):
         train_together([run])
     assert {row.quantity for row in run.state.records.rows} == {"train_loss"}
+
+
+def test_a_continued_run_is_not_compared_again(monkeypatch):
+    """Where it continues its gradient may be a difference of large numbers, of which two computations differ."""
+    (run,) = runs(["run=dln_batch"])
+    train_together([replace(run, on_step=lambda step, rows: step < 3)])
+    monkeypatch.setattr(sizes.BatchSize, "size", lambda self, moment: (moment + 1.0).sqrt())
+    assert train_together([replace(run)]) == [True]

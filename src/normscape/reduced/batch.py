@@ -12,9 +12,11 @@ first 1 + D rows are not zero. Since Q keeps inner products, what training needs
 - a shift of all samples by b: sqrt(N) b is added to H'[0], and to nothing else.
 
 What is not a sum of squares, such as mean abs(H) or max abs(H), needs the samples: H = Q H', one product of matrices.
-The gradient is that of the same function of the same weights. In exact arithmetic nothing changes; in floating point Q
-and R are known to float64's rounding, by which orthogonal transformations change norms, and sums over N samples become
-sums over 1 + D rows, which round less.
+The gradient is that of the same function of the same weights. In exact arithmetic nothing changes. In floating point R
+is that of inputs and targets changed by float64's rounding, which does not show, and is then rounded to their own type:
+what is trained on is a data set that differs from theirs in the last digit, in float32 by 6e-8 of it. Sums over N
+samples become sums over 1 + D rows, which round less. At the end of training, where a gradient is a small difference of
+large numbers, its error in float32 is a third of that on the samples with BatchNorm, and ten times that without.
 """
 
 from collections.abc import Sequence

@@ -153,12 +153,17 @@ class _Together:
     def _lanes(self, step: int) -> list[Lane]:
         return [Lane(step, run.plan.seed, self.network, run.rate) for run in self.runs]
 
+    @staticmethod
+    def _is_compared(run: Run, step: int) -> bool:
+        """Whether the step is compared with the network's own: the first; near an optimum gradients are rounding."""
+        return run.unchecked and step == 0
+
     def _opened(self, step: int, due: Sequence[int]) -> list[OpenStep | None]:
         """Open the step for each run that has something to look at its network in the plain way."""
         found: list[OpenStep | None] = []
         for run in self.runs:
             others = [run.plan.probes[position] for position in due if not can_measure(run.plan.probes[position])]
-            if not others and not (due and run.unchecked):
+            if not others and not (due and self._is_compared(run, step)):
                 found.append(None)
                 continue
             observer = _observer(run, others)
@@ -173,9 +178,8 @@ class _Together:
     ) -> None:
         plain = {number: each.repeated() for number, each in enumerate(opened) if each}
         for number, view in plain.items():
-            if self.runs[number].unchecked:
+            if self._is_compared(self.runs[number], view.step):
                 require_same(view, step.losses[number], step.gradient.of(number))
-                self.runs[number].unchecked = False
         seen: list[set[Any]] = [set() for _ in self.runs]
         kept: list[list[Any]] = [[] for _ in self.runs]
         for position in due:
@@ -190,6 +194,7 @@ class _Together:
             if each is not None and each.observer.probes:
                 each.gradient, each.idle = step.gradient.of(number), set()  # what the update was made of
                 rows[number] += each.measure(plain[number], run.state.records)
+            run.unchecked = False
 
 
 def _observer(run: Run, probes: Sequence[Probe]) -> Observer:

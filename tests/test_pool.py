@@ -102,7 +102,14 @@ def test_a_worker_that_is_killed_costs_its_own_run_alone(tmp_path, start):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_when_it_is_time_what_is_being_trained_is_saved_and_nothing_more_is_begun(tmp_path, workers):
     runs = tmp_path / "runs"
-    settings = ["scale=smoke", "tracker=none", f"steps={STEPS}", f"runs_dir={runs}", "run=dln_standard"]
+    settings = [
+        "scale=smoke",
+        "tracker=none",
+        f"steps={STEPS}",
+        f"runs_dir={runs}",
+        "run=dln_standard",
+        "arithmetic=plain",
+    ]
     configs = [compose_run([*settings, f"seed={seed}"]) for seed in range(3)]
     with pytest.raises(Interrupted, match=r"stopped"):
         execute_all(configs, {"cpu": workers}, until=time.time() + 20)
@@ -112,9 +119,11 @@ def test_when_it_is_time_what_is_being_trained_is_saved_and_nothing_more_is_begu
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_what_would_not_get_anywhere_is_not_begun_and_others_are(tmp_path, workers):
+@pytest.mark.parametrize("arithmetic", ["plain", "reduced"])  # one after the other, or as one
+def test_what_would_not_get_anywhere_is_not_begun_and_others_are(tmp_path, workers, arithmetic):
     runs = tmp_path / "runs"
     settings = ["scale=smoke", "tracker=none", f"runs_dir={runs}", "run=dln_standard", "probe=[]"]
+    settings += [f"arithmetic={arithmetic}"]
     configs = [compose_run([*settings, f"seed={seed}"]) for seed in range(3)]
     least = {0: PATIENCE_SECONDS, 1: 3 * PATIENCE_SECONDS, 2: PATIENCE_SECONDS}
     until = time.time() + 2 * PATIENCE_SECONDS

@@ -112,8 +112,8 @@ def _alternate(
     while True:
         for worker in crew:
             while worker.lane and not worker.busy:
-                job = take_free(worker.lane, configs)
-                if time.time() + max(least_seconds(configs[position]) for position in job) <= until:
+                job = [p for p in take_free(worker.lane, configs) if time.time() + least_seconds(configs[p]) <= until]
+                if job:
                     worker.begin(job, [configs[position] for position in job])
         busy = {worker.pipe: worker for worker in crew if worker.busy}
         if not busy:
@@ -137,8 +137,8 @@ def _execute_here(
     failures: dict[int, str] = {}
     waiting = deque(groups(configs))
     while waiting:
-        job = take_free(waiting, configs)
-        if time.time() + max(least_seconds(configs[position]) for position in job) > until:
+        job = [p for p in take_free(waiting, configs) if time.time() + least_seconds(configs[p]) <= until]
+        if not job:
             continue
         for position, said in outcomes(job, configs, display, lambda: time.time() >= until).items():
             if isinstance(said, Interrupted):

@@ -5,7 +5,6 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,18 +13,17 @@ from normscape.build import build, device_of
 from normscape.checkpoint import Checkpoints
 from normscape.config import RunConfig
 from normscape.data.dataset import Dataset
-from normscape.drawing.ridges import save_ridge_plots
 from normscape.errors import Interrupted, UserError
 from normscape.files import read_json, write_json
-from normscape.identity import identity, settings
 from normscape.interrupts import stop_signals
 from normscape.loop import State, train
+from normscape.mirror import by_step, end, group_of, hint, labelled_settings, run_info
 from normscape.progress import Reporter, duration
 from normscape.provenance import commit, provenance
 from normscape.records import Records, Row
 from normscape.rehearsal import rehearse
 from normscape.runs import RunDirectory
-from normscape.trackers import RunInfo, Tracker, metric_name
+from normscape.trackers import Tracker
 
 
 def execute(config: RunConfig, reporter: Reporter, stopped: Callable[[], bool] = lambda: False) -> RunDirectory:
@@ -45,6 +43,8 @@ def execute(config: RunConfig, reporter: Reporter, stopped: Callable[[], bool] =
     label = f"{config.name} seed {config.seed}"
     if directory.summary is not None:
         reporter.message(f"{label}: already {directory.summary['status']}; {directory.path}{_warned(directory)}")
+        if missing := hint([config]):
+            reporter.message(missing)
     else:
         waiting = f"{label}: another process trains this run; waiting"
         with directory.lock(on_wait=lambda: reporter.message(waiting), stopped=stopped):
@@ -79,14 +79,15 @@ def _train(
     checkpoints = Checkpoints(state)
     directory.load_checkpoint(checkpoints, device)
     rehearse(plan, state)
-    write_json(directory.path / "config.json", _labelled_settings(config))
+    write_json(directory.path / "config.json", labelled_settings(config))
     _note_origin(directory, plan.dataset, device, state.step, reporter)
-    saver = _Saver(directory, state, checkpoints, plan.steps, config.checkpoint_seconds)
-    tracker.start(_run_info(config))
+    saver = _Saver(directory, state, checkpoints, config)
+    tracker.start(run_info(config, directory, state.records.rows))
     with _finished_on_error(tracker):
 
         def on_step(step: int, rows: list[Row]) -> bool:
-            _mirror(tracker, rows)
+            for measured, values in by_step(rows):
+                tracker.log(measured, values)
             reporter.update(label, step, plan.steps)
             saver.save_now_and_then()
             return not stopped()
@@ -95,10 +96,9 @@ def _train(
             saver.save("interrupted")
             raise Interrupted(f"{label}: stopped at step {state.step} of {plan.steps}; start it again to continue")
         final = saver.save("finished" if state.diverged_at is None else "diverged")
-        for name, picture in save_ridge_plots(state.records.arrays(), directory.path, title=label):
-            tracker.image(state.step, name, picture)
-    tracker.finish(exit_code=0)
-    directory.save_result(state, {**final, "diverged_at": state.diverged_at})
+        ended = {**final, "diverged_at": state.diverged_at}
+        end(tracker, state.records.rows, state.records.arrays(), ended, directory.path, title=label)
+    directory.save_result(state, ended)
     reporter.message(f"{label}: {_outcome(state.records, final)}; {directory.path}")
 
 
@@ -135,10 +135,9 @@ def _warned(directory: RunDirectory) -> str:
 class _Saver:
     """Writes checkpoint and status of a run, and knows how long it has trained in total."""
 
-    def __init__(
-        self, directory: RunDirectory, state: State, checkpoints: Checkpoints, steps: int, every_seconds: float
-    ) -> None:
-        self._directory, self._state, self._steps, self._every = directory, state, steps, every_seconds
+    def __init__(self, directory: RunDirectory, state: State, checkpoints: Checkpoints, config: RunConfig) -> None:
+        self._directory, self._state, self._steps = directory, state, config.steps
+        self._every, self._group = config.checkpoint_seconds, group_of(config)
         self._checkpoints, self._unkept = checkpoints, True
         self._spent = float(directory.status.get("wall_seconds", 0.0))
         self._began = self._saved = time.monotonic()
@@ -149,7 +148,7 @@ class _Saver:
         self._saved = time.monotonic()
         seconds = round(self._spent + self._saved - self._began, 2)
         content = {"status": status, "step": self._state.step, "steps": self._steps, "wall_seconds": seconds}
-        write_json(self._directory.path / "status.json", content)
+        write_json(self._directory.path / "status.json", {**content, "group": self._group})
         return content
 
     def save_now_and_then(self) -> None:
@@ -159,31 +158,6 @@ class _Saver:
             self._unkept = False
         if time.monotonic() - self._saved >= self._every:
             self.save("training")
-
-
-def _labelled_settings(config: RunConfig) -> dict[str, Any]:
-    """Return the settings that make the run, and what tables and dashboards call it by."""
-    labels = {"name": config.name, "net": config.net, "series": config.series, "scale": config.scale.name}
-    return {**settings(config), **labels}
-
-
-def _run_info(config: RunConfig) -> RunInfo:
-    tags = (config.name, config.scale.name, f"seed{config.seed}")
-    return RunInfo(
-        run_id=identity(config),
-        name=f"{config.name}-s{config.seed}",
-        group=config.group or config.name,
-        job_type="train",
-        tags=tags,
-        config=_labelled_settings(config),
-        directory=Path(config.runs_dir).absolute(),
-    )
-
-
-def _mirror(tracker: Tracker, rows: list[Row]) -> None:
-    for step in sorted({row.step for row in rows}):
-        values = {metric_name(row.quantity, row.layer, row.step_size): row.value for row in rows if row.step == step}
-        tracker.log(step, values)
 
 
 def _outcome(records: Records, final: dict[str, Any]) -> str:
@@ -196,6 +170,7 @@ def _outcome(records: Records, final: dict[str, Any]) -> str:
 def _finished_on_error(tracker: Tracker) -> Iterator[None]:
     try:
         yield
-    except BaseException:
+    except BaseException as error:
+        tracker.summarize({"status": "interrupted" if isinstance(error, Interrupted) else "failed"})
         tracker.finish(exit_code=1)
         raise

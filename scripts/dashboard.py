@@ -20,8 +20,8 @@ from normscape.trackers.fragments import Fragment, fragments
 FOLDER = default_folder()
 ALL = "all"
 KEYS = (
-    "Space shows or hides a run, w/s moves, n/N turns pages, Enter opens a run with its pictures (3), f filters runs, "
-    "/ metrics, h helps, q quits."
+    "Space shows or hides a run, w/s moves, n turns pages (the last has the loss), / filters metrics, f runs, "
+    "3 shows pictures, Enter opens one run, h helps, q quits."
 )
 
 

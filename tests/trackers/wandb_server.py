@@ -56,8 +56,8 @@ class Server(ThreadingHTTPServer):
         What it keeps of each run, by its id.
     hanging
         While true a request is taken in and never answered.
-    failing
-        While true every request is answered with status 500.
+    failing, losing
+        While true every request, or what comes through file streams, is answered with status 500.
     """
 
     daemon_threads = True
@@ -67,7 +67,7 @@ class Server(ThreadingHTTPServer):
         self.operations: list[str] = []
         self.variables: list[dict[str, Any]] = []
         self.runs: dict[str, Kept] = {}
-        self.hanging = self.failing = False
+        self.hanging = self.failing = self.losing = False
         self.closing = threading.Event()
 
     @property
@@ -91,6 +91,8 @@ class Server(ThreadingHTTPServer):
             run.settings.update({key: value for key, value in variables.items() if value is not None})
             bucket = {"id": "b", "name": variables["name"], "sweepName": None, "historyLineCount": 0}
             return {"upsertBucket": {"bucket": {**bucket, "project": PROJECT}, "inserted": inserted}}
+        if query.startswith("mutation UpsertView2"):
+            return {"upsertView": {"view": {"id": "v", "name": variables["name"]}, "inserted": True}}
         if query.startswith("mutation CreateRunFiles"):
             place = f"{self.url}/storage/{variables['run']}"
             files = [{"name": name, "uploadUrl": f"{place}/{name}"} for name in variables["files"]]
@@ -139,8 +141,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_PUT(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         _, _, run, name = self.path.split("/", 3)
-        if not self.server.failing:
-            self.server.runs.setdefault(run, Kept()).files[name] = body
+        self.server.runs.setdefault(run, Kept()).files[name] = body
         self._answer({})
 
     def do_POST(self) -> None:
@@ -149,8 +150,8 @@ class Handler(BaseHTTPRequestHandler):
             body = gzip.decompress(body)
         if self.server.hanging:
             self.server.closing.wait()
-        elif self.server.failing:
-            self._answer({"error": "Internal Server Error"})
+        elif self.server.failing or (self.server.losing and self.path.endswith("/file_stream")):
+            self._answer({"error": "Internal Server Error"}, status=500)
         elif self.path.endswith("/file_stream"):
             self.server.take_stream(self.path.split("/")[-2], json.loads(body))
             self._answer({"exitcode": None, "limits": {}})
@@ -163,9 +164,9 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self._answer({})
 
-    def _answer(self, content: dict[str, Any]) -> None:
+    def _answer(self, content: dict[str, Any], status: int = 200) -> None:
         text = json.dumps(content).encode()
-        self.send_response(500 if self.server.failing else 200)
+        self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()

@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from normscape.records import OWN
-
-TRAINING = "accuracy_and_loss"
-"""The section of what the training loop itself records: viewers sort by name, and it is what matters first."""
+SHORT = {"test_accuracy": "accuracy/test", "train_accuracy": "accuracy/train"}
+"""What matters first has names that come first: viewers sort by name."""
 
 
 @dataclass(frozen=True)
@@ -54,16 +52,15 @@ def metric_name(quantity: str, layer: int | str | None = None, step_size: float 
     Examples
     --------
     >>> metric_name("train_loss")
-    'accuracy_and_loss/train_loss'
-    >>> metric_name("effective_beta")
-    'effective_beta'
+    'train_loss'
+    >>> metric_name("test_accuracy")
+    'accuracy/test'
     >>> metric_name("activation_quantile_50", layer=3)
     'activation_quantile_50/layer03'
     >>> metric_name("gradient_change", layer=3, step_size=0.1)
     'gradient_change/layer03_step_size0.1'
     """
-    if quantity in OWN:
-        return f"{TRAINING}/{quantity}"
+    quantity = SHORT.get(quantity, quantity)
     parts = [] if layer is None else [layer if isinstance(layer, str) else f"layer{layer:02d}"]
     parts += [] if step_size is None else [f"step_size{step_size:g}"]
     return f"{quantity}/{'_'.join(parts)}" if parts else quantity

@@ -25,8 +25,8 @@ logger = logging.getLogger("normscape")
 LONGEST_REASON = 300
 """Of an error of wandb's; it has several lines, and the cause is not always on the first."""
 
-STEP = "trainer/step"
-"""The training step: logged with every row, and the x axis of every plot."""
+STEP = "step"
+"""The training step: logged with every row, and the x axis of every plot. `wandb leet` has its name in every title."""
 
 
 class WandbTracker:
@@ -96,6 +96,7 @@ class WandbTracker:
         if failure is not None and wishes.mode != "offline":
             offline, unreachable = replace(wishes, mode="offline"), _reason(failure)
             self._write_note(offline, whole=False)
+            drop_service()  # it keeps the id of a run that it could not open
             failure = self._begin(info, offline)
             if failure is None:
                 logger.warning(

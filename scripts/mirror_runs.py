@@ -6,7 +6,6 @@ python scripts/mirror_runs.py --again              also those that are mirrored;
 WANDB_MODE=online python scripts/mirror_runs.py    and send them at once
 """
 
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from normscape.errors import UserError
 from normscape.mirror import default_folder, is_mirrored, mirror_ended
 from normscape.runs import RunDirectory
 from normscape.trackers import WandbTracker
+from normscape.trackers.wishes import is_disabled
 
 FOLDER = default_folder()
 
@@ -43,8 +43,8 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("places", type=Path, nargs="*", help=f"runs, or folders of runs (default: {FOLDER})")
     parser.add_argument("--again", action="store_true", help="also what is mirrored already")
     options = parser.parse_args(arguments)
-    if os.environ.get("WANDB_MODE") == "disabled":
-        raise UserError("WANDB_MODE=disabled: expected offline or online to mirror runs")
+    if is_disabled():
+        raise UserError("W&B is disabled by WANDB_MODE or WANDB_DISABLED; expected WANDB_MODE=offline or online")
     runs = runs_in(options.places or [FOLDER])
     ended = [run for run in runs if run.summary is not None]
     missing = [run for run in ended if options.again or not is_mirrored(run)]

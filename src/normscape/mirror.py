@@ -18,6 +18,7 @@ from normscape.outcome import outcome
 from normscape.records import Row
 from normscape.runs import RunDirectory
 from normscape.trackers import RunInfo, Tracker, WandbTracker, metric_name
+from normscape.trackers.wishes import is_disabled
 
 NOTE = "wandb.json"
 """The file of a run in which the tracker keeps where its mirror in W&B is, and whether it is whole."""
@@ -90,7 +91,7 @@ def mirror_ended(directory: RunDirectory, tracker: Tracker) -> bool:
     config, ended = read_json(directory.path / "config.json"), directory.summary
     if ended is None or not isinstance(config, dict) or not {"name", "scale", "seed"} <= config.keys():
         raise UserError(f"{directory.path}: not a run that has ended")
-    rows, arrays = _rows(directory.table()), directory.arrays()
+    rows, arrays = rows_of(directory.table()), directory.arrays()
     group = str(directory.status.get("group") or config["name"])
     runs = directory.path.parent.absolute()
     tracker.start(_info(config, directory.identity, group, runs, directory, rows))
@@ -99,7 +100,9 @@ def mirror_ended(directory: RunDirectory, tracker: Tracker) -> bool:
     return is_mirrored(directory)
 
 
-def _rows(table: pd.DataFrame) -> list[Row]:
+def rows_of(table: pd.DataFrame) -> list[Row]:
+    """Return the rows of a table of a run, as they were measured."""
+
     def place(value: Any) -> Any:
         return None if pd.isna(value) else value.item() if isinstance(value, np.generic) else value
 
@@ -112,8 +115,7 @@ def _rows(table: pd.DataFrame) -> list[Row]:
 
 def is_mirrored(directory: RunDirectory) -> bool:
     """Whether all of a run is in W&B, offline or sent, on this machine or the one that it comes from."""
-    note = _note(directory)
-    return bool(note.get("whole"))
+    return bool(_note(directory).get("whole"))
 
 
 def is_wanted(directory: RunDirectory) -> bool:
@@ -144,12 +146,9 @@ def _note(directory: RunDirectory) -> dict[str, Any]:
 
 def hint(configs: Iterable[RunConfig]) -> str:
     """Return a line about ended runs that are to be mirrored by their configs and are not; empty if there are none."""
-    if os.environ.get("WANDB_MODE") == "disabled":
+    if is_disabled():
         return ""
     wanted = (config for config in configs if str(config.tracker.get("_target_", "")).endswith(".WandbTracker"))
-    missing = [config for config in wanted if not is_mirrored(RunDirectory.of(config))]
-    return f"not in W&B yet: {len(missing)} finished {_runs(len(missing))}; make mirror adds them" if missing else ""
-
-
-def _runs(count: int) -> str:
-    return "run" if count == 1 else "runs"
+    missing = sum(not is_mirrored(RunDirectory.of(config)) for config in wanted)
+    finished = "1 finished run" if missing == 1 else f"{missing} finished runs"
+    return f"not in W&B yet: {finished}; make mirror adds them" if missing else ""

@@ -188,7 +188,7 @@ def test_a_run_that_was_not_mirrored_is_mirrored_afterwards_with_the_same_number
 
     assert script("mirror_runs", tmp_path / "b") == "0 runs mirrored, 1 were already, 0 have not ended\n"
     monkeypatch.setenv("WANDB_MODE", "disabled")
-    with pytest.raises(UserError, match="WANDB_MODE=disabled: expected offline or online"):
+    with pytest.raises(UserError, match="W&B is disabled by WANDB_MODE or WANDB_DISABLED"):
         script("mirror_runs", tmp_path / "b")
 
 

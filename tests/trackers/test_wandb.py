@@ -1,10 +1,13 @@
 """The W&B mirror: it holds what it was given, it is silent, and nothing that befalls it reaches the run."""
 
 import os
+import queue
 import random
 import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,7 +40,7 @@ from normscape.config import compose_run
 from normscape.errors import UserError
 from normscape.execute import execute
 from normscape.identity import identity
-from normscape.trackers import WandbTracker, metric_name
+from normscape.trackers import WandbTracker, guard, metric_name
 from patience import PATIENCE_SECONDS, wait_until
 
 
@@ -370,3 +373,27 @@ def test_random_streams_are_untouched(tmp_path: Path) -> None:
 def test_unknown_mode_is_refused() -> None:
     with pytest.raises(UserError, match="did you mean 'offline'"):
         WandbTracker(mode="ofline")
+
+
+def test_of_two_threads_that_fail_at_once_one_speaks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warnings: list[str]
+) -> None:
+    tracker = a_tracker()
+    tracker.start(a_run(tmp_path))
+    together = threading.Barrier(8)
+
+    def full(worker: guard.Worker, action: Callable[[], None], seconds: float) -> None:
+        together.wait()
+        raise queue.Full
+
+    with monkeypatch.context() as crowded:
+        crowded.setattr(guard.Worker, "do", full)
+        crowded.setattr("normscape.trackers.wandb.drop_service", lambda: None)
+        threads = [threading.Thread(target=tracker.log, args=(0, {"x": 1.0})) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(warnings) == 1
+    tracker.finish(0)
+    assert len(warnings) == 1

@@ -39,6 +39,9 @@ class Tracker(Protocol):
     def image(self, step: int, name: str, png: Path) -> None:
         """Mirror a picture; its file may be changed or removed afterwards."""
 
+    def table(self, step: int, name: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Mirror a table of text."""
+
     def summarize(self, values: Mapping[str, float | str], tags: Sequence[str] = ()) -> None:
         """Mirror what a table of runs sorts by, and add tags."""
 

@@ -1,19 +1,18 @@
 """The mirror of a run in W&B; wandb itself is imported when a run starts, and not before."""
 
 import logging
-import os
 import queue
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from normscape.errors import UserError, suggest
 from normscape.files import write_json
-from normscape.trackers.fragments import Fragment, remove_others
 from normscape.trackers.guard import NoAnswerError, Worker, drop_service, environment, require_room
+from normscape.trackers.opening import STEP, open_in_wandb
 from normscape.trackers.protocol import RunInfo
 from normscape.trackers.wishes import AGENT, MODES, Wishes
 
@@ -24,9 +23,6 @@ logger = logging.getLogger("normscape")
 
 LONGEST_REASON = 300
 """Of an error of wandb's; it has several lines, and the cause is not always on the first."""
-
-STEP = "step"
-"""The training step: logged with every row, and the x axis of every plot. `wandb leet` has its name in every title."""
 
 
 class WandbTracker:
@@ -125,6 +121,18 @@ class WandbTracker:
 
             self._attempt("copying an image of", worker, copy, self._start_timeout)
 
+    def table(self, step: int, name: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Write a table into the W&B run; wait for at most ``start_timeout_seconds``."""
+        worker, run = self._worker, self._run
+        if worker is not None and run is not None:
+
+            def write() -> None:
+                from wandb import Table
+
+                run.log({STEP: step, name: Table([*columns], [[*row] for row in rows])}, step=step)
+
+            self._attempt("writing a table of", worker, write, self._start_timeout)
+
     def summarize(self, values: Mapping[str, float | str], tags: Sequence[str] = ()) -> None:
         """Queue what a table of runs sorts by, and further tags; wait for nothing."""
         worker, run = self._worker, self._run
@@ -157,7 +165,8 @@ class WandbTracker:
         worker = self._worker = Worker()
 
         def open_run() -> None:
-            run = self._open(info, wishes)
+            places = {"project": self._project, "entity": self._entity}
+            run = open_in_wandb(info, wishes, places, self._start_timeout, self._finish_timeout)
             with self._switch:
                 in_time = self._worker is worker
                 self._run = run if in_time else self._run
@@ -177,43 +186,6 @@ class WandbTracker:
 
             self._attempt("logging", worker, catch_up)
         return failures[0] if failures else None
-
-    def _open(self, info: RunInfo, wishes: Wishes) -> "Run":
-        require_room(wishes.directory)  # without, wandb would move to the system's temporary directory without a word
-        import wandb
-
-        settings: dict[str, Any] = {
-            "mode": wishes.mode,
-            "silent": True,
-            "console": "off",
-            "disable_code": True,
-            "disable_git": True,  # slow in some work trees; commit and versions are in the run's manifest
-            # wandb's own limits, a little sooner than ours: its messages say more.
-            "init_timeout": 0.8 * self._start_timeout,
-            "finish_timeout": 0.8 * self._finish_timeout,
-            "finish_timeout_raises": True,
-            **wishes.sweep,
-        }
-        run = wandb.init(
-            project=self._project or os.environ.get("WANDB_PROJECT") or "normscape",
-            entity=self._entity,
-            id=wishes.run_id,
-            name=wishes.name,
-            group=wishes.group,
-            job_type=wishes.job_type,
-            tags=list(wishes.tags),
-            config=info.config,
-            dir=wishes.directory,
-            reinit="create_new",
-            settings=wandb.Settings(**settings),
-        )
-        run.define_metric(STEP, hidden=True)
-        run.define_metric("*", step_metric=STEP)
-        with suppress(OSError):
-            own = Fragment.at(Path(run.settings.sync_dir))
-            remove_others(own)
-            own.label(wishes.name, wishes.group)
-        return run
 
     def _write_note(self, wishes: Wishes | None, whole: bool) -> None:
         """Keep in the run's own folder where its mirror is, and whether all of it is there."""

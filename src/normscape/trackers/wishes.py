@@ -48,8 +48,7 @@ class Wishes:
         asked = mode or given.get("WANDB_MODE") or "offline"
         if asked not in USER_MODES:
             raise UserError(f"WANDB_MODE={asked}: expected {', '.join(USER_MODES)}")
-        if given.get("WANDB_DISABLED", "").lower() in ("1", "true", "yes", "on"):
-            asked = "disabled"
+        asked = "disabled" if is_disabled() else asked
         asked = {"dryrun": "offline", "run": "online"}.get(asked, asked)
         tags = [*info.tags, *(tag.strip() for tag in given.get("WANDB_TAGS", "").split(","))]
         group = "/".join(filter(None, [given.get("WANDB_RUN_GROUP"), info.group]))
@@ -65,6 +64,17 @@ class Wishes:
             directory=directory,
             sweep={key: value for key, value in sweep.items() if key != "run_id"},
         )
+
+
+def is_disabled() -> bool:
+    """Whether the user's environment says that there is to be no W&B."""
+    given = os.environ
+    return given.get("WANDB_MODE") == "disabled" or given.get("WANDB_DISABLED", "").lower() in (
+        "1",
+        "true",
+        "yes",
+        "on",
+    )
 
 
 def _claimed(run_id: str, directory: Path) -> dict[str, str]:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from normscape.outcome import LEVELS
+from normscape.trackers.opening import STEP
 from normscape.trackers.protocol import metric_name
-from normscape.trackers.wandb import STEP
 
 NAME = "normscape"
 ICS_LAYERS, ACTIVATION_LAYERS = (5, 10), (2, 3, 9, 11, 13)

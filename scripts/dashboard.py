@@ -19,6 +19,7 @@ from normscape.trackers.fragments import Fragment, fragments
 
 FOLDER = default_folder()
 ALL = "all"
+NO_TIME = "00000000_000000"
 KEYS = (
     "Space shows or hides a run, w/s moves, n turns pages (the last has the loss), / filters metrics, f runs, "
     "3 shows pictures, Enter opens one run, h helps, q quits."
@@ -28,18 +29,19 @@ KEYS = (
 def named(found: Sequence[Fragment], folder: Path) -> dict[str, list[str]]:
     """Make a folder of links per group and one of all, whose names `wandb leet` lists; return the names by group.
 
-    It lists ``run-<date>_<time>-<name>`` with a file ``run-<name>.wandb``, the latest first.
+    It lists ``run-<date>_<time>-<name>`` with a file ``run-<name>.wandb``, the latest first. Figures come last.
     """
     shutil.rmtree(folder, ignore_errors=True)
     groups: dict[str, list[str]] = {}
     for fragment in found:
         labels = fragment.labels
+        begun = NO_TIME if labels["job_type"] == "figure" else fragment.begun
         for group in (ALL, file_name(labels["group"])):
             name = file_name(labels["name"])
             taken = groups.setdefault(group, [])
             name = f"{name}-{fragment.run_id}" if name in taken else name
             taken.append(name)
-            link = folder / group / f"run-{fragment.begun}-{name}"
+            link = folder / group / f"run-{begun}-{name}"
             link.mkdir(parents=True)
             (link / f"run-{name}.wandb").symlink_to(fragment.file.absolute())
             (link / "files").symlink_to(fragment.path.absolute() / "files")

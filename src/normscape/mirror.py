@@ -114,8 +114,9 @@ def rows_of(table: pd.DataFrame) -> list[Row]:
 
 
 def is_mirrored(directory: RunDirectory) -> bool:
-    """Whether all of a run is in W&B, offline or sent, on this machine or the one that it comes from."""
-    return bool(_note(directory).get("whole"))
+    """Whether a run is in W&B as it has ended, offline or sent, on this machine or the one that it comes from."""
+    note, ended = _note(directory), directory.summary
+    return bool(ended and note.get("whole") and note.get("status") == ended["status"])
 
 
 def is_wanted(directory: RunDirectory) -> bool:

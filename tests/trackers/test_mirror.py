@@ -18,7 +18,7 @@ from wandb_server import Server, serve
 
 import holding_tracker
 from normscape.config import RunConfig, compose_run
-from normscape.errors import UserError
+from normscape.errors import Interrupted, UserError
 from normscape.execute import execute
 from normscape.files import read_json
 from normscape.identity import identity
@@ -223,6 +223,18 @@ def test_a_mirror_that_failed_is_made_up_for(tmp_path: Path, monkeypatch: pytest
     link = found / "run-mlp_batch-s0.wandb"
     assert same_rows(numbers(history(directories(tmp_path, identity(config))[0])), rows_of(directory))
     assert link.resolve() == directories(tmp_path, identity(config))[0].joinpath(f"run-{identity(config)}.wandb")
+
+
+def test_a_run_that_was_stopped_and_ended_without_a_tracker_is_not_taken_for_mirrored(tmp_path: Path) -> None:
+    config = compose_run(settings(tmp_path, "tracker=wandb", *PATIENT))
+    with pytest.raises(Interrupted):
+        execute(config, Silent(), stopped=lambda: True)
+    _, directory = trained(tmp_path, "tracker=none")
+    assert read_json(directory.path / NOTE)["whole"] is True
+    assert not is_mirrored(directory)
+    assert script("mirror_runs", tmp_path).endswith("1 runs mirrored, 0 were already, 0 have not ended\n")
+    assert is_mirrored(directory)
+    assert same_rows(numbers(history(directories(tmp_path, identity(config))[0])), rows_of(directory))
 
 
 def test_the_user_s_environment_is_respected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,13 +44,14 @@ class Fragment:
 
     @property
     def labels(self) -> dict[str, str]:
-        """Its ``name`` and ``group``; the id where they are not known."""
+        """Its ``name``, ``group`` and ``job_type``; the id where they are not known."""
         known: Mapping[str, Any] = read_json(self.path / LABELS) or {}
-        return {"name": str(known.get("name", self.run_id)), "group": str(known.get("group", "other"))}
+        unknown = {"name": self.run_id, "group": "other", "job_type": "train"}
+        return {label: str(known.get(label, value)) for label, value in unknown.items()}
 
-    def label(self, name: str, group: str) -> None:
+    def label(self, name: str, group: str, job_type: str) -> None:
         """Keep what people call it."""
-        write_json(self.path / LABELS, {"name": name, "group": group})
+        write_json(self.path / LABELS, {"name": name, "group": group, "job_type": job_type})
 
 
 def fragments(wandb_folder: Path) -> Iterator[Fragment]:

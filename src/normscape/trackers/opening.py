@@ -69,5 +69,5 @@ def open_in_wandb(
     with suppress(OSError):
         own = Fragment.at(Path(run.settings.sync_dir))
         remove_others(own)
-        own.label(wishes.name, wishes.group)
+        own.label(wishes.name, wishes.group, info.job_type)
     return run

@@ -137,6 +137,7 @@ class WandbTracker:
         """Queue what a table of runs sorts by, and further tags; wait for nothing."""
         worker, run = self._worker, self._run
         if worker is not None and run is not None:
+            self._noted["status"] = str(values.get("status", ""))
 
             def add() -> None:
                 run.summary.update(dict(values))

@@ -15,7 +15,7 @@ UNKNOWN := $(filter-out $(VARIABLES) MAKE% -%,$(GIVEN))
 $(if $(UNKNOWN),$(error $(UNKNOWN): no such variable; known here: $(VARIABLES)))
 
 COMMA := ,
-KNOWN_EXTRAS := optuna,ray,slurm
+KNOWN_EXTRAS := optuna,ray,slurm,workspace
 UNKNOWN_EXTRAS := $(filter-out $(subst $(COMMA), ,$(KNOWN_EXTRAS)),$(subst $(COMMA), ,$(EXTRAS)))
 $(if $(UNKNOWN_EXTRAS),$(error EXTRAS=$(EXTRAS): no such extra as $(UNKNOWN_EXTRAS); known here: $(KNOWN_EXTRAS)))
 install-extra = $(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements-$(1).lock
@@ -25,7 +25,8 @@ READY := .venv/.ready
 
 .DEFAULT_GOAL := help
 .PHONY: help env data verify test lint docs smoke lock clean reproduce-text reproduce-all redraw-text redraw-all \
-  reproduce-theory redraw-theory reproduce-ioffe redraw-ioffe reproduce-beyond redraw-beyond audit
+  reproduce-theory redraw-theory reproduce-ioffe redraw-ioffe reproduce-beyond redraw-beyond audit \
+  dashboard mirror sync workspace
 
 help: ## list the targets
 	@echo "Start with: make reproduce-fig1 (it prints a plan with the time it will take; after Ctrl-C, the same command continues)"
@@ -78,6 +79,18 @@ redraw-theory: $(READY) ## redraw the figures of reproduce-theory from the table
 
 redraw-beyond: $(READY) ## redraw the figures of reproduce-beyond from the tables in results/
 	@$(REPRODUCE) all --family beyond --scale $(SCALE) --from-results $(ARGS)
+
+dashboard: $(READY) ## browse all runs in the terminal, without an account (ARGS=--group=fig01: those of a figure or sweep)
+	@$(BIN)/python scripts/dashboard.py $(ARGS)
+
+mirror: $(READY) ## mirror in W&B, offline, the runs that have ended and are not mirrored yet
+	@$(BIN)/python scripts/mirror_runs.py $(ARGS)
+
+sync: $(READY) ## send to W&B what is mirrored offline (needs an account); repeat it at will
+	@$(BIN)/python scripts/sync_runs.py $(ARGS)
+
+workspace: $(READY) ## save our W&B workspace with your account: make workspace ARGS='--entity me' (make env EXTRAS=workspace)
+	@$(BIN)/python scripts/save_workspace.py $(ARGS)
 
 verify: $(READY) ## retrain a few cheap committed runs and compare them with the committed tables, digit by digit
 	@$(BIN)/python scripts/verify.py $(ARGS)

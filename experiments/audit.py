@@ -49,7 +49,7 @@ def main(arguments: list[str]) -> None:
     made = reproduce.from_runs([figure], options)
     if made is None:
         return
-    ((manifest, text),) = made
+    ((manifest, text, _),) = made
     results = Results(options.folder, figure)
     publish(results, manifest, family.original, with_paper=False, text=text)
     print(results.page.read_text())

@@ -168,8 +168,8 @@ def require_writable(folder: Path) -> None:
         raise UserError(f"--results: {folder} cannot be written to ({error.strerror}); give another folder") from error
 
 
-Made = tuple[dict[str, Any], bytes | None]
-"""A manifest, and the table if it is a new one."""
+Made = tuple[dict[str, Any], bytes | None, "RunConfig | None"]
+"""A manifest; of a new figure, its table and one of its runs, if it has any."""
 
 
 def train(configs: "Sequence[RunConfig]", options: argparse.Namespace) -> bool:
@@ -210,7 +210,7 @@ def from_runs(figures: Sequence[Figure], options: argparse.Namespace) -> list[Ma
     for figure in figures:
         configs = [config for run in figure.runs for config in declared[run]]
         text, manifest = tabulate(figure, configs, options.scale)
-        made.append((manifest, text))
+        made.append((manifest, text, configs[0] if configs else None))
         replaced, now = _seeds_kept(Results(options.folder, figure)), len(manifest["seeds"])
         if replaced > now:  # in a clone they are the committed evidence
             back = f"git checkout {_shown(options.results)} brings back what is committed"
@@ -240,14 +240,14 @@ def main(arguments: list[str]) -> None:
         if options.figure == "all":
             figures = [figure for figure in figures if Results(options.folder, figure).files]
             console.print(f"In {_shown(options.folder)}: {', '.join(figure.stem for figure in figures) or 'no figure'}")
-        made: list[Made] = [(Results(options.folder, figure).manifest(), None) for figure in figures]
+        made: list[Made] = [(Results(options.folder, figure).manifest(), None, None) for figure in figures]
         if figures:
             require_writable(options.folder)
     elif (new := from_runs(figures, options)) is None:
         return
     else:
         made = new
-    for figure, (manifest, text) in zip(figures, made, strict=True):
+    for figure, (manifest, text, run) in zip(figures, made, strict=True):
         results = Results(options.folder, figure)
         judged = publish(results, manifest, family.original, with_paper=options.paper, text=text)
         if judged.verdicts:
@@ -255,6 +255,10 @@ def main(arguments: list[str]) -> None:
             Console(width=None if sys.stdout.isatty() else 110).print(table)
         for file in results.files:
             console.print(f"  {_shown(file)}")
+        if run is not None:
+            from normscape.evidence.mirrored import mirror_figure
+
+            mirror_figure(judged, results, family.name, run)
     if options.scale == "smoke":
         console.print("scale=smoke shows that everything runs; its verdicts mean nothing.")
     elif claims := write_claims(family, options.results):

@@ -8,6 +8,7 @@ from normscape import disk
 from normscape.components import build_component
 from normscape.config import RunConfig
 from normscape.engines.engine import Engine
+from normscape.mirror import hint
 from normscape.progress import duration
 from normscape.runs import RunDirectory
 from normscape.standing import ORDER, Standing, standings
@@ -47,9 +48,10 @@ class Plan:
         found = standings(configs)
         cached = [each for each in found if each.kind == "cached"]
         missing = [each for kind in ORDER for each in found if each.kind == kind]
+        unmirrored = [line for line in [hint(each.config for each in cached)] if line]
         if not missing:
             lines = [f"All {len(cached)} runs are finished."] if cached else ["No runs needed."]
-            return cls(cached, missing, [], lines)
+            return cls(cached, missing, [], [*lines, *unmirrored])
         rest = [each.config for each in missing]
         engine.require(rest)
         fetch_data(rest)
@@ -58,7 +60,7 @@ class Plan:
         times = engine.seconds(rest)
         time = f"about {duration(times[0])}" if times else "time unknown"
         head = f"{len(cached)} runs are finished, {len(missing)} to train, {engine.described(rest)}: {time}"
-        lines = [f"{head}, {disk.in_words(needed)} of disk.", *map(str, missing)]
+        lines = [f"{head}, {disk.in_words(needed)} of disk.", *map(str, missing), *unmirrored]
         return cls(cached, missing, times[1] if times else None, lines)
 
 

@@ -59,7 +59,7 @@ def configs(*settings, seeds=3):
 
 def test_one_that_fails_is_said_at_once_and_the_others_go_on(capsys, monkeypatch):
     runs = configs("steps=2")
-    monkeypatch.setattr("normscape.execute.build", failing(lambda config: config.seed == 0))
+    monkeypatch.setattr("normscape.session.build", failing(lambda config: config.seed == 0))
     tally = Tally(runs, [0] * 3)
     (failure,) = Threads().run(runs, tally)
     assert failure.startswith("mlp_batch seed 0: RuntimeError: no such luck")
@@ -73,7 +73,7 @@ def test_one_that_fails_is_said_at_once_and_the_others_go_on(capsys, monkeypatch
 
 
 def failing(which):
-    from normscape.execute import build
+    from normscape.session import build
 
     def built(config, device):
         if which(config):

@@ -31,14 +31,14 @@ def launcher(monkeypatch, tmp_path):
 
 
 def test_a_batch_returns_objectives_and_a_failed_run_is_a_failed_job(launcher, monkeypatch, tmp_path):
-    from normscape import execute
+    from normscape import session
 
-    def built(config, device, build=execute.build):
+    def built(config, device, build=session.build):
         if config.seed == 1:
             raise RuntimeError("no such luck")
         return build(config, device)
 
-    monkeypatch.setattr(execute, "build", built)
+    monkeypatch.setattr(session, "build", built)
     good, bad = launcher.launch([["seed=0"], ["seed=1"]], 0)
     assert good.status is JobStatus.COMPLETED
     assert 0 <= good.return_value <= 1

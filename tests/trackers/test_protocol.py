@@ -25,6 +25,7 @@ none = NoTracker()
 none.start(RunInfo("", "", "", "", (), {{}}, Path()))
 none.log(0, {{"x": 1.0}})
 none.image(0, "x", Path("x.png"))
+none.summarize({{"status": "finished"}})
 none.finish(0)
 print([name for name in sys.modules if name.startswith("wandb")])
 """
@@ -41,6 +42,7 @@ def test_configs_name_the_trackers(name: str, kind: type) -> None:
     ("arguments", "name"),
     [
         (("train_loss",), "train_loss"),
+        (("train_accuracy",), "accuracy/train"),
         (("activation_quantile_50", 3), "activation_quantile_50/layer03"),
         (("loss_along_gradient", None, 0.1), "loss_along_gradient/step_size0.1"),
         (("gradient_change", 13, 0.4), "gradient_change/layer13_step_size0.4"),

@@ -1,17 +1,14 @@
 """The W&B mirror: it holds what it was given, it is silent, and nothing that befalls it reaches the run."""
 
-import json
-import logging
-import math
 import os
+import queue
 import random
 import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,138 +17,31 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from mirrored import (
+    FINISH_SECONDS,
+    ROWS,
+    START_SECONDS,
+    Limits,
+    a_run,
+    a_tracker,
+    directories,
+    expected,
+    helpers,
+    history,
+    log_rows,
+    metrics,
+    records,
+    same,
+    workers,
+)
 from wandb_server import serve
 
 from normscape.config import compose_run
 from normscape.errors import UserError
 from normscape.execute import execute
 from normscape.identity import identity
-from normscape.trackers import RunInfo, WandbTracker, guard, metric_name
+from normscape.trackers import WandbTracker, guard, metric_name
 from patience import PATIENCE_SECONDS, wait_until
-
-START_SECONDS = 3.0  # where wandb is going to hang; elsewhere a busy machine must not look like a dead server
-FINISH_SECONDS = 5.0
-ROWS = [
-    {"train_loss": 1 / 3, "weight_norm/layer01": 0.1 + 0.2},
-    {"train_loss": 5e-324, "weight_norm/layer01": -1.7976931348623157e308, "loss_along_gradient/step_size0.1": 2.0},
-    {"train_loss": math.nan, "beta": math.inf, "cosine": -math.inf},
-]
-
-
-def helpers() -> list[int]:
-    """Return the process numbers of wandb's helpers that belong to this process."""
-    found = subprocess.run(["pgrep", "-P", str(os.getpid()), "wandb-core"], capture_output=True, text=True, check=False)
-    return [int(number) for number in found.stdout.split()]
-
-
-def workers() -> list[threading.Thread]:
-    """Return the threads that still make calls into wandb, or let go of it."""
-    return [thread for thread in threading.enumerate() if thread.name == "tracker"]
-
-
-@pytest.fixture(autouse=True)
-def _isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Give the test its own home, no account and no server, and leave no wandb process behind."""
-    for name in [name for name in os.environ if name.startswith(("WANDB_", "XDG_"))]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
-    monkeypatch.setenv("WANDB__SERVICE_WAIT", str(PATIENCE_SECONDS))  # for its helper to start
-    monkeypatch.setattr(guard, "_DROP_SECONDS", PATIENCE_SECONDS)
-    yield
-    wait_until(lambda: not workers())
-    if sys.modules.get("wandb"):
-        sys.modules["wandb"].teardown()
-    assert helpers() == []
-
-
-@pytest.fixture
-def account(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
-
-
-@pytest.fixture
-def warnings() -> Iterator[list[str]]:
-    """Collect what is logged at level WARNING or above, a list that grows."""
-    messages: list[str] = []
-    handler = logging.Handler(logging.WARNING)
-    handler.emit = lambda record: messages.append(f"{record.name}: {record.getMessage()}")  # type: ignore[method-assign]
-    logging.getLogger().addHandler(handler)
-    yield messages
-    logging.getLogger().removeHandler(handler)
-
-
-@dataclass
-class Limits:
-    """How long each call into wandb may take, in seconds, and what the settings of wandb say."""
-
-    ours: list[float]
-    wandb: dict[str, Any]
-
-
-@pytest.fixture
-def limits(monkeypatch: pytest.MonkeyPatch) -> Limits:
-    """Collect limits, and be patient with wandb: its own, a little sooner than ours, must end what hangs."""
-    import wandb
-
-    given = Limits([], {})
-    do, settings = guard.Worker.do, wandb.Settings
-
-    def patiently(worker: guard.Worker, action: Callable[[], None], seconds: float) -> None:
-        given.ours.append(seconds)
-        do(worker, action, PATIENCE_SECONDS if seconds else 0)
-
-    def noted(**values: Any) -> wandb.Settings:
-        given.wandb.update(values)
-        return settings(**values)
-
-    monkeypatch.setattr(guard.Worker, "do", patiently)
-    monkeypatch.setattr(wandb, "Settings", noted)
-    return given
-
-
-def a_tracker(
-    mode: str | None = None, start: float = PATIENCE_SECONDS, finish: float = PATIENCE_SECONDS
-) -> WandbTracker:
-    return WandbTracker(mode=mode, start_timeout_seconds=start, finish_timeout_seconds=finish)
-
-
-def a_run(directory: Path, run_id: str = "0123456789ab", name: str = "vgg_batch-s0") -> RunInfo:
-    return RunInfo(run_id, name, "fig01", "train", ("vgg", "laptop"), {"optimizer": {"lr": 0.1}}, directory)
-
-
-def log_rows(tracker: WandbTracker, rows: list[dict[str, float]] = ROWS) -> None:
-    for index, row in enumerate(rows):
-        tracker.log(100 * index, row)
-
-
-def directories(directory: Path, run_id: str = "0123456789ab") -> list[Path]:
-    return sorted((directory / "wandb").glob(f"*run-*-{run_id}*"))
-
-
-def records(directory: Path) -> list[dict[str, Any]]:
-    """Read the file of one run directory back."""
-    command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(directory)]
-    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return [json.loads(line) for line in text.splitlines()]
-
-
-def metrics(items: list[dict[str, Any]]) -> list[dict[str, float]]:
-    """Return the numbers of rows, without wandb's own columns; float() reads wandb's words for NaN and infinity."""
-    return [{name: float(value) for name, value in item.items() if not name.startswith("_")} for item in items]
-
-
-def history(directory: Path) -> list[dict[str, Any]]:
-    return [record["history"]["item"] for record in records(directory) if record["type"] == "history"]
-
-
-def expected(rows: list[dict[str, float]] = ROWS) -> list[dict[str, float]]:
-    return [{"trainer/step": 100.0 * index, **row} for index, row in enumerate(rows)]
-
-
-def same(left: list[dict[str, Any]], right: list[dict[str, Any]]) -> bool:
-    """Compare rows bit by bit; NaN equals itself."""
-    return json.dumps(left, sort_keys=True) == json.dumps(right, sort_keys=True)
 
 
 def test_offline_run_reads_back_as_it_was_logged_and_says_nothing(
@@ -174,7 +64,7 @@ def test_offline_run_reads_back_as_it_was_logged_and_says_nothing(
     assert run["tags"] == ["vgg", "laptop"]
     assert run["config"]["update"]["optimizer"] == {"lr": 0.1}
     axes = {record["metric"].get("glob_name"): record["metric"] for record in content if record["type"] == "metric"}
-    assert axes["*"]["step_metric"] == "trainer/step"
+    assert axes["*"]["step_metric"] == "step"
     assert [record["exit"]["exit_code"] for record in content if record["type"] == "exit"] == [3]
     read = metrics([record["history"]["item"] for record in content if record["type"] == "history"])
     assert same(read, expected())
@@ -209,10 +99,10 @@ def test_what_wandb_has_of_a_real_run_is_what_the_store_has(tmp_path: Path) -> N
     store = execute(config, Silent()).table()
     (directory,) = directories(tmp_path, identity(config))
     mirrored = {
-        (item["trainer/step"], name): float(value)
+        (item["step"], name): float(value)
         for item in history(directory)
         for name, value in item.items()
-        if not name.startswith(("_", "trainer/", "activations/"))
+        if not name.startswith(("_", "activations/")) and name != "step"
     }
     kept = {}
     for row in store.itertuples():
@@ -243,18 +133,6 @@ def test_two_runs_of_one_process_stay_apart(tmp_path: Path) -> None:
     assert values == {"a" * 12: [1.0], "b" * 12: [2.0, 3.0], "c" * 12: [4.0]}
 
 
-def test_resumed_run_keeps_its_id(tmp_path: Path) -> None:
-    for step in (0, 1):
-        tracker = a_tracker()
-        tracker.start(a_run(tmp_path))
-        tracker.log(step, {"x": 1.0})
-        tracker.finish(0)
-        begun = int(time.time())
-        wait_until(lambda begun=begun: int(time.time()) > begun)  # wandb names directories by the second
-
-    assert [[row["trainer/step"] for row in history(part)] for part in directories(tmp_path)] == [[0], [1]]
-
-
 def test_image_is_copied_at_once(tmp_path: Path) -> None:
     png = tmp_path / "ridge.png"
     matplotlib.image.imsave(png, np.eye(8))
@@ -267,7 +145,7 @@ def test_image_is_copied_at_once(tmp_path: Path) -> None:
 
     (directory,) = directories(tmp_path)
     (row,) = history(directory)
-    assert row["trainer/step"] == 700
+    assert row["step"] == 700
     assert row["activation_ridge/layer03._type"] == "image-file"
     assert (directory / "files" / row["activation_ridge/layer03.path"]).read_bytes() == content
 
@@ -324,12 +202,27 @@ def assert_fails_once(tracker: WandbTracker, directory: Path, warnings: list[str
     """Run the tracker through everything; it must say one line, and not because a limit of ours ran out."""
     tracker.start(a_run(directory))
     log_rows(tracker)
-    tracker.image(0, "ridge", directory / "none.png")
+    if doing != "starting":
+        tracker.image(200, "ridge", directory / "none.png")
+    tracker.summarize({"status": "finished"})
     tracker.finish(0)
     (warning,) = warnings
-    assert warning.startswith(f"normscape: W&B failed while {doing} vgg_batch-s0, which continues without it: ")
+    assert warning.startswith(f"normscape: W&B failed while {doing} vgg_batch-s0, which continues without it, and make")
     assert "\n" not in warning
     assert "no answer within" not in warning
+
+
+def assert_offline_instead(tracker: WandbTracker, directory: Path, warnings: list[str]) -> None:
+    """Run the tracker through everything; it must say one line, and keep the whole run."""
+    tracker.start(a_run(directory))
+    log_rows(tracker)
+    tracker.finish(0)
+    (warning,) = warnings
+    assert warning.startswith("normscape: W&B cannot be reached, vgg_batch-s0 is mirrored offline, and make sync sends")
+    assert "\n" not in warning
+    assert "no answer within" not in warning
+    (kept,) = [each for each in directories(directory) if each.name.startswith("offline-")]
+    assert same(metrics(history(kept)), expected())
 
 
 def assert_wandb_s_own_is_sooner(limits: Limits, name: str, seconds: float) -> None:
@@ -340,24 +233,20 @@ def assert_wandb_s_own_is_sooner(limits: Limits, name: str, seconds: float) -> N
 
 
 @pytest.mark.usefixtures("account")
-def test_server_that_refuses(tmp_path: Path, warnings: list[str], limits: Limits) -> None:
-    assert_fails_once(a_tracker("online", start=START_SECONDS), tmp_path, warnings)
-    assert_wandb_s_own_is_sooner(limits, "init_timeout", START_SECONDS)
-
-
-@pytest.mark.usefixtures("account")
-def test_server_that_hangs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warnings: list[str], limits: Limits
+@pytest.mark.parametrize("fault", ["refusing", "hanging", "failing"])
+def test_server_that_cannot_be_reached(
+    fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warnings: list[str], limits: Limits
 ) -> None:
     with serve() as server:
-        server.hanging = True
-        monkeypatch.setenv("WANDB_BASE_URL", server.url)
-        assert_fails_once(a_tracker("online", start=START_SECONDS), tmp_path, warnings)
+        if fault != "refusing":  # answers nothing, or with status 500
+            setattr(server, fault, True)
+            monkeypatch.setenv("WANDB_BASE_URL", server.url)
+        assert_offline_instead(a_tracker("online", start=START_SECONDS), tmp_path, warnings)
     assert_wandb_s_own_is_sooner(limits, "init_timeout", START_SECONDS)
 
 
 @pytest.mark.usefixtures("account")
-@pytest.mark.parametrize("accident", ["dies", "hangs"])
+@pytest.mark.parametrize("accident", ["dies", "hangs", "fails"])
 def test_server_lost_in_the_middle(
     accident: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warnings: list[str], limits: Limits
 ) -> None:
@@ -367,20 +256,22 @@ def test_server_lost_in_the_middle(
         tracker.start(a_run(tmp_path))
         if accident == "dies":
             server.die()
-        server.hanging = True
+        server.hanging, server.failing = accident != "fails", accident == "fails"
         log_rows(tracker)
         tracker.finish(0)
 
     assert_wandb_s_own_is_sooner(limits, "finish_timeout", FINISH_SECONDS)
-    assert warnings == [
-        "normscape: W&B failed while finishing vgg_batch-s0, which continues without it: Timed out finishing run."
-    ]
+    (warning,) = warnings
+    assert warning.startswith(
+        "normscape: W&B failed while finishing vgg_batch-s0, which continues without it, and make"
+    )
+    assert "Timed out finishing run." in warning
     sys.modules["wandb"].teardown()
     assert same(metrics(history(directories(tmp_path)[0])), expected())  # kept for `wandb sync`
 
 
 def test_missing_account(tmp_path: Path, warnings: list[str]) -> None:
-    assert_fails_once(a_tracker("online"), tmp_path, warnings)
+    assert_offline_instead(a_tracker("online"), tmp_path, warnings)
     assert "No API key" in warnings[0]
 
 
@@ -427,9 +318,9 @@ print("trained")
         [*mount, sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment
     )
     assert done.stdout == "trained\n"
-    assert done.stderr.splitlines() == [
-        "W&B failed while finishing vgg_batch-s0, which continues without it: [Errno 28] No space left on device"
-    ]
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("W&B failed while finishing vgg_batch-s0, which continues without it, and make mirror")
+    assert line.endswith(": [Errno 28] No space left on device")
 
 
 def test_helper_killed_in_the_middle(tmp_path: Path, warnings: list[str]) -> None:
@@ -482,3 +373,27 @@ def test_random_streams_are_untouched(tmp_path: Path) -> None:
 def test_unknown_mode_is_refused() -> None:
     with pytest.raises(UserError, match="did you mean 'offline'"):
         WandbTracker(mode="ofline")
+
+
+def test_of_two_threads_that_fail_at_once_one_speaks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warnings: list[str]
+) -> None:
+    tracker = a_tracker()
+    tracker.start(a_run(tmp_path))
+    together = threading.Barrier(8)
+
+    def full(worker: guard.Worker, action: Callable[[], None], seconds: float) -> None:
+        together.wait()
+        raise queue.Full
+
+    with monkeypatch.context() as crowded:
+        crowded.setattr(guard.Worker, "do", full)
+        crowded.setattr("normscape.trackers.wandb.drop_service", lambda: None)
+        threads = [threading.Thread(target=tracker.log, args=(0, {"x": 1.0})) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(warnings) == 1
+    tracker.finish(0)
+    assert len(warnings) == 1

@@ -1,30 +1,28 @@
 """The mirror of a run in W&B; wandb itself is imported when a run starts, and not before."""
 
 import logging
-import os
 import queue
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from normscape.errors import UserError, suggest
-from normscape.names import shortened
+from normscape.files import write_json
 from normscape.trackers.guard import NoAnswerError, Worker, drop_service, environment, require_room
+from normscape.trackers.opening import STEP, open_in_wandb
 from normscape.trackers.protocol import RunInfo
+from normscape.trackers.wishes import AGENT, MODES, Wishes
 
 if TYPE_CHECKING:
     from wandb import Run
 
 logger = logging.getLogger("normscape")
 
-LONGEST_NAME, LONGEST_TAG = 128, 64
-"""What W&B takes of names and groups, and of tags, beyond which it refuses the whole run."""
-
-STEP = "trainer/step"
-"""The training step: logged with every row, and the x axis of every plot."""
-
-_MODES = ("offline", "online")
-_USER_MODES = (*_MODES, "disabled", "shared", "dryrun", "run")
+LONGEST_REASON = 300
+"""Of an error of wandb's; it has several lines, and the cause is not always on the first."""
 
 
 class WandbTracker:
@@ -33,9 +31,12 @@ class WandbTracker:
     Offline, the default, needs no account and sends nothing; ``wandb leet`` shows the runs and ``wandb sync`` uploads
     them. Values that are not finite are kept; they read back as ``NaN``, ``Infinity`` and ``-Infinity``.
 
-    Known limits: wandb writes its file in blocks and about every 15 s, so a process killed with kill -9 loses the rows
-    since then. A resumed run is one more directory with the same id, in which the steps since its last checkpoint
-    appear again. Rows lost on a full disk are noticed by ``finish`` only.
+    Every mirror is whole: a resumed run begins a new folder of W&B's with all its rows, and the older ones of the same
+    id are removed. W&B's own resuming is not used, so that sent again, or sent after a kill, rows take the place of the
+    same rows. A server that cannot be reached costs one line, and the run is mirrored offline.
+
+    Known limit: wandb writes its file in blocks and about every 15 s, so until a killed run is resumed the rows since
+    then are missing. Rows lost on a full disk are noticed by ``finish`` only.
 
     Parameters
     ----------
@@ -62,46 +63,51 @@ class WandbTracker:
         start_timeout_seconds: float = 30.0,
         finish_timeout_seconds: float = 60.0,
     ) -> None:
-        if mode is not None and mode not in _MODES:
-            raise UserError(f"tracker.mode={mode!r} is neither offline nor online{suggest(mode, _MODES)}")
+        if mode is not None and mode not in MODES:
+            raise UserError(f"tracker.mode={mode!r} is neither offline nor online{suggest(mode, MODES)}")
         self._project = project
         self._mode = mode
         self._entity = entity
         self._start_timeout = start_timeout_seconds
         self._finish_timeout = finish_timeout_seconds
         self._name = ""
+        self._note: Path | None = None
+        self._noted: dict[str, str] = {}
         self._worker: Worker | None = None  # None when off
         self._run: Run | None = None
+        self._switch = threading.Lock()  # both threads may turn the tracker off
 
     def start(self, info: RunInfo) -> None:
-        """Open the W&B run; wait for at most ``start_timeout_seconds``."""
-        mode = self._mode or os.environ.get("WANDB_MODE") or "offline"
-        if mode not in _USER_MODES:
-            logger.warning(
-                "WANDB_MODE=%s: expected %s; %s continues without W&B", mode, ", ".join(_USER_MODES), info.name
-            )
+        """Open the W&B run, at most ``start_timeout_seconds`` later, and queue what was measured before."""
+        self._name, self._note, self._run = info.name, info.note, None
+        try:
+            wishes = Wishes.of(info, self._mode)
+        except (UserError, OSError) as error:
+            logger.warning("%s; %s continues without W&B", error, info.name)
             return
-        self._name = info.name
-        self._run = None
-        worker = self._worker = Worker()
-
-        def open_run() -> None:
-            run = self._open(info, mode)
-            if self._worker is worker:
-                self._run = run
-            else:  # too late, the run went on without
-                run.finish(exit_code=1)
-
-        # Given to wandb.init alone, mode and silence would come too late for wandb's telemetry and account talk.
-        with environment(WANDB_MODE=mode, WANDB_SILENT="true", WANDB_ERROR_REPORTING="false"):
-            self._attempt("starting", worker, open_run, self._start_timeout)
+        if wishes.mode == "disabled":
+            return
+        self._write_note(wishes, whole=False)
+        failure = self._begin(info, wishes)
+        if failure is not None and wishes.mode != "offline":
+            offline, unreachable = replace(wishes, mode="offline"), _reason(failure)
+            self._write_note(offline, whole=False)
+            drop_service()  # it keeps the id of a run that it could not open
+            failure = self._begin(info, offline)
+            if failure is None:
+                logger.warning(
+                    "W&B cannot be reached, %s is mirrored offline, and make sync sends it later: %s",
+                    self._name,
+                    unreachable,
+                )
+        if failure is not None:
+            self._say("starting", failure)
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
         """Queue a row; wait for nothing."""
         worker, run = self._worker, self._run  # read once: the other thread may turn the tracker off at any moment
         if worker is not None and run is not None:
-            row = {STEP: step, **values}
-            self._attempt("logging", worker, lambda: run.log(row))
+            self._attempt("logging", worker, lambda: run.log({STEP: step, **values}, step=step))
 
     def image(self, step: int, name: str, png: Path) -> None:
         """Copy a picture into the W&B run; wait for at most ``start_timeout_seconds``."""
@@ -111,9 +117,34 @@ class WandbTracker:
             def copy() -> None:
                 from wandb import Image
 
-                run.log({STEP: step, name: Image(str(png))})
+                run.log({STEP: step, name: Image(str(png))}, step=step)
 
             self._attempt("copying an image of", worker, copy, self._start_timeout)
+
+    def table(self, step: int, name: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Write a table into the W&B run; wait for at most ``start_timeout_seconds``."""
+        worker, run = self._worker, self._run
+        if worker is not None and run is not None:
+
+            def write() -> None:
+                from wandb import Table
+
+                run.log({STEP: step, name: Table([*columns], [[*row] for row in rows])}, step=step)
+
+            self._attempt("writing a table of", worker, write, self._start_timeout)
+
+    def summarize(self, values: Mapping[str, float | str], tags: Sequence[str] = ()) -> None:
+        """Queue what a table of runs sorts by, and further tags; wait for nothing."""
+        worker, run = self._worker, self._run
+        if worker is not None and run is not None:
+            self._noted["status"] = str(values.get("status", ""))
+
+            def add() -> None:
+                run.summary.update(dict(values))
+                if tags:
+                    run.tags = (*(run.tags or ()), *tags)
+
+            self._attempt("summarising", worker, add)
 
     def finish(self, exit_code: int) -> None:
         """Close the W&B run; wait for at most ``finish_timeout_seconds``."""
@@ -123,67 +154,95 @@ class WandbTracker:
             def close() -> None:
                 run.finish(exit_code=exit_code)
                 require_room(Path(run.settings.root_dir))  # on a full disk wandb loses rows without a word
+                self._write_note(None, whole=True)
 
             self._attempt("finishing", worker, close, self._finish_timeout)
             worker.stop()
         self._worker = self._run = None
 
-    def _open(self, info: RunInfo, mode: str) -> "Run":
-        directory = Path(os.environ.get("WANDB_DIR") or info.directory)
-        require_room(directory)  # without, wandb would move to the system's temporary directory without a word
-        import wandb
+    def _begin(self, info: RunInfo, wishes: Wishes) -> Exception | None:
+        """Open the W&B run, and queue what was measured before; return why it could not be opened."""
+        failures: list[Exception] = []
+        worker = self._worker = Worker()
 
-        settings: dict[str, Any] = {
-            "mode": mode,
-            "silent": True,
-            "console": "off",
-            "disable_code": True,
-            "disable_git": True,  # slow in some work trees; commit and versions are in the run's manifest
-            # wandb's own limits, a little sooner than ours: its messages say more.
-            "init_timeout": 0.8 * self._start_timeout,
-            "finish_timeout": 0.8 * self._finish_timeout,
-            "finish_timeout_raises": True,
-        }
-        run = wandb.init(
-            project=self._project or os.environ.get("WANDB_PROJECT") or "normscape",
-            entity=self._entity,
-            id=info.run_id,
-            name=shortened(info.name, LONGEST_NAME),
-            group=shortened(info.group, LONGEST_NAME),
-            job_type=info.job_type,
-            tags=[shortened(tag, LONGEST_TAG) for tag in info.tags],
-            config=info.config,
-            dir=directory,
-            resume="allow",
-            reinit="create_new",
-            settings=wandb.Settings(**settings),
-        )
-        run.define_metric(STEP, hidden=True)
-        run.define_metric("*", step_metric=STEP)
-        return run
+        def open_run() -> None:
+            places = {"project": self._project, "entity": self._entity}
+            run = open_in_wandb(info, wishes, places, self._start_timeout, self._finish_timeout)
+            with self._switch:
+                in_time = self._worker is worker
+                self._run = run if in_time else self._run
+            if not in_time:  # the run went on without
+                run.finish(exit_code=1)
 
-    def _attempt(self, doing: str, worker: Worker, action: Callable[[], None], seconds: float = 0.0) -> None:
-        """Let the worker act, wait for it if ``seconds`` are given, and turn the tracker off if anything fails."""
+        # Given to wandb.init alone, mode and silence would come too late for wandb's telemetry and account talk.
+        quiet = {"WANDB_MODE": wishes.mode, "WANDB_SILENT": "true", "WANDB_ERROR_REPORTING": "false"}
+        with environment(**quiet, **dict.fromkeys(AGENT)):
+            self._attempt("starting", worker, open_run, self._start_timeout, failures)
+        run = self._run
+        if run is not None and info.past:
+
+            def catch_up() -> None:
+                for step, values in info.past:
+                    run.log({STEP: step, **values}, step=step)
+
+            self._attempt("logging", worker, catch_up)
+        return failures[0] if failures else None
+
+    def _write_note(self, wishes: Wishes | None, whole: bool) -> None:
+        """Keep in the run's own folder where its mirror is, and whether all of it is there."""
+        if wishes is not None:
+            self._noted = {"id": wishes.run_id, "mode": wishes.mode, "directory": str(wishes.directory)}
+        if self._note is not None:
+            with suppress(OSError):
+                write_json(self._note, {**self._noted, "whole": whole})
+
+    def _attempt(
+        self,
+        doing: str,
+        worker: Worker,
+        action: Callable[[], None],
+        seconds: float = 0.0,
+        failures: list[Exception] | None = None,
+    ) -> None:
+        """Let the worker act, wait for it if ``seconds`` are given, and turn the tracker off if anything fails.
+
+        What has failed is said, unless it is to be added to ``failures``.
+        """
+
+        def fail(error: Exception) -> None:
+            with self._switch:
+                if self._worker is not worker:  # already off
+                    return
+                self._worker = self._run = None
+            worker.stop()
+            if failures is None:
+                self._say(doing, error)
+            else:
+                failures.append(error)
+            if isinstance(error, NoAnswerError | queue.Full | ConnectionError) or _is_mailbox_closed(error):
+                drop_service()
 
         def guarded() -> None:
             if self._worker is worker:  # still on
                 try:
                     action()
                 except Exception as error:
-                    self._turn_off(doing, worker, error)
+                    fail(error)
 
         try:
             worker.do(guarded, seconds)
         except Exception as error:
-            self._turn_off(doing, worker, error)
+            fail(error)
 
-    def _turn_off(self, doing: str, worker: Worker, error: Exception) -> None:
-        if self._worker is not worker:  # already off
-            return
-        self._worker = self._run = None
-        worker.stop()
-        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
-        logger.warning("W&B failed while %s %s, which continues without it: %s", doing, self._name, reason)
-        lost = isinstance(error, NoAnswerError | queue.Full | ConnectionError)
-        if lost or type(error).__name__ == "MailboxClosedError":
-            drop_service()
+    def _say(self, doing: str, error: Exception) -> None:
+        without = f"W&B failed while {doing} {self._name}, which continues without it"
+        logger.warning("%s, and make mirror makes up for it later: %s", without, _reason(error))
+
+
+def _reason(error: Exception) -> str:
+    """Return what an error says, on one line."""
+    return " ".join(str(error).split())[:LONGEST_REASON] or type(error).__name__
+
+
+def _is_mailbox_closed(error: Exception) -> bool:
+    return type(error).__name__ == "MailboxClosedError"

@@ -1,0 +1,67 @@
+"""Mirror runs that have ended in W&B, from their own files: those trained with tracker=none, or whose mirror failed.
+
+python scripts/mirror_runs.py                      all runs in runs/ (or NORMSCAPE_RUNS) that are not mirrored yet
+python scripts/mirror_runs.py runs/vgg_batch-s0-*  these runs
+python scripts/mirror_runs.py --again              also those that are mirrored; each takes the place of its old one
+WANDB_MODE=online python scripts/mirror_runs.py    and send them at once
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from normscape.entry import Parser, entry_point
+from normscape.errors import UserError
+from normscape.mirror import default_folder, is_mirrored, mirror_ended
+from normscape.runs import RunDirectory
+from normscape.trackers import WandbTracker
+from normscape.trackers.wishes import is_disabled
+
+FOLDER = default_folder()
+
+
+def runs_in(places: Sequence[Path]) -> list[RunDirectory]:
+    """Return the runs among some folders and in them.
+
+    Raises
+    ------
+    UserError
+        If there is none.
+    """
+    found = []
+    for place in places:
+        inside = [place] if (place / "config.json").exists() else [file.parent for file in place.glob("*/config.json")]
+        if not inside:
+            raise UserError(f"{place}: no run in it; expected a run's folder, or a folder of runs")
+        found += [RunDirectory(path.absolute()) for path in sorted(inside)]
+    return found
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Mirror what is asked for, and say how much of it is there."""
+    parser = Parser(prog="mirror_runs.py", description="Mirror runs that have ended in W&B.")
+    parser.add_argument("places", type=Path, nargs="*", help=f"runs, or folders of runs (default: {FOLDER})")
+    parser.add_argument("--again", action="store_true", help="also what is mirrored already")
+    options = parser.parse_args(arguments)
+    if is_disabled():
+        raise UserError("W&B is disabled by WANDB_MODE or WANDB_DISABLED; expected WANDB_MODE=offline or online")
+    runs = runs_in(options.places or [FOLDER])
+    ended = [run for run in runs if run.summary is not None]
+    missing = [run for run in ended if options.again or not is_mirrored(run)]
+    done = sum(_mirrored(run) for run in missing)
+    there, training = len(ended) - len(missing), len(runs) - len(ended)
+    print(f"{done} runs mirrored, {there} were already, {training} have not ended")
+    if done < len(missing):
+        raise UserError(f"{len(missing) - done} of {len(missing)} runs could not be mirrored; start it again")
+
+
+def _mirrored(run: RunDirectory) -> bool:
+    whole = mirror_ended(run, WandbTracker())
+    if whole:
+        print(f"  {run.path.name}")
+    return whole
+
+
+if __name__ == "__main__":
+    with entry_point():
+        main(sys.argv[1:])

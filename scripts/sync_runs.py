@@ -1,0 +1,65 @@
+"""Send to W&B what is mirrored offline, or was begun online and not sent; needs an account (wandb login).
+
+python scripts/sync_runs.py            what is in runs/ (or NORMSCAPE_RUNS); again, and only what is new is sent
+python scripts/sync_runs.py --again    everything; rows take the place of the same rows
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from normscape.entry import Parser, entry_point
+from normscape.errors import UserError
+from normscape.files import read_json
+from normscape.mirror import NOTE, default_folder, repair
+from normscape.runs import RunDirectory
+from normscape.trackers.fragments import Fragment, fragments
+
+FOLDER = default_folder()
+
+
+def by_id(folder: Path) -> dict[str, tuple[RunDirectory, Mapping[str, object]]]:
+    """Return the runs in a folder, and where their mirrors are, by their ids in W&B."""
+    notes = ((RunDirectory(file.parent), read_json(file) or {}) for file in sorted(folder.glob(f"*/{NOTE}")))
+    return {str(note["id"]): (run, note) for run, note in notes if "id" in note}
+
+
+def is_sent(fragment: Fragment, note: Mapping[str, object]) -> bool:
+    """Whether W&B has all that is in a fragment: `wandb sync` says so, or the run itself, which was online."""
+    return fragment.synced or (not fragment.offline and bool(note.get("whole")))
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Send, and say what was sent."""
+    parser = Parser(prog="sync_runs.py", description="Send to W&B what is mirrored offline.")
+    parser.add_argument("folder", type=Path, nargs="?", default=FOLDER, help=f"folder of the runs (default: {FOLDER})")
+    parser.add_argument("--again", action="store_true", help="send everything again")
+    options = parser.parse_args(arguments)
+    repair(options.folder)
+    found = [*fragments(Path(os.environ.get("WANDB_DIR") or options.folder) / "wandb")]
+    runs = by_id(options.folder)
+    training = [each for each in found if each.run_id in runs and runs[each.run_id][0].taken]
+    notes = {each.run_id: runs[each.run_id][1] if each.run_id in runs else {} for each in found}
+    rest = [each for each in found if each not in training]
+    waiting = rest if options.again else [each for each in rest if not is_sent(each, notes[each.run_id])]
+    if waiting:
+        send(waiting)
+    sent = [each for each in waiting if each.synced]
+    print(f"{len(sent)} runs sent, {len(rest) - len(waiting)} were already, {len(training)} are training")
+    if missing := [each.labels["name"] for each in waiting if not each.synced]:
+        raise UserError(f"not sent: {', '.join(missing)}; see above, and start it again")
+
+
+def send(waiting: Sequence[Fragment]) -> None:
+    """Let wandb send some fragments; its exit code does not say whether it could."""
+    for each in waiting:
+        each.file.with_name(f"{each.file.name}.synced").unlink(missing_ok=True)
+    command = [sys.executable, "-m", "wandb", "sync", "--include-online", "--include-synced"]
+    subprocess.run([*command, *(str(each.path) for each in waiting)], check=False)
+
+
+if __name__ == "__main__":
+    with entry_point():
+        main(sys.argv[1:])

@@ -3,7 +3,7 @@
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,10 @@ from normscape.build import build, device_of
 from normscape.checkpoint import Checkpoints
 from normscape.config import RunConfig
 from normscape.data.dataset import Dataset
+from normscape.directories import said_of_others
 from normscape.drawing.ridges import save_ridge_plots
 from normscape.errors import Interrupted, UserError
-from normscape.files import read_json, write_json
+from normscape.files import read_json, replacing, require_writable, write_json
 from normscape.identity import identity, settings
 from normscape.interrupts import stop_signals
 from normscape.loop import State, train
@@ -24,7 +25,7 @@ from normscape.progress import Reporter, duration
 from normscape.provenance import commit, provenance
 from normscape.records import Records, Row
 from normscape.rehearsal import rehearse
-from normscape.runs import RunDirectory
+from normscape.runs import FAILURE, RunDirectory
 from normscape.trackers import RunInfo, Tracker, metric_name
 
 
@@ -44,8 +45,10 @@ def execute(config: RunConfig, reporter: Reporter, stopped: Callable[[], bool] =
     directory = RunDirectory.of(config)
     label = f"{config.name} seed {config.seed}"
     if directory.summary is not None:
-        reporter.message(f"{label}: already {directory.summary['status']}; {directory.path}{_warned(directory)}")
+        said = f"{_warned(directory)}{said_of_others(directory.path, directory.identity)}"
+        reporter.message(f"{label}: already {directory.summary['status']}; {directory.path}{said}")
     else:
+        require_writable(Path(config.runs_dir).absolute(), "runs_dir")
         waiting = f"{label}: another process trains this run; waiting"
         with directory.lock(on_wait=lambda: reporter.message(waiting), stopped=stopped):
             directory = RunDirectory.of(config)  # another process may have made it, under another name
@@ -57,16 +60,21 @@ def execute(config: RunConfig, reporter: Reporter, stopped: Callable[[], bool] =
 
 
 def _recorded_failures(directory: RunDirectory, work: Callable[[], None]) -> None:
-    """Do the work; keep what went wrong in the run's directory before passing it on."""
+    """Do the work; keep what went wrong in the run's directory, as far as it can be written, before passing it on."""
+    failure = directory.path / FAILURE
     try:
+        with suppress(OSError):
+            failure.unlink(missing_ok=True)  # of an earlier time
         work()
-    except UserError:
-        raise
     except Exception as error:
-        directory.path.mkdir(parents=True, exist_ok=True)
-        (directory.path / "failure.txt").write_text(traceback.format_exc())
-        status = {**directory.status, "status": "failed", "error": f"{type(error).__name__}: {error}"}
-        write_json(directory.path / "status.json", status)
+        if isinstance(error, UserError) and not (directory.path / "config.json").exists():
+            raise  # before anything was begun
+        with suppress(OSError, UserError):
+            if not isinstance(error, UserError):
+                with replacing(failure) as file:
+                    file.write(traceback.format_exc().encode(errors="backslashreplace"))
+            status = {**directory.status, "status": "failed", "error": f"{type(error).__name__}: {error}"}
+            write_json(directory.path / "status.json", status)
         raise
 
 
@@ -77,9 +85,10 @@ def _train(
     components = build(config, device)
     plan, state, tracker = components.plan, components.state, components.tracker
     checkpoints = Checkpoints(state)
-    directory.load_checkpoint(checkpoints, device)
+    if said := directory.load_checkpoint(checkpoints, device):
+        reporter.message(f"{label}: {said}")
     rehearse(plan, state)
-    write_json(directory.path / "config.json", _labelled_settings(config))
+    write_json(directory.path / "config.json", _begun_settings(directory, config))
     _note_origin(directory, plan.dataset, device, state.step, reporter)
     saver = _Saver(directory, state, checkpoints, plan.steps, config.checkpoint_seconds)
     tracker.start(_run_info(config))
@@ -165,6 +174,13 @@ def _labelled_settings(config: RunConfig) -> dict[str, Any]:
     """Return the settings that make the run, and what tables and dashboards call it by."""
     labels = {"name": config.name, "net": config.net, "series": config.series, "scale": config.scale.name}
     return {**settings(config), **labels}
+
+
+def _begun_settings(directory: RunDirectory, config: RunConfig) -> dict[str, Any]:
+    """Return the settings with the label with which the run was begun, by which its directory is called."""
+    begun = read_json(directory.path / "config.json")
+    name = begun["name"] if isinstance(begun, dict) and "name" in begun else config.name
+    return {**_labelled_settings(config), "name": name}
 
 
 def _run_info(config: RunConfig) -> RunInfo:

@@ -82,9 +82,9 @@ def test_any_override(override):
 
 
 @pytest.mark.parametrize("value", ["nan", "-1", "1e400", "[]", "{}", "''", "null"])
-@pytest.mark.parametrize("key", ["steps", "optimizer.lr", "log_every", "runs_dir", "threads", "batch_size"])
+@pytest.mark.parametrize("key", ["steps", "optimizer.lr", "threads"])
 def test_no_nonsense_is_taken(key, value):
-    assert refused_in_one_line([f"{key}={value}"]) or (key, value) == ("batch_size", "null")
+    assert refused_in_one_line([f"{key}={value}"])
 
 
 VALUES = st.recursive(

@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> None:
     ((manifest, text, _),) = made
     results = Results(options.folder, figure)
     publish(results, manifest, family.original, with_paper=False, text=text)
-    print(results.page.read_text())
+    print(results.page.read_text(encoding="utf-8"))
     for file in results.files:
         print(f"  {file}")
 

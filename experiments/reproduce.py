@@ -17,7 +17,6 @@ if __name__ == "__main__":  # from here on, so that Ctrl-C says one line while t
 import argparse
 import itertools
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +29,7 @@ from normscape.evidence.figure import Family, Figure, stem_of
 from normscape.evidence.publish import publish
 from normscape.evidence.report import verdict_table, write_claims
 from normscape.evidence.results import Results, require_readable, scales_in
+from normscape.files import require_writable
 from normscape.names import file_name
 
 if TYPE_CHECKING:
@@ -158,16 +158,6 @@ def declared_runs(figures: Sequence[Figure], options: argparse.Namespace) -> "di
     return declared
 
 
-def require_writable(folder: Path) -> None:
-    """Make a folder of results; raise `UserError` if nothing can be written there."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise UserError(f"--results: {folder} cannot be written to ({error.strerror}); give another folder") from error
-
-
 Made = tuple[dict[str, Any], bytes | None, "RunConfig | None"]
 """A manifest; of a new figure, its table and one of its runs, if it has any."""
 
@@ -201,7 +191,7 @@ def from_runs(figures: Sequence[Figure], options: argparse.Namespace) -> list[Ma
     use_kernels([config for configs in declared.values() for config in configs])
     require_readable(options.family, options.results, [Results(options.folder, figure) for figure in figures])
     if not options.dry_run:
-        require_writable(options.folder)
+        require_writable(options.folder, "--results")
     title = f"{figures[0].label} at scale={options.scale}: {figures[0].title}"
     console.print(f"All figures at scale={options.scale}" if len(figures) > 1 else title)
     if not train(list(itertools.chain(*declared.values())), options):
@@ -242,7 +232,7 @@ def main(arguments: list[str]) -> None:
             console.print(f"In {_shown(options.folder)}: {', '.join(figure.stem for figure in figures) or 'no figure'}")
         made: list[Made] = [(Results(options.folder, figure).manifest(), None, None) for figure in figures]
         if figures:
-            require_writable(options.folder)
+            require_writable(options.folder, "--results")
     elif (new := from_runs(figures, options)) is None:
         return
     else:

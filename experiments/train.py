@@ -12,6 +12,7 @@ from normscape.interrupts import end_at_once
 if __name__ == "__main__":  # from here on, so that Ctrl-C says one line while torch is imported
     end_at_once()
 
+import math
 import os
 import shlex
 import sys
@@ -24,6 +25,7 @@ from typing import Any
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
@@ -39,7 +41,7 @@ from normscape.hydra_options import DRY_RUN, folders, only_shows, parse
 from normscape.identity import identity
 from normscape.kernels import use_kernels
 from normscape.labels import labelled
-from normscape.launch import train_missing
+from normscape.launch import train_missing, unknown_commit
 from normscape.objective import objective, require_objective
 from normscape.overview import overview
 from normscape.progress import ProgressDisplay
@@ -60,8 +62,16 @@ def job(from_hydra: DictConfig) -> float:
         with ProgressDisplay() as display:
             execute(config, display)
     except Exception as error:
-        raise UserError(failure(config, error)) from error
+        said = UserError(failure(config, error))
+        if HydraConfig.get().mode == RunMode.RUN:  # Hydra would put a line of its own before it
+            FAILED.append(said)
+            return math.nan
+        raise said from error
     return objective(config)
+
+
+FAILED: list[UserError] = []
+"""What went wrong in a single run."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +112,10 @@ def prepare(arguments: Sequence[str]) -> Asked:
 
 
 def _single(overrides: list[str], flags: list[str], tree: Mapping[str, Any]) -> Asked:
-    return Asked([*flags, *overrides], composed([overrides], tree, None), [overrides])
+    configs = composed([overrides], tree, None)
+    for line in unknown_commit():
+        print(line, file=sys.stderr)
+    return Asked([*flags, *overrides], configs, [overrides])
 
 
 def _sweep(overrides: list[str], flags: list[str], tree: Mapping[str, Any]) -> Asked:
@@ -134,6 +147,8 @@ def by_hydra(asked: Asked) -> None:
         job()
     except (HydraException, OmegaConfBaseException, ValueError, NotImplementedError) as error:
         raise UserError(" ".join(str(error).split())) from error
+    if FAILED:
+        raise FAILED[0]
     if (found := NormscapeLauncher.found) is not None and found.exists():
         print(f"What {asked.configs[0].objective} was best with, in {found}:\n{found.read_text().strip()}")
     if launched := NormscapeLauncher.launched:

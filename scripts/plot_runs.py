@@ -7,13 +7,11 @@ python scripts/plot_runs.py runs --against batch_size --value train_accuracy_bes
 import sys
 from pathlib import Path
 
-import matplotlib as mpl
-
 from normscape.drawing.rates import draw_against
-from normscape.drawing.style import STYLE, save_figure
+from normscape.drawing.style import save_figure, styled
 from normscape.entry import Parser, entry_point
 from normscape.errors import UserError
-from normscape.gather import gather
+from normscape.gather import gather, left_out
 
 
 def main(arguments: list[str]) -> None:
@@ -26,9 +24,11 @@ def main(arguments: list[str]) -> None:
         "--out", type=Path, default=Path("runs.png"), help="the picture, PNG or PDF (default: runs.png)"
     )
     options = parser.parse_args(arguments)
+    if said := left_out(options.folder):
+        print(said, file=sys.stderr)
     if options.out.suffix not in (".png", ".pdf"):
         raise UserError(f"--out {options.out}: expected a name that ends in .png or .pdf")
-    with mpl.rc_context(STYLE):
+    with styled():
         save_figure(draw_against(gather(options.folder), options.against, options.value), options.out)
     print(options.out)
 

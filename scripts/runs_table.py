@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from normscape.entry import Parser, entry_point
-from normscape.gather import gather
+from normscape.files import replacing
+from normscape.gather import gather, left_out
 
 SHORT = ("run", "name", "scale", "diverged", "train_accuracy_best", "train_loss_best")
 """Columns that the terminal does without; the file has all."""
@@ -23,6 +24,8 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("folder", type=Path, help="folder of the runs, e.g. runs")
     parser.add_argument("--csv", type=Path, help="write the table there, with all columns")
     options = parser.parse_args(arguments)
+    if said := left_out(options.folder):
+        print(said, file=sys.stderr)
     table = gather(options.folder)
     shown = table.drop(columns=[*SHORT])
     printed = Table(show_lines=False)
@@ -32,7 +35,8 @@ def main(arguments: list[str]) -> None:
         printed.add_row(*("" if value != value or value is None else _cell(value) for value in row))
     Console(width=None if sys.stdout.isatty() else 200).print(printed)
     if options.csv:
-        table.to_csv(options.csv, index=False)
+        with replacing(options.csv) as file:
+            table.to_csv(file, index=False)
         print(options.csv)
 
 

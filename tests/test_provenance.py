@@ -32,7 +32,7 @@ def test_the_libraries_that_compute_are_recorded():
 
 
 def test_a_copy_without_git_knows_the_commit_that_it_was_stamped_with(tmp_path, monkeypatch):
-    monkeypatch.setattr(provenance_module, "_git", lambda *arguments: None)
+    monkeypatch.setenv("PATH", str(tmp_path))  # where there is no git
     monkeypatch.setattr(provenance_module, "STAMP", tmp_path / "code.json")
     assert commit() is None
     digest = code_digest(CONFIGS.parent)

@@ -146,7 +146,7 @@ def test_what_uncommitted_code_made_says_so(tmp_path, monkeypatch):
     reporter = Silent()
     for now in ("abc", "abc+changes", "abc"):
         monkeypatch.setattr("normscape.execute.commit", lambda now=now: now)
-        monkeypatch.setattr("normscape.provenance.commit", lambda: "abc")
+        monkeypatch.setattr("normscape.provenance.commit_of_code", lambda: ("abc", None))
         execute(config, reporter)
     assert ["affect its numbers" in line for line in reporter.messages] == [False, True, False]
 
@@ -295,7 +295,7 @@ def test_a_file_that_is_not_the_one_that_the_run_wrote_is_refused_in_one_line(na
         file.unlink()
     else:
         file.write_bytes(content[:-20] if damage == "cut" else content[:-5] + bytes([content[-5] ^ 1]) + content[-4:])
-    with pytest.raises(UserError, match=r"; remove the run's folder, and it is trained again$") as caught:
+    with pytest.raises(UserError, match=r"; remove the run's summary.json, and its files are written") as caught:
         read()
     assert str(file) in str(caught.value)
 
@@ -312,7 +312,7 @@ def test_a_run_does_not_continue_from_a_damaged_checkpoint(damage):
     other = bytes([weight[0] ^ 1]) + weight[1:]
     assert weight in content
     file.write_bytes(content[:-20] if damage == "cut" else content.replace(weight, other))
-    with pytest.raises(UserError, match=r"checkpoint.pt: (damaged|not a whole checkpoint) \(.*\); remove the run's"):
+    with pytest.raises(UserError, match=r"checkpoint.pt: (damaged|not a whole checkpoint) \(.*\); remove check"):
         execute(config, Silent())
 
 

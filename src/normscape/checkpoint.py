@@ -7,7 +7,10 @@ changed since construction is saved beside it.
 
 import io
 import pickle
+import zipfile
+import zlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -101,8 +104,23 @@ class Checkpoints:
                 )
         return {place: _detached(value) for place, value in changed.items()}
 
-    def load(self, content: dict[str, Any]) -> None:
-        """Continue the state from a checkpoint's content, whose tensors are on the state's device."""
+    def load(self, content: dict[str, Any], file: Path) -> None:
+        """Continue the state from a checkpoint's content, whose tensors are on the state's device.
+
+        Raises
+        ------
+        UserError
+            If it is not of such a state: names its file.
+        """
+        try:
+            self._load(content)
+        except (RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
+            if isinstance(error, torch.OutOfMemoryError):
+                raise
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            raise UserError(f"{file}: not a checkpoint of this version ({reason}); remove the run's folder") from error
+
+    def _load(self, content: dict[str, Any]) -> None:
         state = self._state
         state.model.load_state_dict(content["model"])
         state.optimizer.load_state_dict(content["optimizer"])
@@ -120,6 +138,42 @@ class Checkpoints:
         state.records = Records.from_state_dict(content["records"])
         state.records.snapshots = [item._replace(values=item.values.cpu()) for item in state.records.snapshots]
         state.step, state.diverged_at = content["step"], content["diverged_at"]
+
+
+def require_undamaged(checkpoint: Path) -> None:
+    """Compare each part of a checkpoint with the checksum that torch wrote beside it and does not look at again."""
+    try:
+        with zipfile.ZipFile(checkpoint) as content:
+            damaged = content.testzip()
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError) as error:
+        raise UserError(f"{checkpoint}: not a whole checkpoint ({error})") from error
+    if damaged:
+        raise UserError(f"{checkpoint}: damaged ({damaged} is not what was written)")
+
+
+def read_checkpoint(file: Path, identity: str, device: torch.device) -> dict[str, Any]:
+    """Return the content of a checkpoint of a run; nothing in it is executed.
+
+    Raises
+    ------
+    UserError
+        If it is damaged, of another run, or holds more than tensors, numbers and text in lists and dictionaries.
+    """
+    require_undamaged(file)
+    try:
+        content = torch.load(file, map_location=device, weights_only=True)
+    except torch.OutOfMemoryError:
+        raise
+    except pickle.UnpicklingError as error:  # whose advice is to execute it
+        raise UserError(f"{file}: not a run's checkpoint (it holds more than tensors, numbers and text)") from error
+    except (RuntimeError, KeyError, ValueError, TypeError, AttributeError, EOFError) as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise UserError(f"{file}: not a checkpoint of this version ({reason})") from error
+    if not isinstance(content, dict) or not {"identity", "step"} <= set(content):
+        raise UserError(f"{file}: not a run's checkpoint")
+    if content["identity"] != identity:
+        raise UserError(f"{file}: belongs to run {content['identity']}, not to {identity}")
+    return content
 
 
 def _detached(value: Any) -> Any:

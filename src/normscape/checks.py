@@ -2,6 +2,7 @@
 
 import inspect
 import logging
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import is_dataclass
@@ -39,9 +40,18 @@ def check(config: DictConfig) -> RunConfig:
     check_numbers(run)
     check_kernels(run.kernels, run.threads)
     arithmetic_of(run)
+    run.runs_dir = _folder("runs_dir", run.runs_dir)
     if run.decayed not in DECAYED:
         raise UserError(f"decayed={run.decayed}: expected weights or all{suggest(run.decayed, DECAYED)}")
     return run
+
+
+def _folder(key: str, name: str) -> str:
+    """Return the name of a folder with ``~`` replaced by the home of the user."""
+    expanded = os.path.expanduser(name)
+    if not name.strip() or "\0" in name or expanded.startswith("~"):
+        raise UserError(f"{key}={shown(name)}: expected a folder, e.g. runs or /data/runs")
+    return expanded
 
 
 def _unset(node: Any, path: str = "") -> Iterator[str]:

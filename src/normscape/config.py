@@ -1,6 +1,7 @@
 """From a command line to a checked configuration; `schema` has its keys, `checks` what is checked."""
 
 import itertools
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -37,6 +38,9 @@ CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
 OmegaConf.register_new_resolver("through", lambda steps, parts: int(steps) // int(parts) + 1, replace=True)
 """``steps: ${through:${scale.vgg.steps},2}`` trains half of the steps, and one, so that the last is measured too."""
+
+OmegaConf.register_new_resolver("folder", lambda name: os.path.expanduser(name or "runs"), replace=True)
+"""``runs_dir: ${folder:${oc.env:NORMSCAPE_RUNS,null}}``: a variable that is empty is one that is not set."""
 
 
 def default_scale() -> str:

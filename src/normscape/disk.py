@@ -5,6 +5,8 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from torch import nn
+
 from normscape.build import dry_model
 from normscape.components import build_probes
 from normscape.config import RunConfig
@@ -22,8 +24,6 @@ COPIES = {"betas": 3, "momentum": 2}
 def bytes_of(config: RunConfig) -> int:
     """Return about how many bytes the directory of a run will hold; rows of a network that is no chain not counted."""
     model = dry_model(config)
-    weights = sum(tensor.numel() * tensor.element_size() for tensor in (*model.parameters(), *model.buffers()))
-    copies = next((count for key, count in COPIES.items() if config.optimizer.get(key)), 1)
     rows, arrays = 3 * math.ceil(config.steps / config.log_every), 0
     if is_chain(model):
         network = network_of(model, lambda: None, numbered=True)
@@ -33,7 +33,19 @@ def bytes_of(config: RunConfig) -> int:
                 rows += due * isinstance(item, Row)
                 if isinstance(item, Snapshot):
                     arrays += due * 2 * item.values.numel() * item.values.element_size()
-    return copies * weights + rows * BYTES_PER_ROW + arrays
+    return _checkpoint_bytes(config, model) + rows * BYTES_PER_ROW + arrays
+
+
+def _checkpoint_bytes(config: RunConfig, model: nn.Module) -> int:
+    """Return about how many bytes a checkpoint has, but for its rows."""
+    weights = sum(tensor.numel() * tensor.element_size() for tensor in (*model.parameters(), *model.buffers()))
+    return weights * next((count for key, count in COPIES.items() if config.optimizer.get(key)), 1)
+
+
+def bytes_beside(configs: Sequence[RunConfig]) -> int:
+    """Return how much more a run takes while it trains: beside its checkpoint the one before, and the next one."""
+    kinds = {_kind(config): config for config in configs}
+    return max((2 * _checkpoint_bytes(config, dry_model(config)) for config in kinds.values()), default=0)
 
 
 def bytes_needed(configs: Sequence[RunConfig]) -> int:

@@ -1,6 +1,9 @@
 """What the entry points share: a user's mistake is reported in one line, not as a traceback."""
 
+import normscape.surroundings  # noqa: F401, I001 - first: what imports matplotlib needs it
+
 import argparse
+import io
 import logging
 import os
 import shlex
@@ -14,6 +17,8 @@ from normscape.errors import UserError, suggest
 from normscape.interrupts import INTERRUPTED, raised
 
 USAGE_ERROR = 2
+UNHEARD = 141
+"""Exit code of a process that nobody listens to any more, as shells have it for SIGPIPE."""
 COMMAND = "NORMSCAPE_COMMAND"
 """The variable in which a script tells the processes that it starts what its user has typed."""
 
@@ -30,12 +35,19 @@ class Parser(argparse.ArgumentParser):
 
 @contextmanager
 def entry_point() -> Iterator[None]:
-    """Print `UserError` as one line and exit with status 2; exit with 130 when interrupted."""
+    """Print `UserError` as one line and exit with status 2; exit with 130 when interrupted, in silence if unheard."""
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that has no letter for it shows its number
     os.environ[COMMAND] = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
     try:
         with raised():
             yield
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except BrokenPipeError:  # as when it is piped to head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(UNHEARD)
     except UserError as error:
         print(f"normscape: {error}", file=sys.stderr)
         sys.exit(USAGE_ERROR)

@@ -7,8 +7,11 @@ from collections.abc import Iterable
 class UserError(Exception):
     """A mistake in what was asked for; the entry points print its message as one line, without traceback.
 
-    The message names the value, says what was expected and what to do.
+    The message names the value, says what was expected and what to do. It has no line breaks, whatever it quotes.
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.splitlines()).strip())
 
 
 class Interrupted(KeyboardInterrupt):

@@ -3,19 +3,21 @@
 import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
+from pathlib import Path
 
 from normscape.config import RunConfig
+from normscape.directories import said_of_others
 from normscape.errors import Interrupted, UserError
-from normscape.files import read_json, write_json
+from normscape.files import read_json, replacing, require_writable, write_json
 from normscape.identity import identity
 from normscape.interrupts import stop_signals
 from normscape.mirror import hint
 from normscape.progress import Reporter
 from normscape.provenance import commit
 from normscape.reduced.loop import train_any
-from normscape.runs import RunDirectory
+from normscape.runs import FAILURE, RunDirectory
 from normscape.session import Session, label_of
 
 
@@ -68,10 +70,12 @@ def _held(config: RunConfig, held: ExitStack, reporter: Reporter, stopped: Calla
     """Lock a run; return its directory, or None if it has ended."""
     directory, label = RunDirectory.of(config), label_of(config)
     if directory.summary is not None:
-        reporter.message(f"{label}: already {directory.summary['status']}; {directory.path}{_warned(directory)}")
+        said = f"{_warned(directory)}{said_of_others(directory.path, directory.identity)}"
+        reporter.message(f"{label}: already {directory.summary['status']}; {directory.path}{said}")
         if missing := hint([config]):
             reporter.message(missing)
         return None
+    require_writable(Path(config.runs_dir).absolute(), "runs_dir")
     waiting = f"{label}: another process trains this run; waiting"
     held.enter_context(directory.lock(on_wait=lambda: reporter.message(waiting), stopped=stopped))
     directory = RunDirectory.of(config)  # another process may have made it, under another name
@@ -87,18 +91,27 @@ def _warned(directory: RunDirectory) -> str:
 
 
 def _recorded_failures(directories: Sequence[RunDirectory], work: Callable[[], None]) -> None:
-    """Do the work; keep what went wrong in the directories of the runs before passing it on."""
+    """Do the work; keep what went wrong in the runs' directories, as far as it can be written, before passing it on."""
     try:
+        for directory in directories:
+            with suppress(OSError):
+                (directory.path / FAILURE).unlink(missing_ok=True)  # of an earlier time
         work()
-    except UserError:
-        raise
     except Exception as error:
         for directory in directories:
-            directory.path.mkdir(parents=True, exist_ok=True)
-            (directory.path / "failure.txt").write_text(traceback.format_exc())
-            status = {**directory.status, "status": "failed", "error": f"{type(error).__name__}: {error}"}
-            write_json(directory.path / "status.json", status)
+            _record_failure(directory, error)
         raise
+
+
+def _record_failure(directory: RunDirectory, error: Exception) -> None:
+    if isinstance(error, UserError) and not (directory.path / "config.json").exists():
+        return  # before anything was begun
+    with suppress(OSError, UserError):
+        if not isinstance(error, UserError):
+            with replacing(directory.path / FAILURE) as file:
+                file.write("".join(traceback.format_exception(error)).encode(errors="backslashreplace"))
+        status = {**directory.status, "status": "failed", "error": f"{type(error).__name__}: {error}"}
+        write_json(directory.path / "status.json", status)
 
 
 def _train(runs: Sequence[tuple[RunConfig, RunDirectory]], reporter: Reporter, stopped: Callable[[], bool]) -> None:

@@ -1,6 +1,7 @@
 """What is wrong with Hydra overrides, in one line: before composing, and after it has failed."""
 
 import re
+import shlex
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,23 @@ def parsed(overrides: Sequence[str]) -> list[Override]:
             known += parser.parse_overrides([override])
         except HydraException as error:
             reason = str(error).split("See https")[0].replace(f"Error parsing override '{override}'", "")
-            raise UserError(f"{override}: expected key=value; {' '.join(reason.split())}") from error
+            quoted = _quoted(override, parser)
+            cure = f"in quotes, for Hydra and for the shell: {quoted}" if quoted else " ".join(reason.split())
+            raise UserError(f"{override}: expected key=value{', ' if quoted else '; '}{cure}") from error
     return known
+
+
+def _quoted(override: str, parser: OverridesParser) -> str | None:
+    """Return an override with its value in quotes, as a shell needs it, if Hydra then understands it."""
+    key, equals, value = override.partition("=")
+    if not equals or not value or value[0] in "'\"[{" or "(" in value:
+        return None
+    quoted = f"{key}='{value}'" if "'" not in value else f'{key}="{value}"'
+    try:
+        parser.parse_overrides([quoted])
+    except HydraException:
+        return None
+    return shlex.quote(quoted)
 
 
 def check_choices(overrides: Sequence[str], folders: Sequence[Path]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from normscape.directories import run_directories
 from normscape.errors import UserError
 from normscape.files import read_json
 from normscape.runs import RunDirectory
@@ -32,7 +33,8 @@ def gather(folder: Path) -> pd.DataFrame:
     UserError
         If there is no run in the folder, or the files of one are not those that it wrote.
     """
-    rows = [_row(path.parent) for path in sorted(folder.glob("*/config.json"))]
+    directories, _ = run_directories(folder)
+    rows = [_row(path) for path in directories]
     if not rows:
         raise UserError(f"{folder}: no run in it; expected a folder of runs, e.g. runs")
     settings = pd.DataFrame([own for own, _ in rows])
@@ -42,10 +44,17 @@ def gather(folder: Path) -> pd.DataFrame:
     return table.set_index("run").reset_index()
 
 
+def left_out(folder: Path) -> str | None:
+    """Say which folders are not in the table, since they are copies, or not called as the run called itself."""
+    copies = run_directories(folder)[1]
+    return f"left out, copied or renamed: {', '.join(copies)}" if copies else None
+
+
 def _row(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     config = read_json(path / "config.json")
     if not isinstance(config, dict):
-        raise UserError(f"{path / 'config.json'}: not the settings of a run")
+        what = "missing" if config is None else "not the settings of a run"
+        raise UserError(f"{path / 'config.json'}: {what}; restore it, or remove the run's folder")
     directory = RunDirectory(path)
     summary, status = directory.summary, directory.status
     ends: dict[str, Any] = {"run": path.name, **{key: status.get(key) for key in ("status", "step", "wall_seconds")}}

@@ -10,7 +10,7 @@ import inspect
 import json
 import site
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,12 @@ def identity(config: RunConfig) -> str:
     content = {"numerics": NUMERICS, **_canonical(settings(config)), **_foreign_sources(config)}
     text = json.dumps(worded(content), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def same_settings(config: RunConfig, kept: Mapping[str, Any]) -> bool:
+    """Whether the settings that a run has written down are its own, as far as this version knows them."""
+    now = worded(_canonical(settings(config)))
+    return all(_canonical(kept[key]) == now[key] for key in now if key in kept)
 
 
 def _foreign_sources(config: RunConfig) -> dict[str, str]:

@@ -8,8 +8,10 @@ from normscape import disk
 from normscape.components import build_component
 from normscape.config import RunConfig
 from normscape.engines.engine import Engine
+from normscape.files import require_writable
 from normscape.mirror import hint
 from normscape.progress import duration
+from normscape.provenance import commit_of_code
 from normscape.runs import RunDirectory
 from normscape.standing import ORDER, Standing, standings
 from normscape.tally import Tally
@@ -56,11 +58,11 @@ class Plan:
         engine.require(rest)
         fetch_data(rest)
         needed = disk.bytes_needed([each.config for each in missing if each.kind == "new"])
-        disk.require_room(Path(rest[0].runs_dir).absolute(), needed)
+        disk.require_room(Path(rest[0].runs_dir).absolute(), needed + disk.bytes_beside(rest))
         times = engine.seconds(rest)
         time = f"about {duration(times[0])}" if times else "time unknown"
         head = f"{len(cached)} runs are finished, {len(missing)} to train, {engine.described(rest)}: {time}"
-        lines = [f"{head}, {disk.in_words(needed)} of disk.", *map(str, missing), *unmirrored]
+        lines = [f"{head}, {disk.in_words(needed)} of disk.", *map(str, missing), *unmirrored, *unknown_commit()]
         return cls(cached, missing, times[1] if times else None, lines)
 
 
@@ -93,9 +95,16 @@ def train_missing(
             say(DRY_RUN)
         return {}
     rest = [each.config for each in plan.missing]
+    require_writable(Path(rest[0].runs_dir).absolute(), "runs_dir")
     tally = Tally(rest, [each.step for each in plan.missing], plan.seconds)
     engine.run(rest, tally)
     return tally.failures
+
+
+def unknown_commit() -> list[str]:
+    """Return a line that says why the commit of the code is not known, if it is not."""
+    reason = commit_of_code()[1]
+    return [f"The commit of the code will not be recorded: {reason}"] if reason else []
 
 
 def fetch_data(configs: Sequence[RunConfig]) -> None:

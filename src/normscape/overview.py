@@ -15,8 +15,6 @@ from normscape.runs import RunDirectory
 ACCURACIES = ("test_accuracy", "train_accuracy")
 """The accuracy that is shown: the first that a run has."""
 
-FAILURE = "failure.txt"
-
 
 def overview(configs: Sequence[RunConfig], failures: Mapping[str, str]) -> Table:
     """Return a table of runs: status, last accuracy, wall time, directory."""

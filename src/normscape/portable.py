@@ -10,6 +10,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import normscape.surroundings  # noqa: F401 - so that matplotlib can be imported
+
 LIMITS = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_CBWR": "COMPATIBLE"}
 """What holds torch, oneDNN and MKL to kernels that do not depend on the processor."""
 

@@ -39,11 +39,18 @@ class _Speed(ProgressColumn):
         return Text(f"{task.speed:.1f} steps/s" if task.speed else "")
 
 
+class _Console(Console):
+    """Falls silent when nobody listens any more, rather than end a process that trains."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+
+
 class ProgressDisplay:
     """Shows progress on standard error; use as a context manager."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console(file=sys.stderr)
+        self._console = console or _Console(file=sys.stderr)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Speed(), TimeRemainingColumn())
         self._bars = Progress(*columns)
         self._all = Progress(

@@ -34,13 +34,33 @@ LIBRARIES = {"blas": r"BLAS_INFO=(\w+)", "mkl": r"Math Kernel Library Version (\
 """Where torch's own description of its build names the libraries that multiply and convolve on a CPU."""
 
 
-def _git(*arguments: str) -> str | None:
+class _UnknownError(Exception):
+    """Why git does not say what it is asked."""
+
+
+def _git(*arguments: str) -> str:
     here = Path(__file__).parent
+    english = {**os.environ, "LC_ALL": "C"}
     try:
-        done = subprocess.run(["git", *arguments], cwd=here, capture_output=True, text=True, timeout=10, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
+        done = subprocess.run(["git", *arguments], cwd=here, capture_output=True, text=True, timeout=10, env=english)
+    except FileNotFoundError:
+        raise _UnknownError("there is no git on this machine") from None
+    except (OSError, subprocess.SubprocessError) as error:
+        raise _UnknownError(f"git does not answer ({type(error).__name__})") from error
+    if done.returncode == 0:
+        return done.stdout.strip()
+    if "dubious ownership" in done.stderr:
+        trust = f"git config --global --add safe.directory {shlex.quote(str(here.parents[1]))}"
+        raise _UnknownError(f"the repository belongs to another user, and git refuses it; to trust it: {trust}")
+    said = next((line for known, line in REASONS.items() if known in done.stderr), None)
+    raise _UnknownError(said or f"git fails ({next(iter(done.stderr.splitlines()), done.returncode)})")
+
+
+REASONS = {
+    "not a git repository": "the code is in no git repository",
+    "did not match any file": "the code is in no git repository",  # it lies in one of somebody else's
+    "ambiguous argument 'HEAD'": "the repository has no commit yet",
+}
 
 
 STAMP = Path(".carry") / "code.json"
@@ -68,13 +88,24 @@ def _stamped() -> str | None:
     return str(stamp["commit"]) if same else f"{stamp['commit']}+changes"
 
 
+def commit_of_code() -> tuple[str | None, str | None]:
+    """Return the commit of the code that runs, as `commit` does, and if none is known, why."""
+    try:
+        revision = _git("rev-parse", "HEAD")
+        _git("ls-files", "--error-unmatch", Path(__file__).name)
+    except _UnknownError as error:
+        stamped = _stamped()
+        return stamped, None if stamped else str(error)
+    try:
+        changed = _git("status", "--porcelain", "--", *(f"../../{folder}" for folder in CODE))
+    except _UnknownError:
+        changed = "perhaps"
+    return f"{revision}+changes" if changed else revision, None
+
+
 def commit() -> str | None:
     """Return the commit of the code that runs, with ``+changes`` if it or its configs differ; None if none is known."""
-    revision = _git("rev-parse", "HEAD")
-    if revision is None:
-        return _stamped()
-    changed = _git("status", "--porcelain", "--", *(f"../../{folder}" for folder in CODE))
-    return f"{revision}+changes" if changed else revision
+    return commit_of_code()[0]
 
 
 def _versions() -> dict[str, str]:
@@ -115,8 +146,10 @@ def provenance(device: torch.device | None = None) -> dict[str, Any]:
 
     The bits of a run on a CPU depend on the instruction set that its kernels use, not on the processor's name.
     """
+    revision, unknown = commit_of_code()
     return {
-        "commit": commit(),
+        "commit": revision,
+        **({"commit_unknown": unknown} if unknown else {}),
         "command": os.environ.get(COMMAND) or shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "versions": _versions(),
         "hardware": {

@@ -5,16 +5,15 @@ A run's directory is ``<name>-s<seed>-<identity>`` (`normscape.identity`). Files
 - ``config.json``, the settings; ``provenance.json``, code, versions, machine and data checksum, and the same for each
   time the run was resumed;
 - ``status.json``, training, interrupted, failed, finished or diverged, with the step; ``failure.txt``, a traceback;
-- ``checkpoint.pt``, the state at the last checkpoint;
+- ``checkpoint.pt``, the state at the last checkpoint, and until the run has ended ``checkpoint.before.pt``, the one
+  before it;
 - ``metrics.csv``, tidy rows, and ``arrays.npz``, stacked snapshots, once the run has ended;
 - ``summary.json``, written last: the run has ended.
 """
 
 import hashlib
 import io
-import pickle
-import zipfile
-import zlib
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -26,15 +25,19 @@ import pandas as pd
 import torch
 from filelock import FileLock, Timeout
 
-from normscape.checkpoint import Checkpoints
+from normscape.checkpoint import Checkpoints, read_checkpoint, require_undamaged
 from normscape.config import RunConfig
+from normscape.directories import directories_of, directory_name
 from normscape.errors import Interrupted, UserError
-from normscape.files import read_json, replacing, write_json
+from normscape.files import read_json, replacing, unwritable, write_json
 from normscape.identity import identity
 from normscape.loop import State
-from normscape.names import file_name
 
 AGAIN = "remove the run's folder, and it is trained again"
+FAILURE = "failure.txt"
+CHECKPOINTS = ("checkpoint.pt", "checkpoint.before.pt")
+"""The last one, and the one before it."""
+
 WAIT_SECONDS = 0.5
 """How often a process that waits for a run looks whether it is to stop."""
 
@@ -47,10 +50,9 @@ class RunDirectory:
 
     @classmethod
     def of(cls, config: RunConfig) -> "RunDirectory":
-        """Return the run's directory, which may not exist yet; an existing one is found under any name."""
+        """Return the run's directory, which may not exist yet; it has the label with which the run was begun."""
         root, key = Path(config.runs_dir).absolute(), identity(config)
-        found = sorted(root.glob(f"*-{key}")) if root.is_dir() else []
-        return cls(found[0] if found else root / f"{file_name(config.name)}-s{config.seed}-{key}")
+        return cls(next(iter(directories_of(root, key)), root / directory_name(config.name, config.seed, key)))
 
     @property
     def identity(self) -> str:
@@ -68,7 +70,19 @@ class RunDirectory:
     @property
     def status(self) -> dict[str, Any]:
         """The last recorded status of the run: at least ``status`` and ``step``."""
-        return read_json(self.path / "status.json") or {"status": "new", "step": 0}
+        status = read_json(self.path / "status.json")
+        if status is None:
+            return self.summary or {"status": "new", "step": 0}
+        if isinstance(status, dict) and "status" in status and type(status.get("step")) is int:
+            return status
+        raise UserError(f"{self.path / 'status.json'}: not the status of a run; remove it, the run goes on without")
+
+    @property
+    def again(self) -> str:
+        """What to do where a file of the run is damaged."""
+        if (self.path / "checkpoint.pt").exists():
+            return "remove the run's summary.json, and its files are written again from its checkpoint"
+        return AGAIN
 
     def table(self) -> pd.DataFrame:
         """Return the rows of a run that has ended, with the columns of `normscape.records.Row`.
@@ -92,15 +106,15 @@ class RunDirectory:
         if self.summary is not None:
             for name in ("metrics.csv", "arrays.npz"):
                 self._whole(name)
-        elif (file := self.path / "checkpoint.pt").exists():
-            _require_undamaged(file)
+        elif files := [self.path / name for name in CHECKPOINTS if (self.path / name).exists()]:
+            require_undamaged(files[0])
 
     def _whole(self, name: str) -> bytes:
         """Return the content of a file of a run that has ended, if it is what the run's summary says of it."""
         try:
             content = (self.path / name).read_bytes()
         except OSError as error:
-            raise UserError(f"{self.path / name}: cannot be read ({error.strerror}); {AGAIN}") from error
+            raise UserError(f"{self.path / name}: cannot be read ({error.strerror}); {self.again}") from error
         summary = self.summary or {}
         if summary.get("identity", self.identity) != self.identity:
             raise UserError(f"{self.path}: holds the files of run {summary['identity']}; {AGAIN}")
@@ -109,7 +123,7 @@ class RunDirectory:
         kept = (summary["files"] or {}).get(name) or {}
         if kept != _trace(name, content):
             sizes = f"{_trace(name, content)['size']}, expected {kept.get('size', 'none')}"
-            raise UserError(f"{self.path / name}: not the file that the run wrote ({sizes}); {AGAIN}")
+            raise UserError(f"{self.path / name}: not the file that the run wrote ({sizes}); {self.again}")
         return content
 
     @contextmanager
@@ -118,9 +132,9 @@ class RunDirectory:
 
         ``on_wait`` is called if it is taken; whether to go on waiting is asked now and then: Interrupted if not.
         """
-        self._lock_file.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self._lock_file)
         try:
+            self._lock_file.parent.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self._lock_file)
             lock.acquire(timeout=0)
         except Timeout:
             on_wait()
@@ -129,6 +143,8 @@ class RunDirectory:
                     raise Interrupted(f"{self.path.name}: stopped while another process trains it") from None
                 with suppress(Timeout):
                     lock.acquire(timeout=WAIT_SECONDS)
+        except OSError as error:
+            raise unwritable(self._lock_file, error) from error
         try:
             yield
         finally:
@@ -153,27 +169,49 @@ class RunDirectory:
         return self.path.parent / ".locks" / f"{self.identity}.lock"
 
     def save_checkpoint(self, checkpoints: Checkpoints) -> None:
-        """Write the state so that after a kill at any moment either this checkpoint or the previous one is complete."""
+        """Write the state so that at any moment a whole checkpoint is there, and the one before it is kept."""
         content = checkpoints.content(self.identity)
-        with replacing(self.path / "checkpoint.pt") as file:
+        last, before = (self.path / name for name in CHECKPOINTS)
+        written = self.path / f".{last.name}.new.tmp"
+        with replacing(written) as file:
             torch.save(content, file)
+        try:
+            if last.exists():
+                os.replace(last, before)
+            os.replace(written, last)
+        except OSError as error:  # something else of that name
+            raise unwritable(before if before.is_dir() else last, error) from error
 
-    def load_checkpoint(self, checkpoints: Checkpoints, device: torch.device) -> None:
-        """Continue from the last checkpoint, if there is one; clean up after a killed process."""
+    def load_checkpoint(self, checkpoints: Checkpoints, device: torch.device) -> str | None:
+        """Continue from the last checkpoint that is whole, if there is one; clean up after a killed process.
+
+        Returns
+        -------
+        str or None
+            What there is to say: which file is damaged or missing, and what the run continues from instead.
+
+        Raises
+        ------
+        UserError
+            If there are checkpoints and none is whole, or it is not one of this run.
+        """
         for leftover in self.path.glob(".*.tmp"):
             leftover.unlink()
-        file = self.path / "checkpoint.pt"
-        if not file.exists():
-            return
-        _require_undamaged(file)
-        try:
-            content = torch.load(file, map_location=device, weights_only=True)
-            if content["identity"] != self.identity:
-                raise UserError(f"{file}: belongs to run {content['identity']}, not to {self.identity}; remove it")
-            checkpoints.load(content)
-        except (RuntimeError, KeyError, ValueError, pickle.UnpicklingError) as error:
-            reason = next(iter(str(error).splitlines()), type(error).__name__)
-            raise UserError(f"{file}: not a checkpoint of this version ({reason}); remove the run's folder") from error
+        reasons: list[str] = []
+        files = [self.path / name for name in CHECKPOINTS if (self.path / name).exists()]
+        for file in files:
+            try:
+                content = read_checkpoint(file, self.identity, device)
+            except UserError as error:
+                reasons.append(str(error))
+                continue
+            checkpoints.load(content, file)
+            return f"{reasons[0]}; continues from the one before it, step {content['step']}" if reasons else None
+        if reasons:
+            names = " and ".join(file.name for file in files)
+            raise UserError(f"{reasons[0]}; remove {names}, and it is trained from step 0")
+        step = self.status["step"] if self.path.exists() else 0
+        return f"{self.path / CHECKPOINTS[0]}: missing; trained again from step 0, not from {step}" if step else None
 
     def save_result(self, state: State, summary: dict[str, Any]) -> None:
         """Write rows, arrays and, last, the summary, which marks the run as ended and keeps the files' checksums."""
@@ -183,20 +221,10 @@ class RunDirectory:
         for name, content in contents.items():
             with replacing(self.path / name) as file:
                 file.write(content)
-        (self.path / "failure.txt").unlink(missing_ok=True)
+        for name in (FAILURE, CHECKPOINTS[1]):
+            (self.path / name).unlink(missing_ok=True)
         traces = {name: _trace(name, content) for name, content in contents.items()}
         write_json(self.path / "summary.json", {**summary, "identity": self.identity, "files": traces})
-
-
-def _require_undamaged(checkpoint: Path) -> None:
-    """Compare each part of a checkpoint with the checksum that torch wrote beside it and does not look at again."""
-    try:
-        with zipfile.ZipFile(checkpoint) as content:
-            damaged = content.testzip()
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
-        raise UserError(f"{checkpoint}: not a whole checkpoint ({error}); {AGAIN}") from error
-    if damaged:
-        raise UserError(f"{checkpoint}: damaged ({damaged} is not what was written); {AGAIN}")
 
 
 def _trace(name: str, content: bytes) -> dict[str, str]:

@@ -59,9 +59,10 @@ class Session:
         components = build(config, device)
         self._plan, self._state, self._tracker = components.plan, components.state, components.tracker
         checkpoints = Checkpoints(self._state)
-        directory.load_checkpoint(checkpoints, device)
+        if said := directory.load_checkpoint(checkpoints, device):
+            reporter.message(f"{self._label}: {said}")
         rehearse(self._plan, self._state)
-        write_json(directory.path / "config.json", labelled_settings(config))
+        write_json(directory.path / "config.json", _begun_settings(directory, config))
         _note_origin(directory, self._plan.dataset, device, self._state.step, reporter)
         self._saver = _Saver(directory, self._state, checkpoints, config)
         self._tracker.start(run_info(config, directory, self._state.records.rows))
@@ -110,6 +111,13 @@ class Session:
         except BaseException as error:
             self.fail(error)
             raise
+
+
+def _begun_settings(directory: RunDirectory, config: RunConfig) -> dict[str, Any]:
+    """Return the settings with the label with which the run was begun, by which its directory is called."""
+    begun = read_json(directory.path / "config.json")
+    name = begun["name"] if isinstance(begun, dict) and "name" in begun else config.name
+    return {**labelled_settings(config), "name": name}
 
 
 def _note_origin(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from normscape.config import RunConfig
+from normscape.directories import said_of_others
 from normscape.identity import identity
 from normscape.runs import RunDirectory
 
@@ -43,7 +44,9 @@ class Standing:
             "new": "",
         }[self.kind]
         kind = "running elsewhere" if self.kind == "elsewhere" else self.kind
-        return f"  {config.name}, seed {config.seed}: {config.steps} steps, {kind}{more}"
+        directory = RunDirectory.of(config)
+        others = said_of_others(directory.path, directory.identity)
+        return f"  {config.name}, seed {config.seed}: {config.steps} steps, {kind}{more}{others}"
 
 
 def standings(configs: Sequence[RunConfig]) -> list[Standing]:

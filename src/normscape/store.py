@@ -15,10 +15,11 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from normscape.directories import directories_of, run_directories
 from normscape.errors import UserError
 from normscape.files import read_json, replacing
 from normscape.parts import join, pack
-from normscape.runs import RunDirectory
+from normscape.runs import CHECKPOINTS, RunDirectory
 
 ARCHIVE = "runs.tar.gz"
 LAST = ("status.json", "summary.json")
@@ -30,7 +31,7 @@ COMPRESSION = 1
 
 def runs_in(store: Path) -> list[RunDirectory]:
     """Return the runs of a store."""
-    return [RunDirectory(path.parent) for path in sorted((store / "runs").glob("*/config.json"))]
+    return [RunDirectory(path) for path in run_directories(store / "runs")[0]]
 
 
 @contextmanager
@@ -75,8 +76,8 @@ def pack_store(store: Path, folder: Path, part_bytes: int) -> list[Path]:
 
 
 def _travelling(run: RunDirectory) -> list[Path]:
-    left_out = "checkpoint.pt" if run.summary is not None else None
-    files = [path for path in sorted(run.path.iterdir()) if path.name != left_out and not path.name.startswith(".")]
+    left_out = CHECKPOINTS if run.summary is not None else CHECKPOINTS[1:]
+    files = [path for path in sorted(run.path.iterdir()) if path.name not in left_out and path.name[0] != "."]
     return _in_order(files)
 
 
@@ -115,7 +116,7 @@ def _by_run(content: tarfile.TarFile, folder: Path) -> dict[str, list[tarfile.Ta
 def _take(content: tarfile.TarFile, members: list[tarfile.TarInfo], path: Path) -> bool:
     """Put the files of a run in place, unless there is as much of it already; return whether they were."""
     identity = path.name.rpartition("-")[2]
-    here = RunDirectory(next(iter(sorted(path.parent.glob(f"*-{identity}"))), path))
+    here = RunDirectory(next(iter(directories_of(path.parent, identity)), path))
     names = {member.name.partition("/")[2]: member for member in members}
     if here.summary is not None:
         return False

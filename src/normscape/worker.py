@@ -12,17 +12,22 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
+import torch
+
 from normscape.config import RunConfig
 from normscape.errors import Interrupted, UserError
 from normscape.execute import execute_together
 from normscape.interrupts import held_back, ignore
 from normscape.progress import Reporter
+from normscape.runs import FAILURE, RunDirectory
 
 LOOK_SECONDS = 0.1
 """How often a worker looks whether it is to stop: between two steps, but not between all of them."""
 
 ENDED = "ended"
 """What a worker says when its runs have ended, with how; all else it says is for a `Reporter`."""
+
+OUT_OF_MEMORY = "; a smaller batch_size or model.width needs less, as do fewer runs side by side and device=cpu"
 
 Outcome = str | Interrupted | None
 """How a run ended: in a failure, as a line; stopped; or well."""
@@ -50,11 +55,20 @@ class _Relay:
 
 
 def failure(config: RunConfig, error: Exception) -> str:
-    """Return what went wrong with a run as one line; for a bug, the line also says where the traceback is."""
+    """Return what went wrong with a run as one line; for a bug, the line also says where the traceback is, if it is."""
     reason = " ".join(str(error).split())
     if not isinstance(error, UserError):
-        reason = f"{type(error).__name__}: {reason} (traceback: failure.txt in the run's directory)"
+        cure = OUT_OF_MEMORY if isinstance(error, torch.OutOfMemoryError | MemoryError) else ""
+        reason = f"{type(error).__name__}: {reason}{cure}{_traceback_of(config)}"
     return f"{config.name} seed {config.seed}: {reason}"
+
+
+def _traceback_of(config: RunConfig) -> str:
+    try:
+        file = RunDirectory.of(config).path / FAILURE
+    except (UserError, OSError):
+        return ""
+    return f" (traceback: {file})" if file.is_file() else ""
 
 
 def _work(pipe: Connection) -> None:

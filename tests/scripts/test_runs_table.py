@@ -1,5 +1,6 @@
 """All runs under a folder as one table and one picture, from files as runs leave them."""
 
+import hashlib
 import json
 import math
 import sys
@@ -22,9 +23,10 @@ SERIES = ("standard", "batch", "standard,norm=mine")
 
 def leave(folder, series, rate, seed, accuracies, status="finished"):
     """Leave the files of a run; without accuracies, of one that has not ended."""
-    run = folder / f"vgg_{series},optimizer.lr={rate}-s{seed}-{abs(hash((series, rate, seed))):012d}"
+    name, identity = f"vgg_{series},optimizer.lr={rate}", hashlib.sha256(f"{series} {rate} {seed}".encode()).hexdigest()
+    run = folder / f"{name}-s{seed}-{identity[:12]}"
     run.mkdir(parents=True)
-    config = {"name": f"vgg_{series}", "net": "vgg", "series": series, "scale": "laptop", "seed": seed, "steps": 10}
+    config = {"name": name, "net": "vgg", "series": series, "scale": "laptop", "seed": seed, "steps": 10}
     config |= {"optimizer": {"_target_": "torch.optim.SGD", "lr": rate}, "norm": {"_target_": series}, "probe": {}}
     (run / "config.json").write_text(json.dumps(config))
     ended = {"status": status, "step": 10, "wall_seconds": 3.5}

@@ -31,7 +31,7 @@ def data_root(root: str | None = None) -> Path:
     """
     named = root or os.environ.get(ROOT_VARIABLE)
     if named:
-        return Path(named).expanduser().absolute()
+        return Path(os.path.expanduser(named)).absolute()
     package_parent = Path(__file__).resolve().parents[2]
     checkout = package_parent.parent
     if package_parent.name == "src" and (checkout / "pyproject.toml").is_file():

@@ -2,6 +2,7 @@
 
 import io
 import logging
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,11 @@ STYLE: Any = {
     "pdf.fonttype": 42,
     "svg.hashsalt": "normscape",
 }
+
+
+def styled() -> AbstractContextManager[None]:
+    """Let what is drawn in the block look as all figures do."""
+    return mpl.rc_context(STYLE)
 
 
 class _Named(dict[str, str]):

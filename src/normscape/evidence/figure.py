@@ -115,8 +115,8 @@ class Family:
         """Return what the YAML of a figure says."""
         file = self.project / "configs" / "figure" / self.name / f"{stem}.yaml"
         try:
-            return yaml.safe_load(file.read_text())
-        except yaml.YAMLError as error:
+            return yaml.safe_load(file.read_bytes())
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise UserError(f"{file}: not YAML ({' '.join(str(error).split())})") from error
 
     def figures(self) -> list["Figure"]:

@@ -21,6 +21,7 @@ from normscape.evidence.counts import listed, summary
 from normscape.evidence.figure import Family
 from normscape.evidence.interval import Measured
 from normscape.evidence.results import JudgedFigure, judged_figures, scales_in
+from normscape.files import replacing
 
 HOW_TO_READ = """\
 ## How to read this
@@ -180,5 +181,6 @@ def write_claims(family: Family, results: Path) -> Path | None:
     if not scales_in(results):
         return None
     path = results / "CLAIMS.md"
-    path.write_text(claims_markdown(family, results))
+    with replacing(path) as file:
+        file.write(claims_markdown(family, results).encode())
     return path

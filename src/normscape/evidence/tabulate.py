@@ -9,6 +9,7 @@ from normscape.evidence.finished import FinishedRun
 from normscape.evidence.results import by_run
 from normscape.evidence.table import described, table_bytes
 from normscape.files import read_json
+from normscape.identity import same_settings
 from normscape.provenance import provenance
 from normscape.runs import AGAIN, RunDirectory
 from normscape.schema import RunConfig
@@ -31,8 +32,12 @@ def tabulate(figure: Figure, configs: Sequence[RunConfig], scale: str) -> tuple[
 def _entry(config: RunConfig, directory: RunDirectory) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return a run's settings, under the label that the figure knows it by, and where it comes from."""
     facts = {"name": config.name, "net": config.net, "series": config.series}
-    kept, origin = (read_json(directory.path / f"{name}.json") for name in ("config", "provenance"))
-    if not isinstance(kept, dict) or not isinstance(origin, dict):
-        raise UserError(f"{directory.path}: lacks its config.json or provenance.json; {AGAIN}")
+    files = [directory.path / f"{name}.json" for name in ("config", "provenance")]
+    kept, origin = map(read_json, files)
+    for file, content in zip(files, (kept, origin), strict=True):
+        if not isinstance(content, dict):
+            raise UserError(f"{file}: missing, or not what the run wrote; {AGAIN}")
+    if not same_settings(config, kept):
+        raise UserError(f"{files[0]}: not the settings of this run; {AGAIN}")
     settings = {**kept, **facts}
     return settings, {"directory": directory.path.name, **(directory.summary or {}), **origin}

@@ -9,7 +9,7 @@ LAUNCHER ?= local
 EXTRAS  ?=
 ARGS    ?=
 
-VARIABLES := PYTHON SCALE SEEDS DLN_SEEDS WORKERS LAUNCHER EXTRAS ARGS NORM MODEL
+VARIABLES := PYTHON SCALE SEEDS DLN_SEEDS WORKERS LAUNCHER EXTRAS ARGS NORM MODEL RUNS
 GIVEN := $(foreach v,$(.VARIABLES),$(if $(filter command,$(origin $v)),$v))
 UNKNOWN := $(filter-out $(VARIABLES) MAKE% -%,$(GIVEN))
 $(if $(UNKNOWN),$(error $(UNKNOWN): no such variable; known here: $(VARIABLES)))
@@ -25,7 +25,7 @@ READY := .venv/.ready
 
 .DEFAULT_GOAL := help
 .PHONY: help env data verify test lint docs smoke lock clean reproduce-text reproduce-all redraw-text redraw-all \
-  reproduce-theory redraw-theory reproduce-ioffe redraw-ioffe reproduce-beyond redraw-beyond audit
+  reproduce-theory redraw-theory reproduce-ioffe redraw-ioffe reproduce-beyond redraw-beyond audit report
 
 help: ## list the targets
 	@echo "Start with: make reproduce-fig1 (it prints a plan with the time it will take; after Ctrl-C, the same command continues)"
@@ -78,6 +78,9 @@ redraw-theory: $(READY) ## redraw the figures of reproduce-theory from the table
 
 redraw-beyond: $(READY) ## redraw the figures of reproduce-beyond from the tables in results/
 	@$(REPRODUCE) all --family beyond --scale $(SCALE) --from-results $(ARGS)
+
+report: $(READY) ## one page for a browser of all results, report.html; of a folder of your own runs: make report RUNS=runs
+	@$(BIN)/python scripts/report.py $(if $(RUNS),--runs $(RUNS)) $(ARGS)
 
 verify: $(READY) ## retrain a few cheap committed runs and compare them with the committed tables, digit by digit
 	@$(BIN)/python scripts/verify.py $(ARGS)

@@ -80,7 +80,7 @@ redraw-beyond: $(READY) ## redraw the figures of reproduce-beyond from the table
 	@$(REPRODUCE) all --family beyond --scale $(SCALE) --from-results $(ARGS)
 
 report: $(READY) ## one page for a browser of all results, report.html; of a folder of your own runs: make report RUNS=runs
-	@$(BIN)/python scripts/report.py $(if $(RUNS),--runs $(RUNS)) $(ARGS)
+	@$(BIN)/python scripts/report.py $(if $(RUNS),--runs "$(RUNS)") $(ARGS)
 
 verify: $(READY) ## retrain a few cheap committed runs and compare them with the committed tables, digit by digit
 	@$(BIN)/python scripts/verify.py $(ARGS)

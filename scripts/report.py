@@ -24,6 +24,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--scale", action="append", default=[], help="only this scale of results; can be repeated")
     parser.add_argument("--out", type=Path, help="the page (default: report.html, of runs in their folder)")
     options = parser.parse_args(arguments)
+    options.runs = options.runs and options.runs.expanduser()
     if options.runs is not None:
         if options.family or options.scale:
             raise UserError("--runs: expected without --family and --scale, which choose among results")

@@ -80,7 +80,7 @@ def runs_page(folder: Path) -> tuple[bytes, list[str]]:
     waiting = [f"{run.name}: {run.status}, no curves until it ends" for run in runs if run.rows is None]
     charts = _charts(runs)
     points = points_each(sum(len(chart.lines) for chart in charts))
-    columns, cells = _table(tidy(paths))
+    columns, cells = _table(tidy(paths).assign(status=[run.status.split(" at ")[0] for run in runs]))
     page = rendered(
         "sweep.html",
         ("charts.js", "sweep.js"),
@@ -159,10 +159,10 @@ def _cell(value: Any) -> Cell:
     if not number:
         return Cell(shown(value), shown(value))
     plain = float(value)
-    if math.isnan(plain):
-        return Cell("", "")
+    if not math.isfinite(plain):
+        return Cell(*["" if math.isnan(plain) else str(plain)] * 2)
     text = f"{int(plain):,}" if plain == int(plain) and abs(plain) >= 1 else f"{plain:.4g}"
-    return Cell(text, repr(plain)) if math.isfinite(plain) else Cell(str(plain), str(plain))
+    return Cell(text, repr(plain))
 
 
 def _charts(runs: Sequence[ShownRun]) -> list[Chart]:

@@ -21,7 +21,7 @@ function refresh() {
 }
 
 function compare(a, b) {
-  const [x, y] = [Number(a), Number(b)];
+  const [x, y] = [a, b].map((value) => Number(value.replace(/inf$/, "Infinity")));
   if (a === "" || b === "") return Number(a === "") - Number(b === "");
   return Number.isNaN(x) || Number.isNaN(y) ? a.localeCompare(b, "en", { numeric: true }) : x - y;
 }

@@ -9,7 +9,7 @@ LAUNCHER ?= local
 EXTRAS  ?=
 ARGS    ?=
 
-VARIABLES := PYTHON SCALE SEEDS DLN_SEEDS WORKERS LAUNCHER EXTRAS ARGS NORM MODEL
+VARIABLES := PYTHON SCALE SEEDS DLN_SEEDS WORKERS LAUNCHER EXTRAS ARGS NORM MODEL RUNS
 GIVEN := $(foreach v,$(.VARIABLES),$(if $(filter command,$(origin $v)),$v))
 UNKNOWN := $(filter-out $(VARIABLES) MAKE% -%,$(GIVEN))
 $(if $(UNKNOWN),$(error $(UNKNOWN): no such variable; known here: $(VARIABLES)))
@@ -26,7 +26,7 @@ READY := .venv/.ready
 .DEFAULT_GOAL := help
 .PHONY: help env data verify test lint docs smoke lock clean reproduce-text reproduce-all redraw-text redraw-all \
   reproduce-theory redraw-theory reproduce-ioffe redraw-ioffe reproduce-beyond redraw-beyond audit \
-  dashboard mirror sync workspace
+  report dashboard mirror sync workspace
 
 help: ## list the targets
 	@echo "Start with: make reproduce-fig1 (it prints a plan with the time it will take; after Ctrl-C, the same command continues)"
@@ -79,6 +79,9 @@ redraw-theory: $(READY) ## redraw the figures of reproduce-theory from the table
 
 redraw-beyond: $(READY) ## redraw the figures of reproduce-beyond from the tables in results/
 	@$(REPRODUCE) all --family beyond --scale $(SCALE) --from-results $(ARGS)
+
+report: $(READY) ## one page for a browser of all results, report.html; of a folder of your own runs: make report RUNS=runs
+	@$(BIN)/python scripts/report.py $(if $(RUNS),--runs "$(RUNS)") $(ARGS)
 
 dashboard: $(READY) ## browse all runs in the terminal, without an account (ARGS=--group=fig01: those of a figure or sweep)
 	@$(BIN)/python scripts/dashboard.py $(ARGS)

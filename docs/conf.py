@@ -47,6 +47,7 @@ CONTENTS = {
         "docs/pieces",
         "docs/ioffe2015",
         "docs/wandb",
+        "docs/report",
         "docs/verify",
         "docs/reproducibility",
         "docs/bring-your-own",

@@ -8,7 +8,7 @@ from normscape.entry import entry_point
 from normscape.errors import UserError
 from normscape.evidence.answers import ANSWER_MARKS, CLAIM_MARKS, answer_block, claims_block
 from normscape.evidence.figure import Family
-from normscape.evidence.results import Results, judged_figures, scales_in
+from normscape.evidence.results import fullest, judged_figures, missing_in
 
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT / "experiments"))
@@ -21,15 +21,13 @@ def blocks() -> dict[tuple[str, str], str]:
     from santurkar2018.answers import ANSWERS
 
     family = Family.of(FAMILY, PROJECT)
-    needed = [figure for figure in family.figures() if figure.claims]
-    scales = [folder for folder in scales_in(PROJECT / "results" / FAMILY) if "," not in folder.name]
-    if not scales:
+    folder = fullest(family, PROJECT / "results" / FAMILY)
+    if folder is None:
         raise UserError(f"results/{FAMILY}: expected a scale with figures, e.g. by make reproduce-all")
-    folder = max(scales, key=lambda folder: sum(Results(folder, figure).file.exists() for figure in needed))
-    missing = [figure.label.lower() for figure in needed if not Results(folder, figure).file.exists()]
     figures = judged_figures(family, folder)
     link = folder.relative_to(PROJECT).as_posix()
-    return {ANSWER_MARKS: answer_block(ANSWERS, figures, link), CLAIM_MARKS: claims_block(figures, folder, missing)}
+    claims = claims_block(figures, folder, missing_in(family, folder))
+    return {ANSWER_MARKS: answer_block(ANSWERS, figures, link), CLAIM_MARKS: claims}
 
 
 def main() -> None:

@@ -23,6 +23,7 @@ from normscape.evidence.table import gather, select
 
 SERIES = ("standard", "batch")
 NAMES = {"standard": "Without BN", "batch": "With BN"}
+SERIES_LOOKS = {series: (COLORS[series], "-", name) for series, name in NAMES.items()}
 LAST_HIDDEN = 3
 LEVELS = (0.15, 0.5, 0.85)
 SATURATED = 3.0

@@ -19,6 +19,7 @@ from normscape.evidence.table import gather, select
 
 SERIES = tuple(name for name in NETWORKS if name != "whitening")
 FAST = ("BN-baseline", "BN-x5", "BN-x30")
+SERIES_LOOKS = NETWORKS
 
 
 def table(runs: Sequence[FinishedRun]) -> pd.DataFrame:

@@ -36,6 +36,13 @@ BIAS_STEPS, RATE = 100, 0.1
 SIZES = (8, 16, 32, 64, 128, 256)
 SMALL_BATCH, BATCHES, DRAWS = 4, 100, 2000
 FIELDS = tuple(ScaleErrors.__dataclass_fields__)
+SERIES_LOOKS = {
+    "mean_ignored": (COLORS["standard"], "-", "gradient ignores the mean"),
+    "mean_in_gradient": (COLORS["batch"], "-", "gradient through the mean"),
+    "training": (COLORS["batch"], "-", "training"),
+    "evaluation": (COLORS["standard"], "-", "evaluation"),
+}
+X_LABELS = {"spread_over_mates": "batch size m"}
 
 
 def measured(
@@ -196,20 +203,23 @@ def draw(shown: Shown) -> Figure:
         scale, bias, mates = (figure.add_subplot(1, 3, place) for place in (1, 2, 3))
         _draw_scale(scale, rows)
         first = select(rows, seed=int(rows["seed"].min()))
-        for series, label, color in (
-            ("mean_ignored", "gradient ignores the mean", COLORS["standard"]),
-            ("mean_in_gradient", "gradient through the mean", COLORS["batch"]),
-        ):
+        for series in ("mean_ignored", "mean_in_gradient"):
+            color, _, label = SERIES_LOOKS[series]
             one = select(first, series=series, quantity="bias")
             bias.plot(one["step"], one["value"], color=color, label=label)
         bias.set(title="Bias before centring (the loss never changes)", xlabel="step", ylabel="b")
         legend(bias)
-        for series, color in (("training", COLORS["batch"]), ("evaluation", COLORS["standard"])):
+        for series in ("training", "evaluation"):
+            color = SERIES_LOOKS[series][0]
             middle = select(rows, series=series, quantity="spread_over_mates").groupby("step")["value"].median()
             mates.plot(middle.index, middle, "o-", color=color, label=series, markersize=3)
         mates.plot(SIZES, 1.2 / np.sqrt(SIZES), color="0.5", linestyle=":", label=r"$\propto 1/\sqrt{m}$")
         mates.set_xscale("log", base=2)
-        mates.set(title="One sample's output over random mates", xlabel="batch size m", ylabel="standard deviation")
+        mates.set(
+            title="One sample's output over random mates",
+            xlabel=X_LABELS["spread_over_mates"],
+            ylabel="standard deviation",
+        )
         legend(mates)
         note(
             figure, f"float64; left and right: median of {rows['seed'].nunique()} seeds; a = {FACTOR:g}, eps = {EPS:g}"

@@ -21,6 +21,7 @@ from normscape.evidence.table import gather, select
 
 TAKEN = 0.1
 """The rate that the other figures use."""
+SERIES_LOOKS = NETWORKS
 
 
 def table(runs: Sequence[FinishedRun]) -> pd.DataFrame:

@@ -24,6 +24,7 @@ from normscape.evidence.table import gather, select
 MOVEMENT, SHIFT = "activation_change", "relative_shift"
 TOGETHER = 0.5
 """From this rank correlation the one counts as following the other."""
+SERIES_LOOKS = NETWORKS
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,8 @@ CHANNELS = (8, 16, 32, 64, 128, 256)
 SAMPLES, POSITIONS, REPEATS = 128, 4, 5
 COSTLY = 2.0
 """From so many times BatchNorm's time whitening counts as costlier."""
+SERIES_LOOKS = NETWORKS
+X_LABELS = {"norm_seconds": "channels"}
 
 
 def table(runs: Sequence[FinishedRun]) -> pd.DataFrame:

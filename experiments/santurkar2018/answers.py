@@ -2,6 +2,11 @@
 
 from normscape.evidence.answers import Answer, Asked
 
+QUESTION = (
+    "Does batch normalisation help because it steadies the distributions of layer inputs, as was long believed, or "
+    "because it smooths the loss landscape, as the paper argues?"
+)
+
 ANSWERS = (
     Answer(
         "Does BatchNorm train faster?",

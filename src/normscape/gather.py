@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +33,20 @@ def gather(folder: Path) -> pd.DataFrame:
     UserError
         If there is no run in the folder, or the files of one are not those that it wrote.
     """
-    directories, _ = run_directories(folder)
-    rows = [_row(path) for path in directories]
-    if not rows:
+    return tidy(runs_in(folder))
+
+
+def runs_in(folder: Path) -> list[Path]:
+    """Return the directories of the runs in a folder; `UserError` if there is none."""
+    found, _ = run_directories(folder)
+    if not found:
         raise UserError(f"{folder}: no run in it; expected a folder of runs, e.g. runs")
+    return found
+
+
+def tidy(paths: Sequence[Path]) -> pd.DataFrame:
+    """Return the table of `gather` of some directories of runs."""
+    rows = [_row(path) for path in paths]
     settings = pd.DataFrame([own for own, _ in rows])
     differing = [key for key in settings if key in LABELS or settings[key].map(str).nunique() > 1]
     ordered = sorted(differing, key=lambda key: (key not in LABELS, LABELS.index(key) if key in LABELS else 0))
@@ -60,7 +70,7 @@ def _row(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     ends: dict[str, Any] = {"run": path.name, **{key: status.get(key) for key in ("status", "step", "wall_seconds")}}
     ends["diverged"] = status["status"] == "diverged"
     ends["diverged_at"] = (summary or {}).get("diverged_at")
-    return dict(_flat(config)), {**ends, **(_values(directory) if summary else {})}
+    return dict(flat(config)), {**ends, **(_values(directory) if summary else {})}
 
 
 def _values(directory: RunDirectory) -> dict[str, float]:
@@ -75,9 +85,10 @@ def _values(directory: RunDirectory) -> dict[str, float]:
     return found
 
 
-def _flat(node: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+def flat(node: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield settings with the whole key of each, e.g. ``optimizer.lr``."""
     for key, value in node.items():
         if isinstance(value, dict) and value:
-            yield from _flat(value, f"{path}{key}.")
+            yield from flat(value, f"{path}{key}.")
         else:
             yield f"{path}{key}", json.dumps(value) if isinstance(value, list | dict) else value

@@ -48,6 +48,8 @@ In brackets after a verdict: how many seeds meet the threshold on their own. Rea
 were seen; they are judged like claims. A note gives only the reasons that hold; the table below it lists all that were
 considered. A network has *fitted* its training data once its training accuracy reaches 99 %."""
 
+CLAIM_COLUMNS = ("claim", "whose", "statistic", "paper", "ours", "n", "must be", "verdict")
+
 
 def verdict_table(title: str, verdicts: Sequence[Verdict]) -> Table:
     """Return the verdicts of one figure as a table for the terminal."""
@@ -104,15 +106,21 @@ def _figure(judged: JudgedFigure) -> list[str]:
     """Return every claim of a figure, then why some do not hold throughout."""
     if not judged.verdicts:
         return []
-    rows = []
-    for verdict in judged.verdicts:
-        claim, measured = verdict.claim, verdict.measured
-        ours = [value_and_spread(measured), str(len(measured.values)), claim.threshold, f"**{verdict.words}**"]
-        said = [claim.statement, WHOSE[claim.origin], claim.statistic.words]
-        rows.append([*said, on_paper_judged(verdict), *ours])
-    columns = ["claim", "whose", "statistic", "paper", "ours", "n", "must be", "verdict"]
+    rows = [claim_cells(verdict) for verdict in judged.verdicts]
     title = f"### {judged.figure.label}: {judged.figure.title}"
-    return ["", title, *markdown_table(columns, rows), *_by_construction(judged), *_why(judged)]
+    return ["", title, *markdown_table(CLAIM_COLUMNS, rows), *explained(judged)]
+
+
+def claim_cells(verdict: Verdict) -> list[str]:
+    """Return what a table says of a claim, in Markdown, for each of `CLAIM_COLUMNS`."""
+    claim, measured = verdict.claim, verdict.measured
+    ours = [value_and_spread(measured), str(len(measured.values)), claim.threshold, f"**{verdict.words}**"]
+    return [claim.statement, WHOSE[claim.origin], claim.statistic.words, on_paper_judged(verdict), *ours]
+
+
+def explained(judged: JudgedFigure) -> list[str]:
+    """Return what of a figure's claims holds by construction, and why some do not hold, in lines of Markdown."""
+    return [*_by_construction(judged), *_why(judged)]
 
 
 def _by_construction(judged: JudgedFigure) -> list[str]:

@@ -168,6 +168,22 @@ def scales_in(family_results: Path) -> list[Path]:
     return sorted(told, key=lambda folder: ("," in folder.name, _rank(folder.name.split(",")[0]), folder.name))
 
 
+def fullest(family: Family, family_results: Path) -> Path | None:
+    """Return the folder of results, without changed settings, that has most of the figures with claims.
+
+    Of several the largest scale; None if there is none.
+    """
+    needed = [figure for figure in family.figures() if figure.claims]
+    scales = [folder for folder in scales_in(family_results) if "," not in folder.name]
+    return max(scales, key=lambda at: sum(Results(at, figure).file.exists() for figure in needed), default=None)
+
+
+def missing_in(family: Family, folder: Path) -> list[str]:
+    """Return what a sentence calls the figures with claims that are not in a folder of results."""
+    figures = [figure for figure in family.figures() if figure.claims]
+    return [figure.label.lower() for figure in figures if not Results(folder, figure).file.exists()]
+
+
 def _rank(scale: str) -> int:
     return SCALES.index(scale) if scale in SCALES else len(SCALES)
 

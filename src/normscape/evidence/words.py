@@ -47,6 +47,11 @@ QUANTITIES = {
     "standard deviation",
     "relative_variance_noise": "the difference of a unit's variance{place} between the halves of a mini-batch, as a "
     "share of it",
+    "unit_mean_change": "the change of one unit's mean{place} from snapshot to snapshot",
+    "unit_variance_change": "the change of one unit's variance{place} from snapshot to snapshot",
+    "unit_mean_drift": "the change of one unit's mean{place} since step 0",
+    "unit_variance_drift": "the change of one unit's variance{place} since step 0",
+    "activation_quantile": "the pre-activations of one unit{place}",
     "activation_distance": "the Wasserstein-1 distance of a unit's distribution{place} from the snapshot before",
     "activation_change": "the Wasserstein-1 distance of a unit's distribution{place} from the snapshot before, in "
     "units of its standard deviation at the time",

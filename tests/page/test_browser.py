@@ -1,0 +1,151 @@
+"""Both pages in a real browser at the widths of a phone, a tablet and a desk: nothing overflows, all of it works."""
+
+import tempfile
+
+import chromium
+import pytest
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(chromium.CHROMIUM is None, reason="needs Chromium; on Debian: apt-get install chromium"),
+]
+WIDTHS = (390, 820, 1440)
+VISIBLE = "[...document.querySelectorAll('{} tbody tr')].filter((row) => row.offsetParent).length"
+SMALL = """[...document.querySelectorAll('body *')].filter((each) => each.offsetParent && !each.closest('.plot')
+  && [...each.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim())
+  && parseFloat(getComputedStyle(each).fontSize) < 16).map((each) => each.outerHTML.slice(0, 80))"""
+
+
+@pytest.fixture(scope="module")
+def tab():
+    with tempfile.TemporaryDirectory() as profile, chromium.browser(profile) as opened:
+        yield opened
+
+
+@pytest.fixture(params=("committed_page", "sweep_page"))
+def page(request):
+    return request.getfixturevalue(request.param)
+
+
+def draw_first(tab):
+    """Scroll to the first chart, and wait until it is drawn."""
+    tab.run("document.querySelector('.explorer').scrollIntoView()")
+    tab.wait("document.querySelector('.plot').dataset.drawn !== undefined")
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_it_fits_draws_its_charts_and_asks_the_network_for_nothing(tab, page, width):
+    tab.open(page, width)
+    draw_first(tab)
+    assert tab.run("document.querySelectorAll('.plot .scatterlayer .trace').length") > 0
+    tab.run("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+    assert tab.run("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    assert tab.run(SMALL) == []
+    assert tab.run("window.evil") is None
+    assert tab.complaints == tab.requests == []
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_without_javascript_pictures_and_tables_are_there(tab, page, width):
+    tab.open(page, width, scripts=False)
+    assert tab.run("[...document.images].every((each) => each.complete && each.naturalWidth > 100)")
+    assert tab.run("document.images.length") > 0
+    assert tab.run("[...document.images].some((each) => each.offsetParent)")
+    assert tab.run(VISIBLE.format("table")) > 5
+    assert tab.run("[...document.querySelectorAll('form, .curves')].every((each) => !each.offsetParent)")
+    assert tab.run("document.querySelector('noscript p').offsetHeight") > 10
+    assert tab.run("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    assert tab.complaints == tab.requests == []
+
+
+def set_field(tab, name, value):
+    """Fill in a field of the first form as a user would."""
+    field = f"document.forms[0].elements['{name}']"
+    tab.run(f"{field}.value = {value!r}, {field}.dispatchEvent(new Event('input', {{ bubbles: true }}))")
+
+
+def test_claims_are_filtered(tab, committed_page):
+    tab.open(committed_page, 1440)
+    rows = "[...document.querySelectorAll('#claims tbody tr')]"
+    every = tab.run(f"{rows}.length")
+    assert tab.run(VISIBLE.format("#claims")) == every > 50
+    for name, value, chosen in (
+        ("verdict", "does-not-hold", "row.dataset.verdict === 'does-not-hold'"),
+        ("whose", "its curves", "row.dataset.whose === 'its curves'"),
+        ("text", "LAYER 11", "row.textContent.includes('layer 11')"),
+        ("figure", "santurkar2018: Figure 4", "row.dataset.figure.endsWith('Figure 4')"),
+    ):
+        set_field(tab, name, value)
+        expected = tab.run(f"{rows}.filter((row) => {chosen}).length")
+        assert tab.run(VISIBLE.format("#claims")) == expected
+        assert tab.run("document.querySelector('output').textContent") == f"{expected} of {every}"
+        assert expected < every
+        set_field(tab, name, "")
+    tab.run("document.forms[0].elements.main.click()")
+    assert 0 < tab.run(VISIBLE.format("#claims")) < 15
+    tab.run("document.querySelector('button[type=reset]').click()")
+    tab.wait(f"{VISIBLE.format('#claims')} === {every}")
+
+
+def test_series_and_the_paper_s_curves_are_switched(tab, committed_page):
+    tab.open(committed_page, 1440)
+    draw_first(tab)
+    drawn = "Number(document.querySelector('.plot').dataset.drawn)"
+    ours = tab.run(drawn)
+    tab.run("explorers[0].paper.click()")
+    tab.wait(f"{drawn} > {ours}")
+    tab.run("document.querySelector('.legend button').click()")
+    tab.wait(f"{drawn} < {ours} * 2")
+    assert tab.run("document.querySelector('.legend button').getAttribute('aria-pressed')") == "false"
+    tab.run("explorers[0].choice.selectedIndex = 2, explorers[0].choice.dispatchEvent(new Event('change'))")
+    tab.wait("explorers[0].title.textContent.startsWith(explorers[0].content.charts[2].title)")
+    assert tab.complaints == []
+
+
+def drag(tab, x, y, far):
+    """Press at a point, move to the right and let go."""
+    mouse = {"button": "left", "clickCount": 1, "y": y}
+    tab.call("Input.dispatchMouseEvent", type="mousePressed", x=x, **mouse)
+    for step in range(1, 6):
+        tab.call("Input.dispatchMouseEvent", type="mouseMoved", x=x + far * step / 5, buttons=1, **mouse)
+    tab.call("Input.dispatchMouseEvent", type="mouseReleased", x=x + far, **mouse)
+
+
+def test_values_are_read_by_hovering_and_a_stretch_is_zoomed_by_dragging(tab, committed_page):
+    tab.open(committed_page, 1440)
+    draw_first(tab)
+    area = "document.querySelector('.plot .nsewdrag').getBoundingClientRect()"
+    box = tab.run(f"(({{ x, y, width, height }}) => [x, y, width, height])({area})")
+    x, y, width, height = box
+    tab.call("Input.dispatchMouseEvent", type="mouseMoved", x=x + width / 2, y=y + height / 2)
+    tab.wait("document.querySelector('.plot .hoverlayer').textContent.includes('%')")
+    before = tab.run("document.querySelector('.plot')._fullLayout.xaxis.range[1]")
+    drag(tab, x + width / 4, y + height / 2, width / 4)
+    tab.wait(f"document.querySelector('.plot')._fullLayout.xaxis.range[1] < {before} * 0.9")
+
+
+def test_runs_are_sorted_filtered_and_switched_off(tab, sweep_page):
+    tab.open(sweep_page, 1440)
+    draw_first(tab)
+    drawn = "Number(document.querySelector('.plot').dataset.drawn)"
+    every = tab.run(drawn)
+    buttons = "[...document.querySelectorAll('#runs thead button')]"
+    header = f"{buttons}.find((each) => each.textContent === 'test_accuracy_final')"
+    final = "[...document.querySelectorAll('#runs tbody tr')].map((row) => row.cells[{}].dataset.value)"
+    place = tab.run(f"{header}.parentNode.cellIndex")
+    tab.run(f"{header}.click()")
+    values = tab.run(final.format(place))
+    numbers = [float(value) for value in values if value]
+    assert numbers == sorted(numbers)
+    assert values[-1] == ""
+    tab.run(f"{header}.click()")
+    assert tab.run(final.format(place))[0] == values[len(numbers) - 1]
+    tab.run("document.querySelector('[aria-label^=\"draw batch\"]').click()")
+    tab.wait(f"{drawn} === {every} - 1")
+    set_field(tab, "text", "batch")
+    tab.wait(f"{drawn} < {every} - 1")
+    set_field(tab, "text", "")
+    set_field(tab, "status", "diverged")
+    tab.wait(f"{drawn} === 1")
+    assert tab.run(VISIBLE.format("#runs")) == 1
+    assert tab.complaints == []

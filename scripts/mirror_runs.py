@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from normscape.entry import Parser, entry_point
+from normscape.directories import run_directories
 from normscape.errors import UserError
 from normscape.mirror import default_folder, is_mirrored, mirror_ended
 from normscape.runs import RunDirectory
@@ -30,7 +31,7 @@ def runs_in(places: Sequence[Path]) -> list[RunDirectory]:
     """
     found = []
     for place in places:
-        inside = [place] if (place / "config.json").exists() else [file.parent for file in place.glob("*/config.json")]
+        inside = [place] if (place / "config.json").exists() else run_directories(place)[0]
         if not inside:
             raise UserError(f"{place}: no run in it; expected a run's folder, or a folder of runs")
         found += [RunDirectory(path.absolute()) for path in sorted(inside)]

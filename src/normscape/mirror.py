@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from normscape.config import RunConfig
+from normscape.directories import run_directories
 from normscape.drawing.ridges import save_ridge_plots
 from normscape.errors import UserError
 from normscape.files import read_json
@@ -126,8 +127,8 @@ def is_wanted(directory: RunDirectory) -> bool:
 
 def repair(folder: Path) -> None:
     """Mirror, offline, the runs in a folder that have ended and were to be mirrored, but are not whole."""
-    for file in sorted(folder.glob("*/config.json")):
-        run = RunDirectory(file.parent.absolute())
+    for path in run_directories(folder)[0]:
+        run = RunDirectory(path.absolute())
         if run.summary is not None and is_wanted(run) and not is_mirrored(run):
             mirror_ended(run, WandbTracker(mode="offline"))
 

@@ -10,8 +10,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from normscape.entry import Parser, entry_point
 from normscape.directories import run_directories
+from normscape.entry import Parser, entry_point
 from normscape.errors import UserError
 from normscape.mirror import default_folder, is_mirrored, mirror_ended
 from normscape.runs import RunDirectory

@@ -29,7 +29,9 @@ class Fragment:
         match = _NAME.fullmatch(path.name)
         if match is None:
             raise ValueError(f"{path}: not a run of W&B's")
-        return cls(path, match["begun"], match["run_id"], bool(match["offline"]))
+        file = next(iter(path.glob("run-*.wandb")), None)  # two of one second have one id, and a number behind it
+        run_id = file.stem.removeprefix("run-") if file else match["run_id"]
+        return cls(path, match["begun"], run_id, bool(match["offline"]))
 
     @property
     def file(self) -> Path:

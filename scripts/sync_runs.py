@@ -49,7 +49,7 @@ def main(arguments: Sequence[str]) -> None:
     sent = [each for each in waiting if each.synced]
     print(f"{len(sent)} runs sent, {len(rest) - len(waiting)} were already, {len(training)} are training")
     if missing := [each.labels["name"] for each in waiting if not each.synced]:
-        raise UserError(f"not sent: {', '.join(missing)}; see above, and start it again")
+        raise UserError(f"not sent: {', '.join(missing)}; see above. A run that was killed is whole once it is resumed")
 
 
 def send(waiting: Sequence[Fragment]) -> None:

@@ -56,6 +56,7 @@ def send(waiting: Sequence[Fragment]) -> None:
     """Let wandb send some fragments; its exit code does not say whether it could."""
     for each in waiting:
         each.file.with_name(f"{each.file.name}.synced").unlink(missing_ok=True)
+    print(f"sending {len(waiting)}; wandb waits for a server that does not answer, Ctrl-C stops", file=sys.stderr)
     command = [sys.executable, "-m", "wandb", "sync", "--include-online", "--include-synced"]
     subprocess.run([*command, *(str(each.path) for each in waiting)], check=False)
 

@@ -49,13 +49,14 @@ def main(arguments: Sequence[str]) -> None:
     sent = [each for each in waiting if each.synced]
     print(f"{len(sent)} runs sent, {len(rest) - len(waiting)} were already, {len(training)} are training")
     if missing := [each.labels["name"] for each in waiting if not each.synced]:
-        raise UserError(f"not sent: {', '.join(missing)}; see above, and start it again")
+        raise UserError(f"not sent: {', '.join(missing)}; see above. A run that was killed is whole once it is resumed")
 
 
 def send(waiting: Sequence[Fragment]) -> None:
     """Let wandb send some fragments; its exit code does not say whether it could."""
     for each in waiting:
         each.file.with_name(f"{each.file.name}.synced").unlink(missing_ok=True)
+    print(f"sending {len(waiting)}; wandb waits for a server that does not answer, Ctrl-C stops", file=sys.stderr)
     command = [sys.executable, "-m", "wandb", "sync", "--include-online", "--include-synced"]
     subprocess.run([*command, *(str(each.path) for each in waiting)], check=False)
 

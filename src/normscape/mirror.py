@@ -135,7 +135,7 @@ def repair(folder: Path) -> None:
 
 def default_folder() -> Path:
     """Return the folder of the runs where none is given."""
-    return Path(os.environ.get("NORMSCAPE_RUNS") or "runs")
+    return Path(os.path.expanduser(os.environ.get("NORMSCAPE_RUNS") or "runs"))
 
 
 def _note(directory: RunDirectory) -> dict[str, Any]:

@@ -58,6 +58,19 @@ def test_without_javascript_pictures_and_tables_are_there(tab, page, width):
     assert tab.complaints == tab.requests == []
 
 
+def test_what_a_page_would_load_or_let_overflow_is_found(tab, tmp_path):
+    page = tmp_path / "bad.html"
+    page.write_text(
+        "<p style='width: 3000px; font-size: 12px'>x</p><img src='http://127.0.0.1:9/x.png'><script>x()</script>"
+    )
+    tab.open(page, 1440)
+    tab.run("document.readyState")
+    assert tab.requests == ["http://127.0.0.1:9/x.png"]
+    assert any("Uncaught" in complaint for complaint in tab.complaints)
+    assert tab.run("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+    assert len(tab.run(SMALL)) == 1
+
+
 def set_field(tab, name, value):
     """Fill in a field of the first form as a user would."""
     field = f"document.forms[0].elements['{name}']"

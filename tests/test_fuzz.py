@@ -69,13 +69,13 @@ def refused_in_one_line(overrides, **folders):
     return said is not None
 
 
-@fuzz(30)
+@fuzz(20)
 @given(st.sampled_from(KEYS), st.sampled_from(ODD) | TEXT, st.sampled_from(["", "", "", "+", "++", "~"]))
 def test_any_value_of_any_key(key, value, sign):
     refused_in_one_line([f"{sign}{key}={value}"])
 
 
-@fuzz(20)
+@fuzz(15)
 @given(st.text(string.printable, max_size=30) | TEXT)
 def test_any_override(override):
     refused_in_one_line([override])
@@ -94,7 +94,7 @@ VALUES = st.recursive(
 )
 
 
-@fuzz(40)
+@fuzz(15)
 @given(content=st.dictionaries(st.sampled_from(KEYS) | TEXT, VALUES, max_size=3) | VALUES)
 def test_any_yaml_of_the_user_s_own(content, tmp_path):
     (tmp_path / "run").mkdir(exist_ok=True)
@@ -103,7 +103,7 @@ def test_any_yaml_of_the_user_s_own(content, tmp_path):
     refused_in_one_line(["run=mine"], own=tmp_path)
 
 
-@fuzz(40)
+@fuzz(15)
 @given(content=st.binary(max_size=60) | st.text(string.printable, max_size=60).map(str.encode))
 def test_any_bytes_as_a_yaml(content, tmp_path):
     (tmp_path / "norm").mkdir(exist_ok=True)

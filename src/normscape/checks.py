@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException, ValidationError
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from normscape.errors import UserError, suggest
+from normscape.errors import UserError, first_line, suggest
 from normscape.hints import hints, in_words, parameters, shown, suits, takes_anything
 from normscape.kernels import check_kernels
 from normscape.limits import check_measure, check_numbers
@@ -195,8 +195,3 @@ def _silent(name: str) -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
-
-
-def first_line(error: Exception) -> str:
-    """Return the first line of an exception's message that is not blank."""
-    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__).strip()

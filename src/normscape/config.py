@@ -13,9 +13,9 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from normscape.checks import check
-from normscape.errors import UserError
+from normscape.errors import UserError, first_line
 from normscape.explain import check_choices, explained, parsed
-from normscape.folders import further_folders, search_path, searched, undecodable
+from normscape.folders import further_folders, search_path, searched, shapeless, undecodable
 from normscape.hints import accepts
 from normscape.limits import check_threads
 from normscape.schema import COMPONENTS, RunConfig
@@ -126,3 +126,6 @@ def _composed(
             raise UserError(" ".join(str(error).split())) from error
         except UnicodeDecodeError as error:
             raise UserError(f"{undecodable(folders)}: expected text in UTF-8 ({error.reason})") from error
+        except (OSError, ValueError, TypeError, AttributeError, AssertionError, RecursionError) as error:
+            where = shapeless(folders) or " ".join(overrides)  # OmegaConf does not say where
+            raise UserError(f"{where}: expected keys and values ({first_line(error)})") from error

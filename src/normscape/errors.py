@@ -25,3 +25,8 @@ def suggest(word: str, known: Iterable[str]) -> str:
     if close:
         return f"; did you mean '{close[0]}'?"
     return f"; known here: {', '.join(names)}" if names else ""
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an exception's message that is not blank."""
+    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__).strip()

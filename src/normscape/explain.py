@@ -14,8 +14,7 @@ from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from normscape.checks import first_line
-from normscape.errors import UserError, suggest
+from normscape.errors import UserError, first_line, suggest
 from normscape.hints import parameters, takes_anything
 
 

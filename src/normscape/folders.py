@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import NoneType
+
+import yaml  # type: ignore[import-untyped]
 
 from normscape.errors import UserError
 from normscape.explain import parsed
@@ -55,3 +58,15 @@ def undecodable(folders: Sequence[Path]) -> Path:
             except UnicodeDecodeError:
                 return file
     return folders[0]
+
+
+def shapeless(folders: Sequence[Path]) -> Path | None:
+    """Return the first YAML file that is neither keys and values nor empty."""
+    for folder in folders:
+        for file in sorted(folder.rglob("*.yaml")):
+            try:
+                if not isinstance(yaml.safe_load(file.read_bytes()), dict | NoneType):
+                    return file
+            except (yaml.YAMLError, ValueError):
+                return file
+    return None

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from normscape.errors import UserError
+from normscape.errors import UserError, first_line
 from normscape.files import replacing
 
 FACTS = ["run", "net", "series", "lr", "augment", "scale", "seed"]
@@ -104,4 +104,7 @@ def read_table(path: Path, expected: dict[str, Any] | None = None) -> pd.DataFra
     if expected is not None and described(text) != {"rows": expected["rows"], "sha256": expected["sha256"]}:
         sizes = f"{described(text)['rows']} rows, expected {expected['rows']}"
         raise UserError(f"{path}: not the table that its manifest describes ({sizes}); {RESTORE}")
-    return parse_table(text)
+    try:
+        return parse_table(text)
+    except (ValueError, KeyError, pd.errors.ParserError) as error:
+        raise UserError(f"{path}: not a figure's table ({first_line(error)}); {RESTORE}") from error

@@ -51,7 +51,7 @@ def main(arguments: Sequence[str]) -> None:
     missing = [run for run in ended if options.again or not is_mirrored(run)]
     done = sum(_mirrored(run) for run in missing)
     there, training = len(ended) - len(missing), len(runs) - len(ended)
-    print(f"{done} runs mirrored, {there} were already, {training} have not ended")
+    print(f"Runs: {done} mirrored now, {there} before, {training} not ended")
     if done < len(missing):
         raise UserError(f"{len(missing) - done} of {len(missing)} runs could not be mirrored; start it again")
 

@@ -115,12 +115,12 @@ def reached(configs: Sequence[RunConfig], options: argparse.Namespace) -> str:
     missing = [config for config in configs if RunDirectory.of(config).summary is None]
     if missing:
         begun = sum(RunDirectory.of(config).status["step"] > 0 for config in missing)
-        count = f"{len(configs) - len(missing)} of {len(configs)} runs are finished, {begun} begun"
+        count = f"Runs: {len(configs) - len(missing)} of {len(configs)} finished, {begun} begun"
         return f"{count}; the same command continues."
     shared = f"--scale {options.scale} --seeds {options.seeds} --dln-seeds {options.dln_seeds}"
     shared = " ".join([shared, *options.overrides])
     command = f"NORMSCAPE_RUNS={options.store / 'runs'} python experiments/reproduce.py all {shared}"
-    return f"Everything is done: {len(configs)} runs are finished. To draw and judge them: {command}"
+    return f"Everything is done (runs: {len(configs)}). To draw and judge them: {command}"
 
 
 if __name__ == "__main__":

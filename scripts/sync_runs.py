@@ -47,7 +47,7 @@ def main(arguments: Sequence[str]) -> None:
     if waiting:
         send(waiting)
     sent = [each for each in waiting if each.synced]
-    print(f"{len(sent)} runs sent, {len(rest) - len(waiting)} were already, {len(training)} are training")
+    print(f"Runs: {len(sent)} sent now, {len(rest) - len(waiting)} before, {len(training)} in training")
     if missing := [each.labels["name"] for each in waiting if not each.synced]:
         raise UserError(f"not sent: {', '.join(missing)}; see above. A run that was killed is whole once it is resumed")
 

@@ -184,7 +184,7 @@ def test_again_trains_nothing_and_draws_the_same(copy, capsys):
     for file in (results(copy)).iterdir():
         file.unlink()
     reproduce(copy, "--seeds=0,1", *QUICK)
-    assert "All 8 runs are finished." in capsys.readouterr().out
+    assert "Runs: all 8 finished." in capsys.readouterr().out
     assert written(copy) == before
     assert content(copy, list(drawn)) == drawn
 
@@ -197,7 +197,7 @@ def test_only_what_is_missing_is_trained_and_workers_change_no_number(copy, capf
         shutil.rmtree(folder)
     reproduce(copy, "--seeds=0,1", "--workers=2", *QUICK)
     output, errors = capfd.readouterr()
-    assert "6 runs are finished, 2 to train, 2 at a time: about " in output
+    assert "Runs: 6 finished, 2 to train, 2 at a time: about " in output
     assert "  vgg_batch, seed 0: 8 steps" in output
     assert errors.count(": finished after 8 steps in ") == 2
     assert [(folder / "metrics.csv").read_bytes() for folder in gone] == metrics
@@ -240,7 +240,7 @@ def test_bands_for_two_seeds_only(finished):
 
 def test_one_seed_is_the_default(copy, capsys):
     reproduce(copy, *QUICK)
-    assert "All 4 runs are finished." in capsys.readouterr().out
+    assert "Runs: all 4 finished." in capsys.readouterr().out
     claims = json.loads((results(copy) / "fig01.json").read_text())["claims"]
     assert {claim["n"] for claim in claims.values()} == {1}
 

@@ -57,7 +57,7 @@ def test_the_plan_says_of_each_run_where_it_stands_and_a_dry_run_stops_there(tmp
         before = sorted(tmp_path.rglob("*"))
         assert train_missing(runs, ONE, lines.append, dry_run=True) == {}
     head, *each, last = lines
-    assert head.startswith("1 runs are finished, 3 to train, 1 at a time: about ")
+    assert head.startswith("Runs: 1 finished, 3 to train, 1 at a time: about ")
     assert head.endswith(" of disk.")
     assert each == [
         "  mlp_batch, seed 1: 4 steps, resumable, continues from step 3",

@@ -159,7 +159,7 @@ def test_a_sweep_trains_every_combination_once(train, runs):
     before = written(runs)
     code, output, errors = train(*sweep)
     assert (code, errors) == (0, "")
-    assert output.startswith("All 4 runs are finished.\n")
+    assert output.startswith("Runs: all 4 finished.\n")
     assert all(path.name in output for path in directories(runs))
     assert written(runs) == before
 

@@ -52,7 +52,7 @@ class Plan:
         missing = [each for kind in ORDER for each in found if each.kind == kind]
         unmirrored = [line for line in [hint(each.config for each in cached)] if line]
         if not missing:
-            lines = [f"All {len(cached)} runs are finished."] if cached else ["No runs needed."]
+            lines = [f"Runs: all {len(cached)} finished."] if cached else ["Runs: none needed."]
             return cls(cached, missing, [], [*lines, *unmirrored])
         rest = [each.config for each in missing]
         engine.require(rest)
@@ -61,7 +61,7 @@ class Plan:
         disk.require_room(Path(rest[0].runs_dir).absolute(), needed + disk.bytes_beside(rest))
         times = engine.seconds(rest)
         time = f"about {duration(times[0])}" if times else "time unknown"
-        head = f"{len(cached)} runs are finished, {len(missing)} to train, {engine.described(rest)}: {time}"
+        head = f"Runs: {len(cached)} finished, {len(missing)} to train, {engine.described(rest)}: {time}"
         lines = [f"{head}, {disk.in_words(needed)} of disk.", *map(str, missing), *unmirrored, *unknown_commit()]
         return cls(cached, missing, times[1] if times else None, lines)
 

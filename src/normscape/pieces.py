@@ -177,7 +177,7 @@ class Piece:
             )
         pieces = f"{self.left} piece{'s' if self.left > 1 else ''} of {duration(self.seconds)}"
         head = (
-            f"{self.done} runs are finished, {len(self.missing)} to train, {in_words(self.lanes)} at a time: {pieces}."
+            f"Runs: {self.done} finished, {len(self.missing)} to train, {in_words(self.lanes)} at a time: {pieces}."
         )
         return [head, *(self._line(config, given) for config, given in plan), *self._after(plan)]
 

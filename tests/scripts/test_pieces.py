@@ -126,22 +126,22 @@ def test_when_its_time_is_over_a_piece_saves_and_the_next_one_continues(unbroken
     assert statuses(store) == {"dln_standard": ("interrupted", 5)}
     require_whole(store)
     said = capsys.readouterr().out
-    assert "0 runs are finished, 2 to train, 1 at a time: 1 piece of " in said
-    assert "0 of 2 runs are finished, 1 begun; the same command continues.\n" in said
+    assert "Runs: 0 finished, 2 to train, 1 at a time: 1 piece of " in said
+    assert "Runs: 0 of 2 finished, 1 begun; the same command continues.\n" in said
     assert f"{out}: the store in " in said
     assert join_store(out, tmp_path / "next") == 1
     monkeypatch.setattr(CLOCK, "time", time.time)
     pieces.main(command(tmp_path / "next", "--workers=1"))
     said = capsys.readouterr().out
     assert "dln_standard, seed 0: 20 steps, continues from step 5; " in said
-    assert "Everything is done: 2 runs are finished. To draw and judge them: NORMSCAPE_RUNS=" in said
+    assert "Everything is done (runs: 2). To draw and judge them: NORMSCAPE_RUNS=" in said
     assert bits(tmp_path / "next") == bits(unbroken)
 
 
 def test_the_finished_store_is_what_figures_are_made_from(unbroken, monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("NORMSCAPE_RUNS", str(unbroken / "runs"))
     pieces.reproduce.main(["10", "--scale=smoke", f"--results={tmp_path}", "tracker=none"])
-    assert "All 2 runs are finished." in capsys.readouterr().out
+    assert "Runs: all 2 finished." in capsys.readouterr().out
 
 
 def test_the_order_is_that_of_the_figures_one_seed_and_one_network_after_the_other():
@@ -186,7 +186,7 @@ def test_a_plan_counts_pieces_by_the_lane_that_is_busy_longest(monkeypatch):
     assert [(config.name, round(given)) for config, given in piece.trained(usable)] == [
         ("v1", 200), ("v2", 110), ("d1", 10)]  # fmt: skip
     head, *lines = piece.lines(usable)
-    assert head == "0 runs are finished, 4 to train, 1 (cuda) and 1 (cpu) at a time: 2 pieces of 9 min."
+    assert head == "Runs: 0 finished, 4 to train, 1 (cuda) and 1 (cpu) at a time: 2 pieces of 9 min."
     assert lines[1] == "  v2, seed 0: 100 steps; 2e+03 ms a step on cuda, 2 min of 3 min"
     assert lines[-1] == "  in later pieces: 1 more"
 

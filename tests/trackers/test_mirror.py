@@ -136,11 +136,11 @@ def test_a_run_that_is_killed_and_resumed_is_one_run_without_gap_or_repetition(
     config, directory = trained(runs, "tracker=wandb", f"tracker.mode={mode}", *PATIENT)
     if mode == "offline":
         assert len(directories(runs, identity(config))) == 1
-        assert script("sync_runs", runs) == "1 runs sent, 0 were already, 0 are training\n"
-        assert script("sync_runs", runs) == "0 runs sent, 1 were already, 0 are training\n"
+        assert script("sync_runs", runs) == "Runs: 1 sent now, 0 before, 0 in training\n"
+        assert script("sync_runs", runs) == "Runs: 0 sent now, 1 before, 0 in training\n"
     assert same_rows(numbers(server.runs[identity(config)].history), rows_of(directory))
     assert [row["_step"] for row in server.runs[identity(config)].history] == [*range(9)]
-    assert script("sync_runs", runs, "--again") == "1 runs sent, 0 were already, 0 are training\n"
+    assert script("sync_runs", runs, "--again") == "Runs: 1 sent now, 0 before, 0 in training\n"
     assert same_rows(numbers(server.runs[identity(config)].history), rows_of(directory))
 
 
@@ -153,7 +153,7 @@ def test_what_was_begun_online_and_lost_its_server_is_sent_by_the_same_command(
     directory = execute(config, Silent())
     assert len(warnings) == 1
     server.losing = False
-    assert script("sync_runs", tmp_path) == "1 runs sent, 0 were already, 0 are training\n"
+    assert script("sync_runs", tmp_path) == "Runs: 1 sent now, 0 before, 0 in training\n"
     assert same_rows(numbers(server.runs[identity(config)].history), rows_of(directory))
 
 
@@ -168,7 +168,7 @@ def test_a_run_that_was_not_mirrored_is_mirrored_afterwards_with_the_same_number
     assert hint([config]) == ""
     lines: list[str] = []
     train_missing([wanted], None, lines.append)  # type: ignore[arg-type]
-    assert lines == ["All 1 runs are finished.", hint([wanted])]
+    assert lines == ["Runs: all 1 finished.", hint([wanted])]
 
     assert mirror_ended(without, a_tracker())
     assert hint([wanted]) == ""
@@ -186,7 +186,7 @@ def test_a_run_that_was_not_mirrored_is_mirrored_afterwards_with_the_same_number
     summaries = [final_summary(content) for content in (left, right)]
     assert {**summaries[0], "wall_seconds": 0} == {**summaries[1], "wall_seconds": 0}
 
-    assert script("mirror_runs", tmp_path / "b") == "0 runs mirrored, 1 were already, 0 have not ended\n"
+    assert script("mirror_runs", tmp_path / "b") == "Runs: 0 mirrored now, 1 before, 0 not ended\n"
     monkeypatch.setenv("WANDB_MODE", "disabled")
     with pytest.raises(UserError, match="W&B is disabled by WANDB_MODE or WANDB_DISABLED"):
         script("mirror_runs", tmp_path / "b")
@@ -232,7 +232,7 @@ def test_a_run_that_was_stopped_and_ended_without_a_tracker_is_not_taken_for_mir
     _, directory = trained(tmp_path, "tracker=none")
     assert read_json(directory.path / NOTE)["whole"] is True
     assert not is_mirrored(directory)
-    assert script("mirror_runs", tmp_path).endswith("1 runs mirrored, 0 were already, 0 have not ended\n")
+    assert script("mirror_runs", tmp_path).endswith("Runs: 1 mirrored now, 0 before, 0 not ended\n")
     assert is_mirrored(directory)
     assert same_rows(numbers(history(directories(tmp_path, identity(config))[0])), rows_of(directory))
 

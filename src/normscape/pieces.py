@@ -176,9 +176,7 @@ class Piece:
                 f"{self.speeds[kind_of(first)]:.3g} s a step here, and a piece needs {needed:g} minutes at least"
             )
         pieces = f"{self.left} piece{'s' if self.left > 1 else ''} of {duration(self.seconds)}"
-        head = (
-            f"Runs: {self.done} finished, {len(self.missing)} to train, {in_words(self.lanes)} at a time: {pieces}."
-        )
+        head = f"Runs: {self.done} finished, {len(self.missing)} to train, {in_words(self.lanes)} at a time: {pieces}."
         return [head, *(self._line(config, given) for config, given in plan), *self._after(plan)]
 
     def _line(self, config: RunConfig, given: float) -> str:

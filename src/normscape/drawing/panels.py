@@ -53,7 +53,8 @@ def seeds_in_words(rows: pd.DataFrame) -> str:
     if set(counts.values()) <= {1}:
         return "one seed"
     alike = len(set(counts.values())) == 1
-    each = [f"{n} seeds" if alike else f"{n} seeds ({net.upper()})" for net, n in counts.items()]
+    number = {net: "one seed" if n == 1 else f"{n} seeds" for net, n in counts.items()}
+    each = [words if alike else f"{words} ({net.upper()})" for net, words in number.items()]
     return f"lines and plain bands: median and range over {' and '.join(dict.fromkeys(each))}"
 
 

@@ -1,8 +1,11 @@
 """What tests of pages share: the project, a name that is no name, and the files of runs."""
 
+import hashlib
 import json
 import math
 from pathlib import Path
+
+from normscape.directories import directory_name
 
 ROOT = Path(__file__).parents[2]
 EVIL = '</script><img src=x onerror="window.evil=1">&amp;\'é λ'
@@ -11,7 +14,8 @@ FAMILIES = sorted(path.name for path in (ROOT / "configs" / "figure").iterdir())
 
 def leave(folder, name, *, seed=0, rate=0.1, status="finished", values=(0.1, 0.5, 0.8), **files):
     """Leave the files of a run in a folder; those of ``files`` (their names with underscores) have another content."""
-    run = folder / f"{name}-s{seed}-{abs(hash((name, seed, rate))):016d}"[:200].replace("/", "_")
+    identity = hashlib.sha256(f"{name} {seed} {rate}".encode()).hexdigest()[:12]
+    run = folder / directory_name(name, seed, identity)
     run.mkdir(parents=True)
     ended = {"status": status, "step": 2, "wall_seconds": 3.25}
     config = {"name": name, "net": "vgg", "series": name, "scale": "laptop", "seed": seed, "optimizer": {"lr": rate}}

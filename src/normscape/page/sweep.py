@@ -12,7 +12,7 @@ import pandas as pd
 from normscape.errors import UserError
 from normscape.evidence.words import quantity_name
 from normscape.files import read_json
-from normscape.gather import LABELS, runs_in, tidy
+from normscape.gather import LABELS, left_out, runs_in, tidy
 from normscape.page.document import rendered
 from normscape.page.lines import DIGITS, Chart, Line, packed, points_each
 from normscape.page.look import DASHES, logarithmic
@@ -78,6 +78,7 @@ def runs_page(folder: Path) -> tuple[bytes, list[str]]:
     names = _names(paths)
     runs = [_run(place, names[path], *read[path]) for place, path in enumerate(paths)]
     waiting = [f"{run.name}: {run.status}, no curves until it ends" for run in runs if run.rows is None]
+    notes = [*waiting, *damaged, *filter(None, [left_out(folder)])]
     charts = _charts(runs)
     points = points_each(sum(len(chart.lines) for chart in charts))
     columns, cells = _table(tidy(paths).assign(status=[run.status.split(" at ")[0] for run in runs]))
@@ -91,7 +92,7 @@ def runs_page(folder: Path) -> tuple[bytes, list[str]]:
         columns=columns,
         cells=cells,
         statuses=sorted({run.status.split(" at ")[0] for run in runs}),
-        notes=[*waiting, *damaged],
+        notes=notes,
         picture=_picture(runs),
         settings=settings_tables({run.name: _without(run.config, "name", "seed") for run in runs}),
         origins=origin_tables((run.name, int(run.config.get("seed", 0)), run.origin) for run in runs),
@@ -99,7 +100,7 @@ def runs_page(folder: Path) -> tuple[bytes, list[str]]:
         points=points,
         digits=DIGITS,
     )
-    return page, [*waiting, *damaged]
+    return page, notes
 
 
 def _read(paths: Sequence[Path]) -> tuple[dict[Path, tuple[Any, ...]], list[str]]:

@@ -29,7 +29,7 @@ def write(results: Path) -> None:
     for folder, compared in scales:
         save_figure(draw_fidelity(compared), results / PICTURE.format(folder.name))
     page = fidelity_markdown(family.title, [(folder.name, compared) for folder, compared in scales], PICTURE)
-    (results / "FIDELITY.md").write_text(page)
+    (results / "FIDELITY.md").write_text(page, encoding="utf-8")
 
 
 def main(arguments: list[str]) -> None:

@@ -176,7 +176,7 @@ def main(arguments: list[str]) -> None:
             raise UserError(f"--seeds {options.seeds}: expected numbers separated by commas, e.g. 0,1,2") from error
         table = measure(seeds)
         table.to_csv(file, index=False)
-    (RESULTS / "INITIAL_NETWORK.md").write_text(page(table))
+    (RESULTS / "INITIAL_NETWORK.md").write_text(page(table), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -35,11 +35,11 @@ def main() -> None:
     argparse.ArgumentParser(description="Write what was found into the README.").parse_args()
     readme = PROJECT / "README.md"
     for (begin, end), block in blocks().items():
-        before, found, rest = readme.read_text().partition(begin)
+        before, found, rest = readme.read_text(encoding="utf-8").partition(begin)
         _, closed, after = rest.partition(end)
         if not (found and closed):
             raise UserError(f"README.md: expected {begin} and, after it, {end}")
-        readme.write_text(before + block + after)
+        readme.write_text(before + block + after, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -49,6 +49,7 @@ CONTENTS = {
         "docs/wandb",
         "docs/verify",
         "docs/reproducibility",
+        "docs/speed",
         "docs/bring-your-own",
         "docs/beyond",
     ],

@@ -61,7 +61,7 @@ def _measures(quick: bool) -> "Iterator[Answer]":
 def _deep_linear(quick: bool) -> "Iterator[Answer]":
     from bench.deep_linear import as_one
 
-    yield from as_one(seeds=10, steps=50 if quick else 100, rounds=1 if quick else 3)
+    yield from as_one(seeds=10, steps=50 if quick else 100, rounds=1 if quick else 2)
 
 
 def _memory(quick: bool) -> "Iterator[Answer]":
@@ -75,7 +75,7 @@ def _memory(quick: bool) -> "Iterator[Answer]":
 def _startup(quick: bool) -> "Iterator[Answer]":
     from bench.startup import startup
 
-    yield from startup(rounds=1 if quick else 3, all_figures=not quick)
+    yield from startup(rounds=1 if quick else 2, all_figures=not quick)
 
 
 QUESTIONS: dict[str, "Callable[[bool], Iterator[Answer]]"] = {
@@ -97,19 +97,19 @@ def main(arguments: Sequence[str]) -> None:
     from normscape.provenance import provenance
 
     torch.set_num_threads(1)
-    before = os.getloadavg()[0]
+    header: dict[str, Any] = {**provenance(), "load": [os.getloadavg()[0]] * 2}
     answers: list[Answer] = []
+    files: list[Path] = []
     for name, question in QUESTIONS.items():
-        if not options.only or name in options.only:
-            for answer in question(options.quick):
-                print(_shown(answer), flush=True)
-                answers.append(answer)
-    header: dict[str, Any] = {**provenance(), "load": [before, os.getloadavg()[0]]}
-    if options.quick or options.only:
-        print(f"\n{page(header, answers)}", end="")
-        return
-    for file in write(options.results, header, answers):
-        print(f"  {file}")
+        if options.only and name not in options.only:
+            continue
+        for answer in question(options.quick):
+            print(_shown(answer), flush=True)
+            answers.append(answer)
+        header["load"][1] = os.getloadavg()[0]
+        if not options.quick and not options.only:
+            files = write(options.results, header, answers)
+    print("\n".join(map(str, files)) if files else f"\n{page(header, answers)}", flush=True)
 
 
 def _shown(answer: "Answer") -> str:

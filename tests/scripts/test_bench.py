@@ -14,6 +14,7 @@ sys.path.append(str(Path(__file__).parents[2] / "scripts"))
 import benchmark
 from bench.deep_linear import stacked_step
 from bench.floor import floor
+from bench.memory import peak
 from bench.naive import Naive
 from bench.networks import Net
 from bench.page import machine_name, write
@@ -118,6 +119,12 @@ def test_what_is_written_says_where_and_when(tmp_path):
     assert list(pd.read_csv(files[0])["ratio"].fillna(0)) == [2.0, 0.0]
     assert json.loads(files[1].read_text()) == header
     assert "| q | net | 2000 ms | 1000 ms | 2.000 | 2.00 to 2.00 | 3 | met |" in files[2].read_text()
+
+
+def test_a_peak_is_the_process_s_own(tmp_path):
+    (tmp_path / "status").write_text("VmPeak:\t 9999 kB\nVmHWM:\t 2048 kB\n")
+    assert peak(tmp_path / "status") == 2**21
+    assert peak(tmp_path / "gone") > 0
 
 
 def test_an_unknown_question_is_one_line():

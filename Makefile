@@ -24,7 +24,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help env data verify test lint docs smoke lock clean reproduce-text reproduce-all redraw-text redraw-all \
+.PHONY: help env data verify test lint docs bench smoke lock clean reproduce-text reproduce-all redraw-text redraw-all \
   reproduce-theory redraw-theory reproduce-ioffe redraw-ioffe reproduce-beyond redraw-beyond audit \
   report dashboard mirror sync workspace
 
@@ -117,6 +117,9 @@ smoke: $(READY) ## run every figure at scale=smoke: minutes, synthetic data; the
 	@$(MAKE) --no-print-directory reproduce-theory SCALE=smoke
 	@$(MAKE) --no-print-directory reproduce-beyond SCALE=smoke
 	@$(MAKE) --no-print-directory audit NORM=examples.my_norm.MedianNorm SCALE=smoke
+
+bench: $(READY) ## measure what the suite costs beside plain loops and naive forms; ARGS=--quick is shorter
+	@$(BIN)/python scripts/benchmark.py $(ARGS)
 
 data: $(READY) ## fetch and check CIFAR-10 (the experiments do so by themselves)
 	@$(BIN)/python scripts/fetch_data.py

@@ -50,6 +50,7 @@ CONTENTS = {
         "docs/report",
         "docs/verify",
         "docs/reproducibility",
+        "docs/speed",
         "docs/bring-your-own",
         "docs/beyond",
     ],

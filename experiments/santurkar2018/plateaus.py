@@ -6,22 +6,26 @@ squared error of a map of rank r is the sum of the squared singular values of th
 (Eckart & Young 1936), about the number of samples times those of A.
 """
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from normscape.components import build_data
 from normscape.evidence.finished import FinishedRun
 from normscape.evidence.table import gather
 
+if TYPE_CHECKING:
+    from torch import Tensor
 
-def plateau_levels(targets: Tensor) -> NDArray[np.float64]:
+
+def plateau_levels(targets: "Tensor") -> NDArray[np.float64]:
     """Return the least summed squared error of a linear map of rank 0, 1, ... to ``(samples, features)``.
 
     The last one, of full rank, is left out: it is 0.
     """
+    import torch
+
     energies = torch.linalg.svdvals(targets.double()).square()
     rest: NDArray[np.float64] = energies.flip(0).cumsum(0).flip(0).numpy()
     return rest
@@ -32,6 +36,8 @@ def plateau_rows(run: FinishedRun) -> pd.DataFrame:
 
     ``directions_fitted`` is the rank whose least loss is nearest, as a ratio, and ``loss_over_plateau`` that ratio.
     """
+    from normscape.components import build_data  # with torch, which redrawing a figure does without
+
     losses = run.rows("train_loss")
     targets = build_data(run.config).train.targets
     scale = 1 if run.config.loss.get("reduction") == "sum" else targets.numel()

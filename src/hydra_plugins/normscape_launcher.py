@@ -2,24 +2,22 @@
 
 A plain sweep, of lists of values, is not launched by Hydra: all its runs are known beforehand, and go to the engine
 together. A sweeper that chooses values by what came out, as Optuna's, launches one batch after the other.
+
+Hydra imports every plugin whatever it is asked for, so what takes long to import is imported when a batch is launched.
 """
 
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from normscape.config import RunConfig, check
-from normscape.engines.engine import engine_of
-from normscape.identity import identity
-from normscape.labels import labelled
-from normscape.launch import train_missing
-from normscape.objective import objective
+if TYPE_CHECKING:
+    from normscape.schema import RunConfig
 
 
 class NormscapeLauncher(Launcher):
@@ -35,7 +33,7 @@ class NormscapeLauncher(Launcher):
 
     found: ClassVar[Path | None] = None
 
-    launched: ClassVar[list[tuple[RunConfig, list[str]]]] = []
+    launched: ClassVar["list[tuple[RunConfig, list[str]]]"] = []
     failures: ClassVar[dict[str, str]] = {}
 
     def __init__(self, **settings: Any) -> None:
@@ -47,6 +45,11 @@ class NormscapeLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Compose, check and carry out a batch of runs."""
+        from normscape.config import check
+        from normscape.engines.engine import engine_of
+        from normscape.labels import labelled
+        from normscape.launch import train_missing
+
         engine = engine_of(self._settings)
         assert engine is not None
         loader = self._context.config_loader
@@ -65,7 +68,10 @@ class NormscapeLauncher(Launcher):
         ]
 
 
-def _returned(config: RunConfig, overrides: Sequence[str], failures: dict[str, str]) -> JobReturn:
+def _returned(config: "RunConfig", overrides: Sequence[str], failures: dict[str, str]) -> JobReturn:
+    from normscape.identity import identity
+    from normscape.objective import objective
+
     returned = JobReturn(overrides=overrides, status=JobStatus.COMPLETED)
     if (failure := failures.get(identity(config))) is not None:
         returned.status = JobStatus.FAILED

@@ -1,5 +1,6 @@
 """The options that Hydra takes on a command line, as its documentation lists them, and one of ours."""
 
+import sys
 from argparse import SUPPRESS, Namespace
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,23 @@ from normscape.errors import UserError
 DRY_RUN = "--dry-run"
 SHOWING = ("help", "hydra_help", "version", "cfg", "info", "shell_completion")
 """Options with which Hydra shows something and trains nothing."""
+
+HELP = ("--help", "-h", "--hydra-help", "--version")
+
+
+def show_help(configs: Path) -> None:
+    """If Hydra's own help is all that this process is asked for, print it and end: it needs no torch."""
+    if len(sys.argv) != 2 or sys.argv[1] not in HELP:
+        return
+    import hydra
+
+    sys.argv.append(f"hydra.job.name={Path(sys.argv[0]).stem}")  # what the help says is powered by Hydra
+    hydra.main(version_base="1.3", config_path=str(configs), config_name="train")(_nothing)()
+    sys.exit()
+
+
+def _nothing(_config: object) -> None:
+    raise AssertionError("asked for help, Hydra carries out no job")
 
 
 def parse(arguments: Sequence[str]) -> Namespace:

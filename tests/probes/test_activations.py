@@ -10,6 +10,7 @@ from normscape.models import MLP
 from normscape.network import network_of
 from normscape.norms import BatchNorm, NoisyBatchNorm, Standard
 from normscape.probes import Activations
+from normscape.probes.activations import UNIT_LEVELS, quantile_functions
 from normscape.records import Row, Snapshot
 from normscape.replay import part_of
 from normscape.seeds import generator, seed_layer_noise
@@ -205,3 +206,18 @@ def test_a_layer_that_is_not_there_is_named():
     make, _ = MODELS["mlp"]
     with pytest.raises(UserError, match="probe layer 4: the MLP has layers 1 to 3"):
         Activations([1, 4], every=1).check(network_of(make(BatchNorm), None, numbered=True))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_quantiles_are_torch_s(seed):
+    """To the bit in float64; in float32 torch's versions differ in how they round a rank."""
+    x = torch.randn(1 + seed, 2 + 37 * seed, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    x = x.relu() if seed % 3 == 0 else x
+    x[0, 0] = float("nan") if seed % 4 == 1 else x[0, 0]
+    for values in (x, x.float()):
+        expected = torch.quantile(values, UNIT_LEVELS.to(values), dim=1).T
+        found = quantile_functions(values, UNIT_LEVELS)
+        assert found.dtype == values.dtype
+        torch.testing.assert_close(
+            found, expected, rtol=0, atol=0 if values.dtype == torch.float64 else 1e-5, equal_nan=True
+        )

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -162,10 +163,18 @@ def _summary(values: Tensor) -> tuple[Tensor, Tensor]:
 def quantile_functions(values: Tensor, levels: Tensor) -> Tensor:
     """Return the quantiles of each row of ``(units, N)`` at some levels ``(Q,)``, as ``(units, Q)`` on the CPU.
 
-    `torch.quantile` takes at most 2^24 values, fewer than a large batch of images has: of more in a row, evenly spaced
-    ones.
+    Of more than 2^24 values in a row, as a large batch of images has, evenly spaced ones.
     """
     values = values[:, :: -(-values.shape[1] // LARGEST)]
     rows = torch.split(values, LARGEST // values.shape[1])
-    found = [torch.quantile(part, levels.to(values), dim=1, interpolation="linear") for part in rows]
-    return torch.cat(found, dim=1).T.contiguous().cpu()
+    return torch.cat([_quantiles(part, levels) for part in rows]).cpu()
+
+
+def _quantiles(rows: Tensor, levels: Tensor) -> Tensor:
+    """Return what `torch.quantile` returns, to the bit; on a CPU, NumPy sorts several times as fast."""
+    on_cpu = rows.device.type == "cpu"
+    ordered = torch.from_numpy(np.sort(rows.numpy(), axis=1)) if on_cpu else rows.sort(dim=1).values
+    ranks = (levels.to(rows.dtype).double() * (rows.shape[1] - 1)).expand(len(rows), -1)
+    below, above, share = ranks.long(), ranks.ceil().long(), ranks.frac().to(rows)
+    low, high = (ordered.gather(1, position.to(rows.device)) for position in (below, above))
+    return torch.lerp(low, high, share).masked_fill(ordered[:, -1:].isnan(), math.nan)  # NaN is sorted last

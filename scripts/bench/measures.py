@@ -1,0 +1,35 @@
+"""What a measure costs beside the passes that it consists of, and beside its naive form."""
+
+from collections.abc import Iterator
+
+from bench.naive import Naive
+from bench.networks import Net
+from bench.timing import Answer, compared, in_turn
+from normscape.probes import InternalCovariateShift, Landscape
+
+POINTS = {"vgg": 1.05, "dln": 1.20}
+SHIFT = {"vgg": 0.33, "dln": 0.45}
+"""Targets, by network: points of a landscape over plain passes, and covariate shift over its naive form."""
+
+
+def measures(net: Net, rounds: int) -> Iterator[Answer]:
+    """Compare a landscape and the covariate shift of all layers with their naive forms."""
+    before, view = net.step()
+    naive = Naive(before, view)
+    landscape = next(probe for probe in net.plan.probes if isinstance(probe, Landscape))
+    sizes, decays = landscape.sizes_of(view), view.rule.weight_decays
+    points, passes, copied = in_turn(
+        rounds,
+        lambda: [*landscape.measure(view)],
+        lambda: naive.passes(len(sizes)),
+        lambda: naive.landscape(sizes, decays),
+    )
+    points_named = f"{len(sizes)} points of a landscape"
+    yield compared(f"{points_named} / as many plain passes", net.name, points, passes, target=POINTS[net.config.net])
+    yield compared(f"{points_named} / naive", net.name, points, copied)
+    shift = InternalCovariateShift(layers="all")
+    count, target = len(view.network.layers), SHIFT[net.config.net]
+    ours, full, passes = in_turn(rounds, lambda: [*shift.measure(view)], naive.shift, lambda: naive.passes(count))
+    question = f"covariate shift of all {count} layers"
+    yield compared(f"{question} / naive", net.name, ours, full, target=target)
+    yield compared(f"{question} / as many plain passes", net.name, ours, passes, target=target)

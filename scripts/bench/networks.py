@@ -1,0 +1,71 @@
+"""The networks that are timed: the paper's two at a scale, on made-up images of CIFAR-10's shape."""
+
+import copy
+from dataclasses import dataclass, replace
+
+import torch
+from torch import nn
+
+from normscape.build import build
+from normscape.components import build_optimizer
+from normscape.config import RunConfig, compose_run
+from normscape.loop import Batches, Plan, State
+from normscape.observer import Observer
+from normscape.seeds import seed_layer_noise
+from normscape.view import StepView
+
+ALONE = ["tracker=none", "device=cpu", "arithmetic=plain"]
+NETS = {
+    "VGG, 1/8 width": ["run=vgg_batch", "scale=laptop", "data=synthetic", "data.train_images=8192"],
+    "DLN": ["run=dln_batch", "scale=laptop"],
+}
+"""What is timed unless a question says otherwise: the networks with BatchNorm, at the cadences of their scale."""
+
+
+@dataclass
+class Net:
+    """A network in training.
+
+    Attributes
+    ----------
+    name, config
+        What it is called, and what it is made from.
+    plan, state
+        What it is trained on, without probes and test set, and how far it is.
+    """
+
+    name: str
+    config: RunConfig
+    plan: Plan
+    state: State
+
+    @classmethod
+    def of(cls, name: str, *overrides: str) -> "Net":
+        """Build one of `NETS`, or another from overrides alone."""
+        config = compose_run([*NETS.get(name, []), *ALONE, *overrides])
+        made = build(config, torch.device("cpu"))
+        data = replace(made.plan.dataset, test=None)
+        return cls(name, config, replace(made.plan, dataset=data, self_check=False, steps=10**9), made.state)
+
+    def bare(self) -> Plan:
+        """Return the plan without probes."""
+        return replace(self.plan, probes=())
+
+    def fresh(self) -> State:
+        """Return a copy of the state, to be trained apart."""
+        model = copy.deepcopy(self.state.model)
+        return State(model, build_optimizer(self.config, model))
+
+    def step(self) -> tuple[nn.Module, StepView]:
+        """Take the first step, and return the network as it was before it and the view of it."""
+        state, plan = self.fresh(), self.plan
+        before = copy.deepcopy(state.model)
+        observer = Observer(state.model, state.optimizer, plan.loss_function, (), plan.seed)
+        inputs, targets = Batches(plan.dataset, plan.seed, plan.batch_size).at(0)
+        seed_layer_noise(plan.seed, 0)
+        opened = observer.open(0, (inputs,), targets)
+        loss = plan.loss_function(state.model.train()(inputs), targets)
+        loss.backward()  # type: ignore[no-untyped-call]
+        opened.before_update()
+        state.optimizer.step()
+        return before.train(), opened.close(loss)

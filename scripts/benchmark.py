@@ -1,0 +1,122 @@
+"""Measure what the suite costs, beside the least that the same arithmetic costs: make bench.
+
+python scripts/benchmark.py            all of it, about five minutes on two cores
+python scripts/benchmark.py --quick    fewer rounds and steps, about a minute
+python scripts/benchmark.py --only loops startup
+
+Writes results/bench/<machine>.{csv,json,md}; with --quick or --only it prints the page and writes nothing.
+"""
+
+import normscape.portable  # noqa: F401, I001 - first: torch chooses its kernels when it is imported
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from normscape.entry import Parser, entry_point
+from normscape.errors import UserError, suggest
+
+if TYPE_CHECKING:
+    from bench.timing import Answer
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Read the command line."""
+    parser = Parser(prog="benchmark.py", description="Measure what the suite costs.")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds and steps: about a minute; writes nothing")
+    parser.add_argument("--only", nargs="+", default=[], help=f"of {', '.join(QUESTIONS)}; writes nothing")
+    parser.add_argument("--results", type=Path, default=PROJECT / "results" / "bench", help="where the files go")
+    options = parser.parse_args(arguments)
+    for name in options.only:
+        if name not in QUESTIONS:
+            raise UserError(f"--only {name}: no such question{suggest(name, QUESTIONS)}")
+    return options
+
+
+def _loops(quick: bool) -> "Iterator[Answer]":
+    from bench.loops import loops
+    from bench.networks import NETS, Net
+
+    for name in NETS:
+        more = 10 if name == "DLN" else 1
+        steps, dense, rounds = (2 * more, 1, more) if quick else (8 * more, 2, 5)
+        yield from loops(Net.of(name), steps, dense, rounds)
+
+
+def _measures(quick: bool) -> "Iterator[Answer]":
+    from bench.deep_linear import shift_as_one
+    from bench.measures import measures
+    from bench.networks import NETS, Net
+
+    for name in NETS:
+        yield from measures(Net.of(name), (1 if quick else 3) * (4 if name == "DLN" else 1))
+    yield from shift_as_one(seeds=10, rounds=3 if quick else 9)
+
+
+def _deep_linear(quick: bool) -> "Iterator[Answer]":
+    from bench.deep_linear import as_one
+
+    yield from as_one(seeds=10, steps=50 if quick else 100, rounds=1 if quick else 2)
+
+
+def _memory(quick: bool) -> "Iterator[Answer]":
+    from bench.memory import memory
+    from bench.networks import NETS
+
+    for name in NETS:
+        yield from memory(name)
+
+
+def _startup(quick: bool) -> "Iterator[Answer]":
+    from bench.startup import startup
+
+    yield from startup(rounds=1 if quick else 2, all_figures=not quick)
+
+
+QUESTIONS: dict[str, "Callable[[bool], Iterator[Answer]]"] = {
+    "loops": _loops,
+    "measures": _measures,
+    "deep_linear": _deep_linear,
+    "memory": _memory,
+    "startup": _startup,
+}
+"""What can be asked, in this order; each takes whether it should be quick."""
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Do what the command line asks."""
+    options = parse(arguments)
+    import torch
+    from bench.page import page, write
+
+    from normscape.provenance import provenance
+
+    torch.set_num_threads(1)
+    header: dict[str, Any] = {**provenance(), "load": [os.getloadavg()[0]] * 2}
+    answers: list[Answer] = []
+    files: list[Path] = []
+    for name, question in QUESTIONS.items():
+        if options.only and name not in options.only:
+            continue
+        for answer in question(options.quick):
+            print(_shown(answer), flush=True)
+            answers.append(answer)
+        header["load"][1] = os.getloadavg()[0]
+        if not options.quick and not options.only:
+            files = write(options.results, header, answers)
+    print("\n".join(map(str, files)) if files else f"\n{page(header, answers)}", flush=True)
+
+
+def _shown(answer: "Answer") -> str:
+    value = f"{answer.ours:.2f} {answer.unit}" if answer.ratio is None else f"{answer.ratio:.3f}"
+    return f"{value:>10}  {answer.question}{', ' * bool(answer.net)}{answer.net}"
+
+
+if __name__ == "__main__":
+    with entry_point():
+        main(sys.argv[1:])

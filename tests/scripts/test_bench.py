@@ -1,0 +1,132 @@
+"""The benchmark's twins are oracles: the floor takes the loop's steps, naive forms measure what the probes measure."""
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+sys.path.append(str(Path(__file__).parents[2] / "scripts"))
+
+import benchmark
+from bench.deep_linear import stacked_step
+from bench.floor import floor
+from bench.memory import peak
+from bench.naive import Naive
+from bench.networks import Net
+from bench.page import machine_name, write
+from bench.timing import Answer, Timed, compared
+
+from normscape.errors import UserError
+from normscape.loop import train
+from normscape.probes import InternalCovariateShift, Landscape
+from normscape.reduced.measure import measured
+
+OWN = ["scale=smoke", "measure.activation_layers=[2,4]", "measure.ics_layers=[2,4]"]
+VGG = [*OWN, "model.width=0.03125", "model.configuration=A", "batch_size=24"]
+SMALL = {
+    "vgg": ["run=vgg_batch", *VGG],
+    "vgg without": ["run=vgg_standard", *VGG],
+    "dln": ["run=dln_batch", *OWN, "model.depth=5"],
+}
+
+
+def double(net):
+    """Return a net in float64, with data in float64."""
+
+    class Double(type(net.plan.dataset)):
+        def network_inputs(self, stored):
+            return super().network_inputs(stored).double()
+
+    data = net.plan.dataset
+    train_split = data.train
+    if train_split.targets.is_floating_point():
+        train_split = replace(train_split, targets=train_split.targets.double())
+    data = Double(data.name, data.checksum, train_split, None, data.mean, data.std)
+    net.state.model.double()
+    net.plan = replace(net.plan, dataset=data)
+    return net
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_the_floor_takes_the_steps_of_the_loop_bit_for_bit(name):
+    """Over the end of an epoch, and from a step within one."""
+    net = Net.of(name, *SMALL[name])
+    ours, theirs = net.fresh(), net.fresh()
+    train(net.bare(), ours, lambda step, rows: step < 25)
+    floor(net.bare(), theirs, 10)
+    floor(net.bare(), theirs, 25)
+    assert ours.step == theirs.step == 25
+    for key, tensor in theirs.model.state_dict().items():
+        assert torch.equal(tensor, ours.model.state_dict()[key]), key
+
+
+def values(probe, view, quantity):
+    return [row.value for row in probe.measure(view) if row.quantity == quantity]
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_the_naive_forms_measure_what_the_probes_measure(name):
+    net = double(Net.of(name, *SMALL[name]))
+    before, view = net.step()
+    naive = Naive(before, view)
+    shift = naive.shift()
+    assert len(shift["ics_l2"]) == len(view.network.layers)
+    for quantity, found in shift.items():
+        ours = values(InternalCovariateShift(layers="all"), view, quantity)
+        assert ours == pytest.approx(found, rel=1e-9, abs=1e-9)
+    probe = next(probe for probe in net.plan.probes if isinstance(probe, Landscape))
+    for quantity, found in naive.landscape(probe.sizes_of(view), view.rule.weight_decays).items():
+        assert values(probe, view, quantity) == pytest.approx(found, rel=1e-9)
+
+
+def test_a_naive_form_on_other_weights_is_noticed():
+    net = double(Net.of("dln", *SMALL["dln"]))
+    before, view = net.step()
+    moved = replace(view, updated={name: 1.001 * tensor for name, tensor in view.updated.items()})
+    ours = values(InternalCovariateShift(layers="all"), view, "ics_l2")
+    assert Naive(before, moved).shift()["ics_l2"] != pytest.approx(ours, rel=1e-9)
+
+
+def test_seeds_as_one_have_the_shift_of_the_naive_form():
+    """In float32, where the reduced batch rounds otherwise; of each seed its own."""
+    nets = [Net.of("dln", *SMALL["dln"], f"seed={seed}") for seed in (0, 1)]
+    lanes = measured(InternalCovariateShift(layers="all"), stacked_step(nets))
+    for net, rows in zip(nets, lanes, strict=True):
+        found = [row.value for row in rows if row.quantity == "ics_cosine"]
+        assert found == pytest.approx(Naive(*net.step()).shift()["ics_cosine"], abs=1e-5)
+
+
+def test_a_ratio_is_that_of_medians_and_its_range_that_of_rounds():
+    answer = compared("q", "net", Timed([2.0, 4.0, 9.0]), Timed([1.0, 1.0, 3.0]), times=2, target=2.0)
+    assert (answer.ratio, answer.lowest, answer.highest, answer.met) == (2.0, 1.0, 2.0, True)
+    assert replace(answer, target=1.9).met is False
+    assert replace(answer, target=None).met is None
+    assert Answer("start", "", 1.6, None, "s", target=1.5).met is False
+
+
+def test_what_is_written_says_where_and_when(tmp_path):
+    assert machine_name("Intel(R) Xeon(R) CPU E5-2680 v4 @ 2.40GHz") == "intel-xeon-e5-2680-v4"
+    hardware = {"processor": "AMD EPYC", "cores": 2, "threads": 1, "instruction_set": "AVX2"}
+    header = {"written": "today", "command": "benchmark.py", "commit": "abc", "hardware": hardware, "load": [1.0, 2.0]}
+    header["versions"] = {"torch": "2", "python": "3"}
+    answers = [compared("q", "net", Timed([2.0]), Timed([1.0]), target=3.0), Answer("start", "", 1.6, None, "s")]
+    files = write(tmp_path / "bench", header, answers)
+    assert [file.name for file in files] == ["amd-epyc.csv", "amd-epyc.json", "amd-epyc.md"]
+    assert list(pd.read_csv(files[0])["ratio"].fillna(0)) == [2.0, 0.0]
+    assert json.loads(files[1].read_text()) == header
+    assert "| q | net | 2000 ms | 1000 ms | 2.000 | 2.00 to 2.00 | 3 | met |" in files[2].read_text()
+
+
+def test_a_peak_is_the_process_s_own(tmp_path):
+    (tmp_path / "status").write_text("VmPeak:\t 9999 kB\nVmHWM:\t 2048 kB\n")
+    assert peak(tmp_path / "status") == 2**21
+    assert peak(tmp_path / "gone") > 0
+
+
+def test_an_unknown_question_is_one_line():
+    with pytest.raises(UserError, match="--only loop: no such question; did you mean"):
+        benchmark.parse(["--only", "loop"])

@@ -1,0 +1,54 @@
+"""Commands that train nothing start without what takes seconds to import: seen in the modules, not on a clock."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parents[1]
+SLOW = ("torch", "scipy", "torchvision", "wandb")
+
+RUN = """
+import json, runpy, sys
+sys.path.insert(0, {folder!r})
+sys.argv = {arguments!r}
+try:
+    runpy.run_path({script!r}, run_name="__main__")
+except SystemExit as ended:
+    assert not ended.code, ended.code
+print()
+print(json.dumps([name for name in {slow!r} if name in sys.modules]))
+"""
+
+
+def slow_imports(script, *arguments):
+    """Run a script in a process of its own, and return which of the slow modules it has imported."""
+    file = PROJECT / script
+    code = RUN.format(folder=str(file.parent), arguments=[file.name, *arguments], script=str(file), slow=SLOW)
+    environment = {"PYTHONPATH": ":".join(filter(None, sys.path)), "PATH": "/usr/bin:/bin", "HOME": "/tmp"}
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("script", ["train", "reproduce", "audit"])
+def test_help_imports_nothing_slow(script):
+    assert slow_imports(f"experiments/{script}.py", "--help") == []
+
+
+def test_a_figure_is_redrawn_without_anything_slow(tmp_path):
+    """Figure 7, the smallest, of a copy of the committed results; all modules of its family are imported."""
+    laptop = tmp_path / "santurkar2018" / "laptop"
+    laptop.mkdir(parents=True)
+    committed = PROJECT / "results" / "santurkar2018" / "laptop"
+    for file in committed.glob("fig07.*"):
+        (laptop / file.name).write_bytes(file.read_bytes())
+    arguments = ("7", "--scale", "laptop", "--from-results", "--results", str(tmp_path))
+    assert slow_imports("experiments/reproduce.py", *arguments) == []
+    assert (laptop / "fig07.png").read_bytes() == (committed / "fig07.png").read_bytes()
+
+
+def test_what_is_slow_is_noticed():
+    assert slow_imports("scripts/fetch_data.py", "--help") == ["torch"]

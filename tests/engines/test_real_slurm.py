@@ -93,7 +93,7 @@ def test_an_interrupt_of_the_sweep_saves_what_is_trained_and_leaves_no_job(clust
 
 
 def test_a_gpu_that_slurm_has_not_is_refused_at_once(cluster, on_slurm):
-    refused = on_slurm(*SWEEP, "hydra.launcher.gpus_per_run=1")
+    refused = on_slurm(*[item for item in SWEEP if item != "device=cpu"], "hydra.launcher.gpus_per_run=1")
     _, said = refused.communicate(timeout=PATIENCE_SECONDS)
     assert refused.returncode == 2
     assert said.splitlines()[-1].startswith("normscape: hydra.launcher.gpus_per_run=1: SLURM has no GPU; expected")

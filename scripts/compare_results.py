@@ -17,6 +17,7 @@ from typing import Any
 import pandas as pd
 
 from normscape.errors import UserError
+from normscape.files import read_json
 
 CLAIMS: dict[str, str | None] = {"spacing_of_snapshots": None}
 """Claims that have another name now: old to new; None for one that was dropped.
@@ -70,7 +71,7 @@ def differences(figure: str, old: Path, new: Path) -> Iterator[str]:
 def claims(file: Path) -> dict[str, dict[str, Any]]:
     """Return the numbers of the claims of a manifest by the names that they have now."""
     try:
-        found = json.loads(file.read_text())["claims"]
+        found = read_json(file)["claims"]
         named = found.items() if isinstance(found, dict) else [(claim["name"], claim) for claim in found]
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{file}: not a manifest with claims; git checkout brings back what is committed") from error

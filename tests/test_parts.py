@@ -1,12 +1,12 @@
 """What is carried in parts arrives as it was, or what is wrong with it is named and nothing has changed."""
 
-import json
 import random
 import re
 
 import pytest
 
 from normscape.errors import UserError
+from normscape.files import read_json, write_json
 from normscape.parts import join, pack, packed
 
 CONTENT = random.Random(0).randbytes(1000)
@@ -74,8 +74,8 @@ def test_a_missing_or_damaged_list_is_named(parts, tmp_path, content):
 
 def test_whole_parts_of_two_packings_do_not_make_a_file(parts, tmp_path):
     listed = tmp_path / "carried" / "data.bin.parts.json"
-    content = json.loads(listed.read_text())
+    content = read_json(listed)
     content["parts"].reverse()
-    listed.write_text(json.dumps(content))
+    write_json(listed, content)
     with pytest.raises(UserError, match=r"its parts do not make data\.bin"):
         join(tmp_path / "carried", "data.bin", tmp_path / "target")

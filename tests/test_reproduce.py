@@ -19,6 +19,7 @@ from normscape.evidence.interval import plain
 from normscape.evidence.original import read_original
 from normscape.evidence.results import configs_of, run_entries
 from normscape.evidence.table import read_table
+from normscape.files import SEAL
 
 PROJECT = Path(__file__).parents[1]
 EXPERIMENTS = PROJECT / "experiments"
@@ -224,6 +225,7 @@ def test_the_paper_s_curves_change_the_picture_and_are_noted_and_nothing_else(co
     assert changed == {"fig01.png", "fig01.pdf", "fig01.json"}
     before, after = json.loads(drawn["fig01.json"]), json.loads(content(copy)["fig01.json"])
     assert (before.pop("with_paper"), after.pop("with_paper")) == (False, True)
+    assert before.pop(SEAL) != after.pop(SEAL)
     assert before == after
 
 

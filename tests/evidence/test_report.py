@@ -12,6 +12,7 @@ from normscape.evidence.claims import Claim
 from normscape.evidence.counts import summary
 from normscape.evidence.report import claims_markdown
 from normscape.evidence.results import Results, judged_figures, scales_in
+from normscape.files import read_json, write_json
 
 SIZE = Known(1.0, "its size")
 NO = "**does not hold on all 3 seeds**"
@@ -191,7 +192,7 @@ def test_what_is_no_manifest_of_the_figure_is_one_line(results, tmp_path, conten
     family, _ = results
     kept = Results(tmp_path / "laptop", family.figures()[0])
     if isinstance(content, dict):
-        whole = json.loads(kept.file.read_text())
+        whole = read_json(kept.file)
         manifest = {**whole["manifest"], **content.pop("manifest", {})}
         content = json.dumps({**whole, **content, "manifest": manifest})
     kept.file.write_text(content)
@@ -205,9 +206,9 @@ def test_what_is_no_manifest_of_the_figure_is_one_line(results, tmp_path, conten
 def test_an_edited_number_is_not_reported(results, tmp_path):
     family, _ = results
     kept = Results(tmp_path / "laptop", family.figures()[0])
-    whole = json.loads(kept.file.read_text())
+    whole = read_json(kept.file)
     whole["claims"]["large"]["value"] = 99.0
-    kept.file.write_text(json.dumps(whole))
+    write_json(kept.file, whole)
     with pytest.raises(UserError, match="are not median and interval of"):
         claims_markdown(*results)
 

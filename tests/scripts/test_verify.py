@@ -2,7 +2,6 @@
 
 import hashlib
 import importlib.util
-import json
 import shutil
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 
 from normscape import portable
 from normscape.errors import UserError
+from normscape.files import read_json, write_json
 
 PROJECT = Path(__file__).parents[2]
 sys.path.append(str(PROJECT / "scripts"))
@@ -44,18 +44,18 @@ def verified(results, capsys, *arguments):
 
 def change_manifest(results, run, **changes):
     file = results / "fig10.json"
-    content = json.loads(file.read_text())
+    content = read_json(file)
     for entry in content["manifest"]["runs"][run]["seeds"].values():
         entry.update(changes)
-    file.write_text(json.dumps(content))
+    write_json(file, content)
 
 
 def accept_table(results):
     """Give the manifest the checksum of the table that is there."""
     file = results / "fig10.json"
-    content = json.loads(file.read_text())
+    content = read_json(file)
     content["manifest"]["table"]["sha256"] = hashlib.sha256((results / "fig10.csv").read_bytes()).hexdigest()
-    file.write_text(json.dumps(content))
+    write_json(file, content)
 
 
 def test_what_is_made_here_is_the_same_here(results, capsys):

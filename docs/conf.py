@@ -49,6 +49,7 @@ CONTENTS = {
         "docs/wandb",
         "docs/report",
         "docs/verify",
+        "docs/troubleshooting",
         "docs/reproducibility",
         "docs/speed",
         "docs/bring-your-own",

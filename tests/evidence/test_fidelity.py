@@ -25,11 +25,12 @@ def compared(values, paper):
     [
         ([1, 2, 4], 4.0, 0.5, True),
         ([1, 2, 4], 0.5, 4, False),
-        ([2], 2.0, 1, True),
+        ([2, 2], 2.0, 1, True),
+        ([2], 2.0, 1, None),  # one seed has no range
         ([math.inf, math.inf, 3], 3.0, math.nan, True),  # never reached by most
-        ([2], math.inf, math.nan, False),
+        ([2, 2], math.inf, math.nan, False),
         ([0, 0], 1.0, math.nan, False),
-        ([-1], -1.0, math.nan, True),
+        ([-1, -1], -1.0, math.nan, True),
     ],
 )
 def test_a_ratio_is_of_positive_numbers(values, paper, ratio, within):
@@ -39,23 +40,24 @@ def test_a_ratio_is_of_positive_numbers(values, paper, ratio, within):
 
 
 def test_numbers_are_counted_by_the_factor_on_either_side():
-    several = [compared([value], 1.0) for value in (1, 1.4, 1 / 1.4, 1.9, 1 / 1.9, 2.9, 9, math.inf)]
+    several = [compared([value] * 2, 1.0) for value in (1, 1.4, 1 / 1.4, 1.9, 1 / 1.9, 2.9, 9)]
+    several.append(compared([math.inf], 1.0))
     assert summary(several) == (
         "Of 8 numbers that the paper's curves give, ours are within a factor of 1.5 in 3, of 2 in 5 and of 3 in 6. "
         "1 has no ratio, as a level is never reached or a value is 0. "
-        "In 7 the paper's value lies outside the range of our seeds."
+        "Of the 7 that we have from several seeds, in 6 the paper's value lies outside the range of our seeds."
     )
 
 
 def test_every_number_is_a_row_and_a_dot():
-    several = [compared([2.0, 4.0], 2.0), compared([9.0], 1.0), compared([math.inf], 1.0)]
+    several = [compared([2.0, 4.0], 2.0), compared([9.0], 1.0), compared([9.0, math.inf], 1.0)]
     rows = [
         line for line in fidelity_markdown("Sizes", [("laptop", several)], "{}.png").splitlines() if "Fig. 1" in line
     ]
     assert rows == [
         "| Fig. 1, a: sizes | a size | 2 | 3 (2 to 4) | 1.50 |  |",
-        "| Fig. 1, a: sizes | a size | 1 | 9 (one seed) | 9.00 | outside |",
-        "| Fig. 1, a: sizes | a size | 1 | inf (one seed) |  | outside |",
+        "| Fig. 1, a: sizes | a size | 1 | 9 (one seed) | 9.00 |  |",
+        "| Fig. 1, a: sizes | a size | 1 | inf (9 to inf) |  | outside |",
     ]
     (axes,) = draw_fidelity(several).axes
     assert sum(len(dots.get_offsets()) for dots in axes.collections) == 2

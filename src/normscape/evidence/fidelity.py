@@ -29,6 +29,14 @@ Made by `scripts/fidelity.py` from the tables of the figures and the paper's own
 says where the paper's value lies outside the range of our seeds."""
 
 
+RANGES = (
+    (True, "#0072B2", "inside the range of our seeds"),
+    (False, "#D55E00", "outside the range of our seeds"),
+    (None, "0.35", "one seed"),
+)
+"""Whether the range contains the paper's value, and how the picture shows it."""
+
+
 @dataclass(frozen=True)
 class Panel:
     """A panel of a figure of the paper, and the positive numbers that its curves are summed up by.
@@ -57,9 +65,11 @@ class Compared:
         return ours / theirs if usable and theirs is not None else math.nan
 
     @property
-    def within(self) -> bool:
-        """Whether the range over seeds contains the paper's value."""
+    def within(self) -> bool | None:
+        """Whether the range over seeds contains the paper's value; None of one seed, which has no range."""
         values, theirs = self.measured.values, self.measured.paper
+        if len(values) == 1:
+            return None
         return theirs is not None and min(values) <= theirs <= max(values)
 
 
@@ -98,7 +108,7 @@ def fidelity_markdown(title: str, scales: Sequence[tuple[str, Sequence[Compared]
                 number(each.measured.paper or math.nan),
                 f"{number(each.measured.value)} ({spread(each.measured)})",
                 "" if math.isnan(each.ratio) else f"{each.ratio:.2f}",
-                "" if each.within else "outside",
+                "outside" if each.within is False else "",
             ]
             for each in compared
         ]
@@ -111,13 +121,15 @@ def summary(compared: Sequence[Compared]) -> str:
     ratios = np.array([each.ratio for each in compared])
     sizes = np.abs(np.log(ratios[~np.isnan(ratios)]))
     counts = [f"of {factor:g} in {int((sizes <= math.log(factor)).sum())}" for factor in FACTORS]
-    outside, never = sum(not each.within for each in compared), len(compared) - len(sizes)
+    ranges, never = [each.within for each in compared if each.within is not None], len(compared) - len(sizes)
     sentences = [f"Of {len(compared)} numbers that the paper's curves give, ours are within a factor {listed(counts)}."]
     if never:
         sentences.append(
             f"{never} {'has' if never == 1 else 'have'} no ratio, as a level is never reached or a value is 0."
         )
-    sentences.append(f"In {outside} the paper's value lies outside the range of our seeds.")
+    if ranges:
+        outside = f"in {ranges.count(False)} the paper's value lies outside the range of our seeds"
+        sentences.append(f"Of the {len(ranges)} that we have from several seeds, {outside}.")
     return " ".join(sentences)
 
 
@@ -136,11 +148,11 @@ def draw_fidelity(compared: Sequence[Compared]) -> Picture:
         for factor, shade in zip(reversed(FACTORS), ("0.95", "0.90", "0.83"), strict=True):
             axes.axvspan(1 / factor, factor, color=shade, lw=0, zorder=0, label=f"within a factor of {factor:g}")
         axes.axvline(1, color="0.4", linewidth=0.8)
-        for inside, color, label in ((True, "#0072B2", "inside"), (False, "#D55E00", "outside")):
+        for inside, color, label in RANGES:
             mine = [each for each in usable if each.within is inside]
             rows = [places.index(_place(each)) for each in mine]
             ratios = [each.ratio for each in mine]
-            axes.scatter(ratios, rows, s=14, color=color, alpha=0.8, lw=0, label=f"{label} the range of our seeds")
+            axes.scatter(ratios, rows, s=14, color=color, alpha=0.8, lw=0, label=label if mine else None)
         axes.set_yticks(range(len(places)), places, fontsize="small")
         axes.set_ylim(len(places) - 0.5, -0.5)
         low, high = axes.get_xlim()

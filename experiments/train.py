@@ -33,7 +33,6 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
-from hydra_plugins.normscape_launcher import NormscapeLauncher
 from normscape.config import CONFIGS, RunConfig, check, compose_hydra, jobs, with_scale
 from normscape.engines.engine import Engine, engine_of
 from normscape.engines.here import LocalEngine
@@ -45,6 +44,7 @@ from normscape.identity import identity
 from normscape.kernels import use_kernels
 from normscape.labels import labelled
 from normscape.launch import train_missing, unknown_commit
+from normscape.launched import LAUNCHED
 from normscape.objective import objective, require_objective
 from normscape.overview import overview
 from normscape.progress import ProgressDisplay
@@ -152,10 +152,11 @@ def by_hydra(asked: Asked) -> None:
         raise UserError(" ".join(str(error).split())) from error
     if FAILED:
         raise FAILED[0]
-    if (found := NormscapeLauncher.found) is not None and found.exists():
+    if (found := LAUNCHED.found) is not None and found.exists():
         print(f"What {asked.configs[0].objective} was best with, in {found}:\n{found.read_text().strip()}")
-    if launched := NormscapeLauncher.launched:
-        report([config for config, _ in launched], [own for _, own in launched], NormscapeLauncher.failures)
+    if LAUNCHED.runs:
+        configs, commands = zip(*LAUNCHED.runs, strict=True)
+        report(configs, commands, LAUNCHED.failures)
 
 
 def report(configs: Sequence[RunConfig], commands: Sequence[Sequence[str]], failures: Mapping[str, str]) -> None:

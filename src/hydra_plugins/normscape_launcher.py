@@ -9,32 +9,21 @@ Hydra imports every plugin whatever it is asked for, so what takes long to impor
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from normscape.launched import LAUNCHED
+
 if TYPE_CHECKING:
     from normscape.schema import RunConfig
 
 
 class NormscapeLauncher(Launcher):
-    """Hands the jobs of a batch to an engine, and returns their objectives.
-
-    Attributes
-    ----------
-    launched, failures
-        The runs of all batches of this process, and a line for each that failed, by its identity.
-    found
-        Where a sweeper leaves what it found, if it does.
-    """
-
-    found: ClassVar[Path | None] = None
-
-    launched: ClassVar["list[tuple[RunConfig, list[str]]]"] = []
-    failures: ClassVar[dict[str, str]] = {}
+    """Hands the jobs of a batch to an engine, returns their objectives, and keeps them in `LAUNCHED`."""
 
     def __init__(self, **settings: Any) -> None:
         self._settings = settings
@@ -56,13 +45,13 @@ class NormscapeLauncher(Launcher):
         composed = [loader.load_sweep_config(self._config, [*overrides]) for overrides in job_overrides]
         configs = [labelled(check(config), config.hydra.overrides.task) for config in composed]
         folder = Path(self._config.hydra.sweep.dir)
-        type(self).found = folder / "optimization_results.yaml"
+        LAUNCHED.found = folder / "optimization_results.yaml"
         folder.mkdir(parents=True, exist_ok=True)  # where a sweeper leaves what it found
         whole = OmegaConf.select(self._config, "hydra.sweeper.n_trials") or "?"
         print(f"Jobs {initial_job_idx + 1} to {initial_job_idx + len(configs)} of {whole}:", flush=True)
         failures = train_missing(configs, engine, partial(print, flush=True))
-        self.launched.extend(zip(configs, map(list, job_overrides), strict=True))
-        self.failures.update(failures)
+        LAUNCHED.runs.extend(zip(configs, map(list, job_overrides), strict=True))
+        LAUNCHED.failures.update(failures)
         return [
             _returned(config, overrides, failures) for config, overrides in zip(configs, job_overrides, strict=True)
         ]

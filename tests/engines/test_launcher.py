@@ -1,5 +1,6 @@
 """What a sweeper of Hydra's is told of the batches that it launches."""
 
+import importlib
 import math
 from types import SimpleNamespace
 
@@ -7,9 +8,10 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.utils import JobStatus
 
-from hydra_plugins.normscape_launcher import NormscapeLauncher
+from hydra_plugins import normscape_launcher
 from normscape.config import CONFIGS
 from normscape.errors import UserError
+from normscape.launched import LAUNCHED
 
 QUICK = ["run=mlp_batch", "scale=smoke", "tracker=none", "device=cpu", "probe=[]", "steps=2"]
 
@@ -21,9 +23,10 @@ def composed(overrides):
 
 @pytest.fixture
 def launcher(monkeypatch, tmp_path):
-    monkeypatch.setattr(NormscapeLauncher, "launched", [])
-    monkeypatch.setattr(NormscapeLauncher, "failures", {})
-    made = NormscapeLauncher(engine="normscape.engines.here.LocalEngine", runs_at_once=1)
+    monkeypatch.setattr(LAUNCHED, "runs", [])
+    monkeypatch.setattr(LAUNCHED, "failures", {})
+    again = importlib.reload(normscape_launcher)  # as Hydra does whenever it looks for plugins
+    made = again.NormscapeLauncher(engine="normscape.engines.here.LocalEngine", runs_at_once=1)
     loader = SimpleNamespace(load_sweep_config=lambda config, overrides: composed(overrides))
     context, config = SimpleNamespace(config_loader=loader), composed([f"hydra.sweep.dir={tmp_path / 'sweeps'}"])
     made.setup(hydra_context=context, task_function=lambda config: math.nan, config=config)
@@ -45,8 +48,8 @@ def test_a_batch_returns_objectives_and_a_failed_run_is_a_failed_job(launcher, m
     assert bad.status is JobStatus.FAILED
     with pytest.raises(RuntimeError, match="no such luck"):
         bad.return_value  # noqa: B018
-    assert [overrides for _, overrides in launcher.launched] == [["seed=0"], ["seed=1"]]
-    assert len(launcher.failures) == 1
+    assert [overrides for _, overrides in LAUNCHED.runs] == [["seed=0"], ["seed=1"]]
+    assert len(LAUNCHED.failures) == 1
     assert (tmp_path / "sweeps").is_dir()
 
 

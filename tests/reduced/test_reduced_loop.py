@@ -143,6 +143,9 @@ class LossOfTheView(Probe):
 def test_any_other_probe_looks_at_the_network_itself():
     together = runs(["run=dln_batch"], ["run=dln_batch", "seed=1"], probes=[LossOfTheView(2), Sharpness(every=4)])
     train_together(together)
+    unseen = runs(["run=dln_batch"], ["run=dln_batch", "seed=1"], probes=[])
+    train_together(unseen)
+    assert [content(run)[0] for run in together] == [content(run)[0] for run in unseen]
     for run in together:
         rows = run.state.records.table().set_index(["quantity", "step"]).value
         assert list(rows["viewed"].index) == [0, 2, 4, 6]

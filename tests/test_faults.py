@@ -149,6 +149,20 @@ def test_a_damaged_file_of_a_run_gives_the_same_numbers_or_one_line(runs, expect
     assert (found == expected) if line is None else (str(file) in line and "\n" not in line), line
 
 
+@pytest.mark.parametrize("run", ["mlp_batch", "dln_batch"])
+def test_a_damaged_result_is_written_again_from_the_checkpoint(tmp_path, run):
+    """What the line about such a file says to do does help."""
+    config = compose_run([f"run={run}", *TINY[1:], f"runs_dir={tmp_path}"])
+    directory = execute(config, Listener())
+    whole = (directory.path / "metrics.csv").read_bytes()
+    (directory.path / "metrics.csv").write_bytes(whole[:100])
+    with pytest.raises(UserError, match=r"remove the run's summary\.json, and its files are written again"):
+        directory.table()
+    (directory.path / "summary.json").unlink()
+    assert execute(config, Listener()).table() is not None
+    assert (directory.path / "metrics.csv").read_bytes() == whole
+
+
 @pytest.mark.parametrize("damage", [emptied, cut, altered, garbage, missing])
 def test_the_checkpoint_before_is_used_where_the_last_one_is_damaged(runs, expected, tmp_path, damage):
     shutil.copytree(runs / "stopped", tmp_path / "runs")

@@ -7,14 +7,14 @@ python experiments/train.py -m run=vgg_standard,vgg_batch seed=0,1 --dry-run
 
 import normscape.portable  # noqa: F401, I001 - first: torch chooses its kernels when it is imported
 
-from pathlib import Path
-
-from normscape.hydra_options import show_help
 from normscape.interrupts import end_at_once
 
 if __name__ == "__main__":  # from here on, so that Ctrl-C says one line while torch is imported
     end_at_once()
-    show_help(Path(__file__).resolve().parents[1] / "configs")
+
+    from normscape.hydra_options import show_help
+
+    show_help(__file__)
 
 import math
 import os
@@ -23,6 +23,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import hydra

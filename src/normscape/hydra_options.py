@@ -16,13 +16,14 @@ SHOWING = ("help", "hydra_help", "version", "cfg", "info", "shell_completion")
 HELP = ("--help", "-h", "--hydra-help", "--version")
 
 
-def show_help(configs: Path) -> None:
-    """If Hydra's own help is all that this process is asked for, print it and end: it needs no torch."""
+def show_help(script: str) -> None:
+    """If Hydra's own help is all that a script is started for, print it and end: it needs no torch."""
     if len(sys.argv) != 2 or sys.argv[1] not in HELP:
         return
     import hydra
 
     sys.argv.append(f"hydra.job.name={Path(sys.argv[0]).stem}")  # what the help says is powered by Hydra
+    configs = Path(script).resolve().parents[1] / "configs"
     hydra.main(version_base="1.3", config_path=str(configs), config_name="train")(_nothing)()
     sys.exit()
 

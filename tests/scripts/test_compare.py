@@ -1,13 +1,14 @@
 """The scripts that compare results and runs: the same is the same, and one digit is a difference."""
 
 import gzip
-import json
 import shutil
 import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
+
+from normscape.files import read_json, write_json
 
 PROJECT = Path(__file__).parents[2]
 sys.path.append(str(PROJECT / "scripts"))
@@ -35,9 +36,9 @@ def results(tmp_path):
 
 
 def changed(file, change):
-    content = json.loads(file.read_text())
+    content = read_json(file)
     change(content)
-    file.write_text(json.dumps(content))
+    write_json(file, content)
 
 
 def compared(results):
@@ -63,7 +64,7 @@ def test_manifests_that_list_claims_are_compared_too(results, capsys):
 
 
 def test_a_changed_value_a_lost_claim_and_a_changed_part_are_named(results, capsys):
-    names = list(json.loads((results[0] / "fig01.json").read_text())["claims"])
+    names = list(read_json(results[0] / "fig01.json")["claims"])
     changed(results[1] / "fig01.json", lambda content: content["claims"][names[0]].update(value=1.23456))
     changed(results[1] / "fig01.json", lambda content: content["claims"].pop(names[-1]))
     assert compared(results) == 1
@@ -134,7 +135,7 @@ def test_a_folder_without_a_run_is_named(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
-        ("fig01.json", b"", "not a manifest with claims"),
+        ("fig01.json", b"", "cannot be read as JSON"),
         ("fig01.json", b'{"claims": 3}', "not a manifest with claims"),
         ("fig10.csv.gz", b"\x1f\x8b cut", "not a table"),
         ("fig01.csv", b"", "not a table"),

@@ -15,6 +15,7 @@ from normscape.errors import UserError
 from normscape.evidence.figure import Family
 from normscape.evidence.report import CLAIM_COLUMNS
 from normscape.evidence.table import described, parse_table, table_bytes
+from normscape.files import read_json, write_json
 from normscape.page.document import MOST_BYTES, POLICY
 from normscape.page.results import results_page
 
@@ -117,10 +118,10 @@ def test_whatever_a_run_or_a_series_is_called_is_text(some_results):
     strange = rows[rows["series"] == "batch"].assign(series=EVIL, run=EVIL)
     text = table_bytes(pd.concat([rows, strange]))
     table.write_bytes(text)
-    content = json.loads(manifest.read_text())
+    content = read_json(manifest)
     content["manifest"]["table"] = described(text)
     content["manifest"]["runs"][EVIL] = content["manifest"]["runs"]["vgg_batch"]
-    manifest.write_text(json.dumps(content))
+    write_json(manifest, content)
     page = page_of(some_results.parents[1]).decode()
     document = Document(page)
     assert document.wrong == document.loads == []

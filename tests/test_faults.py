@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from damages import a_folder, cut, emptied, missing
 from normscape.config import compose_run
 from normscape.errors import Interrupted, UserError
 from normscape.evidence.tabulate import _entry
@@ -90,15 +91,6 @@ def outcome(config):
         return None, str(error)
 
 
-def emptied(file):
-    file.write_bytes(b"")
-
-
-def cut(file):
-    content = file.read_bytes()
-    file.write_bytes(content[: len(content) // 2])
-
-
 def altered(file):
     """Change one bit of a number where text is expected, else one in the middle."""
     content = bytearray(file.read_bytes())
@@ -110,15 +102,6 @@ def altered(file):
 
 def garbage(file):
     file.write_bytes(b"\x80\x05\x00garbage" * 99)
-
-
-def missing(file):
-    file.unlink()
-
-
-def a_folder(file):
-    file.unlink()
-    (file / "inside").mkdir(parents=True)
 
 
 @contextmanager

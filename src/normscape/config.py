@@ -31,6 +31,7 @@ __all__ = [
     "compose_run",
     "default_scale",
     "jobs",
+    "runs_folder",
     "with_scale",
 ]
 
@@ -39,7 +40,13 @@ CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 OmegaConf.register_new_resolver("through", lambda steps, parts: int(steps) // int(parts) + 1, replace=True)
 """``steps: ${through:${scale.vgg.steps},2}`` trains half of the steps, and one, so that the last is measured too."""
 
-OmegaConf.register_new_resolver("folder", lambda name: os.path.expanduser(name or "runs"), replace=True)
+
+def runs_folder(name: str | None) -> str:
+    """Return the folder of the runs: the one that is named, if any is, its ``~`` replaced by the user's home."""
+    return os.path.expanduser(name or "runs")
+
+
+OmegaConf.register_new_resolver("folder", runs_folder, replace=True)
 """``runs_dir: ${folder:${oc.env:NORMSCAPE_RUNS,null}}``: a variable that is empty is one that is not set."""
 
 

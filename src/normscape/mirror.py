@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from normscape.config import RunConfig
+from normscape.config import RunConfig, runs_folder
 from normscape.directories import run_directories
 from normscape.drawing.ridges import save_ridge_plots
 from normscape.errors import UserError
@@ -120,6 +120,11 @@ def is_mirrored(directory: RunDirectory) -> bool:
     return bool(ended and note.get("whole") and note.get("status") == ended["status"])
 
 
+def asks_for_wandb(config: RunConfig) -> bool:
+    """Whether a run is to be mirrored in W&B by its config."""
+    return str(config.tracker.get("_target_", "")).endswith(f".{WandbTracker.__name__}")
+
+
 def is_wanted(directory: RunDirectory) -> bool:
     """Whether a run was to be mirrored when it was trained, whatever became of it."""
     return bool(_note(directory))
@@ -135,7 +140,7 @@ def repair(folder: Path) -> None:
 
 def default_folder() -> Path:
     """Return the folder of the runs where none is given."""
-    return Path(os.path.expanduser(os.environ.get("NORMSCAPE_RUNS") or "runs"))
+    return Path(runs_folder(os.environ.get("NORMSCAPE_RUNS")))
 
 
 def _note(directory: RunDirectory) -> dict[str, Any]:
@@ -150,7 +155,6 @@ def hint(configs: Iterable[RunConfig]) -> str:
     """Return a line about ended runs that are to be mirrored by their configs and are not; empty if there are none."""
     if is_disabled():
         return ""
-    wanted = (config for config in configs if str(config.tracker.get("_target_", "")).endswith(".WandbTracker"))
-    missing = sum(not is_mirrored(RunDirectory.of(config)) for config in wanted)
+    missing = sum(not is_mirrored(RunDirectory.of(config)) for config in configs if asks_for_wandb(config))
     finished = "1 finished run" if missing == 1 else f"{missing} finished runs"
     return f"not in W&B yet: {finished}; make mirror adds them" if missing else ""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from damages import a_folder, cut, emptied, missing
 from normscape.errors import UserError
 from normscape.evidence import publish as publishing
 from normscape.evidence.figure import Family
@@ -70,15 +71,6 @@ def outcome(work, folder):
         return None, str(error)
 
 
-def emptied(file):
-    file.write_bytes(b"")
-
-
-def cut(file):
-    content = file.read_bytes()
-    file.write_bytes(content[: len(content) // 2])
-
-
 def last_line_cut(file):
     """What once made "inf, holds" of a number."""
     file.write_bytes(file.read_bytes()[:-4])
@@ -89,15 +81,6 @@ def altered(file):
     digits = [place for place, byte in enumerate(content) if chr(byte).isdigit()] or [0]
     content[digits[len(digits) // 2]] ^= 1
     file.write_bytes(content)
-
-
-def missing(file):
-    file.unlink()
-
-
-def a_folder(file):
-    file.unlink()
-    (file / "inside").mkdir(parents=True)
 
 
 @pytest.mark.parametrize("damage", [emptied, cut, last_line_cut, altered, missing, a_folder])

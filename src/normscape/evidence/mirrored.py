@@ -9,7 +9,8 @@ from normscape.components import build_component
 from normscape.config import RunConfig
 from normscape.evidence.cells import number, on_paper, spread
 from normscape.evidence.results import JudgedFigure, Results
-from normscape.trackers import RunInfo, Tracker, WandbTracker
+from normscape.mirror import asks_for_wandb
+from normscape.trackers import RunInfo, Tracker
 
 logger = logging.getLogger("normscape")
 
@@ -22,7 +23,7 @@ def mirror_figure(judged: JudgedFigure, results: Results, family: str, config: R
     The same figure at the same scale is the same W&B run, whatever its seeds: made again, it takes the place of the
     old one. Its group is that of the runs that were trained for it.
     """
-    if not str(config.tracker.get("_target_", "")).endswith(f".{WandbTracker.__name__}"):
+    if not asks_for_wandb(config):
         return
     try:
         mirror(build_component("tracker", config.tracker), judged, results, family, Path(config.runs_dir).absolute())

@@ -82,7 +82,6 @@ def piece(start, store, folder, step, signal_, group):
     wait_until(lambda: holding_tracker.held(folder) == 2 or process.poll() is not None)
     assert process.poll() is None, process.communicate()
     (os.killpg if group else os.kill)(process.pid, signal_)
-    (folder / "released").touch()
     said = process.communicate(timeout=PATIENCE_SECONDS)
     require_whole(store)
     return process.returncode, said

@@ -1,10 +1,10 @@
 """Measure what the suite costs, beside the least that the same arithmetic costs: make bench.
 
-python scripts/benchmark.py            all of it, about five minutes on two cores
-python scripts/benchmark.py --quick    fewer rounds and steps, about a minute
+python scripts/benchmark.py            all of it, about ten minutes on two cores
+python scripts/benchmark.py --quick    fewer rounds and steps, about two minutes
 python scripts/benchmark.py --only loops startup
 
-Writes results/bench/<machine>.{csv,json,md}; with --quick or --only it prints the page and writes nothing.
+Writes results/bench/<machine>.{csv,json,md} and <machine>-growth.csv; with --quick or --only it prints the page alone.
 """
 
 import normscape.portable  # noqa: F401, I001 - first: torch chooses its kernels when it is imported
@@ -20,6 +20,7 @@ from normscape.entry import Parser, entry_point
 from normscape.errors import UserError, suggest
 
 if TYPE_CHECKING:
+    from bench.growth import Growth
     from bench.timing import Answer
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -28,7 +29,9 @@ PROJECT = Path(__file__).resolve().parents[1]
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Read the command line."""
     parser = Parser(prog="benchmark.py", description="Measure what the suite costs.")
-    parser.add_argument("--quick", action="store_true", help="fewer rounds and steps: about a minute; writes nothing")
+    parser.add_argument(
+        "--quick", action="store_true", help="fewer rounds and steps: about two minutes; writes nothing"
+    )
     parser.add_argument("--only", nargs="+", default=[], help=f"of {', '.join(QUESTIONS)}; writes nothing")
     parser.add_argument("--results", type=Path, default=PROJECT / "results" / "bench", help="where the files go")
     options = parser.parse_args(arguments)
@@ -50,11 +53,12 @@ def _loops(quick: bool) -> "Iterator[Answer]":
 
 def _measures(quick: bool) -> "Iterator[Answer]":
     from bench.deep_linear import shift_as_one
-    from bench.measures import measures
-    from bench.networks import NETS, Net
+    from bench.measures import measures, shift_of_all
+    from bench.networks import NETS, RESIDUAL, RESIDUAL_NAME, Net
 
     for name in NETS:
         yield from measures(Net.of(name), (1 if quick else 3) * (4 if name == "DLN" else 1))
+    yield from shift_of_all(Net.of(RESIDUAL_NAME, *RESIDUAL), rounds=1)
     yield from shift_as_one(seeds=10, rounds=3 if quick else 9)
 
 
@@ -78,12 +82,19 @@ def _startup(quick: bool) -> "Iterator[Answer]":
     yield from startup(rounds=1 if quick else 2, all_figures=not quick)
 
 
-QUESTIONS: dict[str, "Callable[[bool], Iterator[Answer]]"] = {
+def _growth(quick: bool) -> "Iterator[Growth]":
+    from bench.growth import growth
+
+    yield from growth(quick)
+
+
+QUESTIONS: dict[str, "Callable[[bool], Iterator[Answer | Growth]]"] = {
     "loops": _loops,
     "measures": _measures,
     "deep_linear": _deep_linear,
     "memory": _memory,
     "startup": _startup,
+    "growth": _growth,
 }
 """What can be asked, in this order; each takes whether it should be quick."""
 
@@ -93,23 +104,30 @@ def main(arguments: Sequence[str]) -> None:
     options = parse(arguments)
     import torch
     from bench.page import page, write
+    from bench.timing import Answer
 
     from normscape.provenance import provenance
 
     torch.set_num_threads(1)
     header: dict[str, Any] = {**provenance(), "load": [os.getloadavg()[0]] * 2}
     answers: list[Answer] = []
+    grown: list[Growth] = []
     files: list[Path] = []
     for name, question in QUESTIONS.items():
         if options.only and name not in options.only:
             continue
-        for answer in question(options.quick):
-            print(_shown(answer), flush=True)
-            answers.append(answer)
+        for found in question(options.quick):
+            if isinstance(found, Answer):
+                print(_shown(found), flush=True)
+                answers.append(found)
+            else:
+                case = found.case
+                print(f"{found.power:>10.2f}  power of {case.size}: {case.work}, {case.net}", flush=True)
+                grown.append(found)
         header["load"][1] = os.getloadavg()[0]
         if not options.quick and not options.only:
-            files = write(options.results, header, answers)
-    print("\n".join(map(str, files)) if files else f"\n{page(header, answers)}", flush=True)
+            files = write(options.results, header, answers, grown)
+    print("\n".join(map(str, files)) if files else f"\n{page(header, answers, grown)}", flush=True)
 
 
 def _shown(answer: "Answer") -> str:

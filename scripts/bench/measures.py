@@ -12,6 +12,10 @@ SHIFT = {"vgg": 0.33, "dln": 0.45}
 """Targets, by network: points of a landscape over plain passes, and covariate shift over its naive form."""
 
 
+POINTS_BESIDE, SHIFT_BESIDE = "points of a landscape / as many plain passes", "layers / as many plain passes"
+"""How the questions end that say what a point, and a layer's shift, cost in passes."""
+
+
 def measures(net: Net, rounds: int) -> Iterator[Answer]:
     """Compare a landscape and the covariate shift of all layers with their naive forms."""
     before, view = net.step()
@@ -24,12 +28,19 @@ def measures(net: Net, rounds: int) -> Iterator[Answer]:
         lambda: naive.passes(len(sizes)),
         lambda: naive.landscape(sizes, decays),
     )
-    points_named = f"{len(sizes)} points of a landscape"
-    yield compared(f"{points_named} / as many plain passes", net.name, points, passes, target=POINTS[net.config.net])
-    yield compared(f"{points_named} / naive", net.name, points, copied)
+    beside = f"{len(sizes)} {POINTS_BESIDE}"
+    yield compared(beside, net.name, points, passes, target=POINTS[net.config.net])
+    yield compared(f"{len(sizes)} points of a landscape / naive", net.name, points, copied)
+    yield from shift_of_all(net, rounds)
+
+
+def shift_of_all(net: Net, rounds: int) -> Iterator[Answer]:
+    """Compare the covariate shift of all layers with its naive form and with as many plain passes."""
+    before, view = net.step()
+    naive = Naive(before, view)
     shift = InternalCovariateShift(layers="all")
-    count, target = len(view.network.layers), SHIFT[net.config.net]
+    count, target = len(view.network.layers), SHIFT.get(net.config.net) if view.network.chain else None
     ours, full, passes = in_turn(rounds, lambda: [*shift.measure(view)], naive.shift, lambda: naive.passes(count))
-    question = f"covariate shift of all {count} layers"
-    yield compared(f"{question} / naive", net.name, ours, full, target=target)
-    yield compared(f"{question} / as many plain passes", net.name, ours, passes, target=target)
+    question = f"covariate shift of all {count}"
+    yield compared(f"{question} layers / naive", net.name, ours, full, target=target)
+    yield compared(f"{question} {SHIFT_BESIDE}", net.name, ours, passes, target=target)

@@ -20,6 +20,9 @@ NETS = {
     "DLN": ["run=dln_batch", "scale=laptop"],
 }
 """What is timed unless a question says otherwise: the networks with BatchNorm, at the cadences of their scale."""
+RESIDUAL_NAME = "ResNet-18"
+RESIDUAL = ["run=vgg_batch", "model=resnet18", "probe=[]", "scale=laptop", "data=synthetic", "data.train_images=1024"]
+"""A network that is no chain, whose layers cannot share their walks: torchvision's ResNet-18, on images of 32 x 32."""
 
 
 @dataclass

@@ -9,6 +9,9 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+from bench.growth import Growth
+from bench.networks import NETS, RESIDUAL_NAME
+from bench.on_paper import Costs, on_paper
 from bench.timing import Answer
 from normscape.files import replacing
 
@@ -21,14 +24,19 @@ def machine_name(processor: str) -> str:
     return re.sub(r"[^a-z0-9.]+", "-", plain.lower()).strip("-")
 
 
-def write(folder: Path, header: Mapping[str, Any], answers: Sequence[Answer]) -> list[Path]:
-    """Write ``<machine>.csv``, ``.json`` and ``.md`` and return their paths."""
+def write(folder: Path, header: Mapping[str, Any], answers: Sequence[Answer], grown: Sequence[Growth]) -> list[Path]:
+    """Write ``<machine>.csv``, ``<machine>-growth.csv``, ``.json`` and ``.md`` and return their paths."""
     name = machine_name(header["hardware"]["processor"])
-    contents = {"csv": table(answers), "json": json.dumps(header, indent=1) + "\n", "md": page(header, answers)}
+    contents = {
+        ".csv": table(answers),
+        "-growth.csv": growth_table(grown),
+        ".json": json.dumps(header, indent=1) + "\n",
+        ".md": page(header, answers, grown),
+    }
     folder.mkdir(parents=True, exist_ok=True)
     files = []
-    for kind, text in contents.items():
-        files.append(folder / f"{name}.{kind}")
+    for ending, text in contents.items():
+        files.append(folder / f"{name}{ending}")
         with replacing(files[-1]) as file:
             file.write(text.encode())
     return files
@@ -45,7 +53,19 @@ def table(answers: Sequence[Answer]) -> str:
     return out.getvalue()
 
 
-def page(header: Mapping[str, Any], answers: Sequence[Answer]) -> str:
+def growth_table(grown: Sequence[Growth]) -> str:
+    """Return how cost grows as CSV: a row for each size, with the power that is fitted to all of a case."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["work", "net", "grows", "size", "ms", "power", "power_at_the_end", "expected_from", "expected_to"])
+    for each in grown:
+        case, powers = each.case, (f"{each.power:.3g}", f"{each.last_power:.3g}")
+        for size, taken in zip(each.sizes, each.milliseconds, strict=True):
+            writer.writerow([case.work, case.net, case.size, size, f"{taken:.4g}", *powers, *case.expected])
+    return out.getvalue()
+
+
+def page(header: Mapping[str, Any], answers: Sequence[Answer], grown: Sequence[Growth]) -> str:
     """Return the page."""
     hardware, load = header["hardware"], header["load"]
     lines = [
@@ -62,7 +82,9 @@ def page(header: Mapping[str, Any], answers: Sequence[Answer]) -> str:
         "| question | network | ours | beside | ratio | range | target | |",
         "|---|---|---:|---:|---:|---:|---:|---|",
     ]
-    return "\n".join([*lines, *map(_line, answers), "", *_notes(answers)]) + "\n"
+    lines += [*map(_line, answers), "", *_notes(answers)]
+    lines += [*_growth(grown), *_on_paper(answers)]
+    return "\n".join(lines) + "\n"
 
 
 def _line(answer: Answer) -> str:
@@ -80,3 +102,30 @@ def _notes(answers: Sequence[Answer]) -> list[str]:
     return [
         f"- {answer.question}{', ' * bool(answer.net)}{answer.net}: {answer.note}" for answer in answers if answer.note
     ]
+
+
+def _growth(grown: Sequence[Growth]) -> list[str]:
+    if not grown:
+        return []
+    lines = [
+        "",
+        "## How cost grows",
+        "",
+        "Times over one size at a time, and the power of it that is fitted to them (least squares of logarithms): over "
+        "all sizes, and between the two largest, where fixed costs weigh least. Expected: what arithmetic alone does.",
+        "",
+        "| what | network | grows | sizes | ms | power | at the end | expected | from |",
+        "|---|---|---|---|---|---:|---:|---:|---|",
+    ]
+    for each in grown:
+        case = each.case
+        expected = " to ".join(f"{power:g}" for power in dict.fromkeys(case.expected))
+        sizes, taken = (", ".join(f"{it:.3g}" for it in them) for them in (each.sizes, each.milliseconds))
+        cells = [case.work, case.net, case.size, sizes, taken, f"{each.power:.2f}", f"{each.last_power:.2f}"]
+        lines.append(f"| {' | '.join([*cells, expected, case.why])} |")
+    return lines
+
+
+def _on_paper(answers: Sequence[Answer]) -> list[str]:
+    costs = Costs.among(answers, point_on=next(iter(NETS)), layer_on=RESIDUAL_NAME)
+    return [] if costs is None else ["", "## On paper: ImageNet", "", *on_paper(costs)]

@@ -12,15 +12,19 @@ import torch
 sys.path.append(str(Path(__file__).parents[2] / "scripts"))
 
 import benchmark
+from bench import on_paper
 from bench.deep_linear import stacked_step
 from bench.floor import floor
+from bench.growth import CASES, Case, Growth
 from bench.memory import peak
 from bench.naive import Naive
 from bench.networks import Net
+from bench.on_paper import Costs
 from bench.page import machine_name, write
 from bench.timing import Answer, Timed, compared
 
 from normscape.errors import UserError
+from normscape.evidence.figure import Family
 from normscape.loop import train
 from normscape.probes import InternalCovariateShift, Landscape
 from normscape.reduced.measure import measured
@@ -114,11 +118,53 @@ def test_what_is_written_says_where_and_when(tmp_path):
     header = {"written": "today", "command": "benchmark.py", "commit": "abc", "hardware": hardware, "load": [1.0, 2.0]}
     header["versions"] = {"torch": "2", "python": "3"}
     answers = [compared("q", "net", Timed([2.0]), Timed([1.0]), target=3.0), Answer("start", "", 1.6, None, "s")]
-    files = write(tmp_path / "bench", header, answers)
-    assert [file.name for file in files] == ["amd-epyc.csv", "amd-epyc.json", "amd-epyc.md"]
+    grown = [Growth(Case("step", "net", "width", (1, 2), lambda size: None, (1, 2), "why"), (1, 2), (5.0, 10.0))]
+    files = write(tmp_path / "bench", header, answers, grown)
+    assert [file.name for file in files] == ["amd-epyc.csv", "amd-epyc-growth.csv", "amd-epyc.json", "amd-epyc.md"]
     assert list(pd.read_csv(files[0])["ratio"].fillna(0)) == [2.0, 0.0]
-    assert json.loads(files[1].read_text()) == header
-    assert "| q | net | 2000 ms | 1000 ms | 2.000 | 2.00 to 2.00 | 3 | met |" in files[2].read_text()
+    assert list(pd.read_csv(files[1])["ms"]) == [5.0, 10.0]
+    assert json.loads(files[2].read_text()) == header
+    text = files[3].read_text()
+    assert "| q | net | 2000 ms | 1000 ms | 2.000 | 2.00 to 2.00 | 3 | met |" in text
+    assert "| step | net | width | 1, 2 | 5, 10 | 1.00 | 1.00 | 1 to 2 | why |" in text
+    assert "ImageNet" not in text  # what it would be put together from was not asked
+
+
+def test_the_power_is_that_of_the_times():
+    case = CASES[0]
+    assert Growth(case, (1, 2, 4, 8), [3.0 * size**1.5 for size in (1, 2, 4, 8)]).power == pytest.approx(1.5)
+    fixed = Growth(case, (1, 2, 4, 8), [10 + size for size in (1, 2, 4, 8)])
+    assert fixed.power < fixed.last_power < 1
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if case.net != "VGG"], ids=lambda case: f"{case.work} {case.net}"
+)
+def test_what_is_timed_can_be_done(case):
+    case.prepare(case.sizes[0])()
+
+
+def test_imagenet_is_put_together_from_what_was_measured():
+    """Against numbers worked out by hand."""
+    answers = [
+        Answer("4 points of a landscape / as many plain passes", "chain", 1.0, 1.0, "ms", 1.25),
+        Answer("covariate shift of all 9 layers / as many plain passes", "chain", 1.0, 1.0, "ms", 9.0),
+        Answer("covariate shift of all 21 layers / as many plain passes", "branched", 1.0, 1.0, "ms", 0.5),
+        Answer("covariate shift of all 21 layers / naive", "branched", 1.0, 1.0, "ms", 9.0),
+    ]
+    costs = Costs.among(answers, point_on="chain", layer_on="branched")
+    assert costs == Costs(point=1.25, layer=0.5)
+    assert Costs.among(answers[:2], point_on="chain", layer_on="branched") is None
+    assert on_paper.steps() == 90 * 5005
+    assert on_paper.plain_hours() == pytest.approx(3.939, abs=1e-3)  # 450 450 x 256 x 24.6e9 / 200e12 s
+    assert on_paper.overhead(costs) == pytest.approx(1 + 0.06 + 0.027)
+    assert "| on 8 GPUs, each a run at a time, 5 rounds | 21 h |" in on_paper.on_paper(costs)
+
+
+def test_the_runs_that_are_put_together_are_those_of_the_figures():
+    family = Family.of("santurkar2018", Path(__file__).parents[2])
+    declared = {run for figure in family.figures() for run in figure.runs}
+    assert len({run for run in declared if run.startswith("vgg")}) == on_paper.RUNS
 
 
 def test_a_peak_is_the_process_s_own(tmp_path):

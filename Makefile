@@ -98,8 +98,8 @@ workspace: $(READY) ## save our W&B workspace with your account: make workspace 
 verify: $(READY) ## retrain a few cheap committed runs and compare them with the committed tables, digit by digit
 	@$(BIN)/python scripts/verify.py $(ARGS)
 
-test: $(READY) ## run the tests
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(READY) ## run the tests, on all cores up to four; ARGS="-n 0 tests/norms" runs some, one after the other
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 lint: $(READY) ## check style and types
 	@$(BIN)/ruff check .

@@ -47,6 +47,15 @@ def test_an_interrupt_without_words_is_said_in_words(interrupt, capsys):
     assert capsys.readouterr().err == f"normscape: {str(interrupt) or 'interrupted'}\n"
 
 
+@pytest.fixture
+def untouched():
+    """A process that has not said what SIGTERM does to it."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.usefixtures("untouched")
 def test_sigterm_anywhere_in_a_script_is_an_interrupt(capsys):
     with pytest.raises(SystemExit) as leaving, entry_point():
         os.kill(os.getpid(), signal.SIGTERM)

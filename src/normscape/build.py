@@ -16,6 +16,7 @@ from normscape.components import (
 )
 from normscape.config import RunConfig, check_threads
 from normscape.errors import UserError
+from normscape.forward import Forward, set_tf32
 from normscape.kernels import check_device, require_kernels
 from normscape.loop import Plan, State
 from normscape.trackers import Tracker
@@ -79,8 +80,7 @@ def build(config: RunConfig, device: torch.device) -> Components:
     torch.set_num_threads(config.threads)
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True
-    torch.backends.cudnn.allow_tf32 = config.tf32
-    torch.backends.cuda.matmul.allow_tf32 = config.tf32
+    set_tf32(config.tf32)
     model = build_model(config).to(device)
     plan = Plan(
         dataset=build_data(config).to(device),
@@ -92,6 +92,7 @@ def build(config: RunConfig, device: torch.device) -> Components:
         augmented=config.augment,
         log_every=config.log_every,
         eval_every=config.eval_every,
+        forward=Forward.asked(config),
     )
     optimizer = build_optimizer(config, model)
     state = State(model, optimizer, build_schedule(config, optimizer))

@@ -14,6 +14,7 @@ from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBas
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from normscape.errors import UserError, first_line, suggest
+from normscape.forward import Forward
 from normscape.hints import hints, in_words, parameters, shown, suits, takes_anything
 from normscape.kernels import check_kernels
 from normscape.limits import check_measure, check_numbers
@@ -39,6 +40,7 @@ def check(config: DictConfig) -> RunConfig:
     _check_components(run)
     check_numbers(run)
     check_kernels(run.kernels, run.threads)
+    Forward.asked(run)
     arithmetic_of(run)
     run.runs_dir = _folder("runs_dir", run.runs_dir)
     if run.decayed not in DECAYED:

@@ -37,6 +37,10 @@ def settings(config: RunConfig) -> dict[str, Any]:
         del kept["arithmetic"]
     if config.decayed == "all":  # what an optimiser does by itself
         del kept["decayed"]
+    if config.precision == "float32":
+        del kept["precision"]
+    if config.compile == "none":
+        del kept["compile"]
     return kept
 
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from normscape.data.augment import augment
 from normscape.data.dataset import Dataset, Split
+from normscape.forward import Forward
 from normscape.observer import Observer
 from normscape.probes.probe import Probe
 from normscape.records import Records, Row
@@ -31,6 +32,7 @@ class Plan:
     log_every: int
     eval_every: int
     augmented: bool = False
+    forward: Forward = field(default_factory=Forward)
     self_check: bool = True
 
 
@@ -112,7 +114,16 @@ def train(plan: Plan, state: State, on_step: Callable[[int, list[Row]], bool]) -
     """
     model, optimizer, schedule = state.model, state.optimizer, state.schedule
     batches = Batches(plan.dataset, plan.seed, plan.batch_size, augmented=plan.augmented)
-    observer = Observer(model, optimizer, plan.loss_function, plan.probes, plan.seed, self_check=plan.self_check)
+    forward = plan.forward.of(model)
+    observer = Observer(
+        forward,
+        optimizer,
+        plan.loss_function,
+        plan.probes,
+        plan.seed,
+        self_check=plan.self_check,
+        exact=plan.forward.is_exact,
+    )
     model.train()
     while state.step < plan.steps and state.diverged_at is None:
         step = state.step
@@ -120,9 +131,10 @@ def train(plan: Plan, state: State, on_step: Callable[[int, list[Row]], bool]) -
         seed_layer_noise(plan.seed, step)
         inputs, targets = batches.at(step)
 
-        opened = observer.open(step, (inputs,), targets) if observer.due(step) else None
-        outputs = model(inputs)
-        loss = plan.loss_function(outputs, targets)
+        with plan.forward.computing(inputs.device):
+            opened = observer.open(step, (inputs,), targets) if observer.due(step) else None
+            outputs = forward(inputs)
+            loss = plan.loss_function(outputs, targets)
         optimizer.zero_grad(set_to_none=True)
         if opened:
             opened.before_backward()

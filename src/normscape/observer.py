@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from normscape.copies import kept_contents
 from normscape.errors import UserError
 from normscape.fingerprint import Fingerprint, digest, of_view, require_untouched, stateless
+from normscape.forward import exact_products
 from normscape.network import Network, network_of
 from normscape.probes.probe import Probe
 from normscape.records import Records, Row, Snapshot, checked
@@ -38,6 +39,9 @@ class Observer:
         Whether rows name layers by number or by module path.
     self_check
         Whether to check the first observed step (`normscape.selfcheck`).
+    exact
+        Whether the step has all digits of its weights, or whatever it has is what is to be measured. If not, probes see
+        the step repeated without mixed precision and TF32, for one more pass; W(t+1) is what the step has made.
 
     Raises
     ------
@@ -55,10 +59,11 @@ class Observer:
         *,
         numbered: bool = True,
         self_check: bool = True,
+        exact: bool = True,
     ) -> None:
         self.model, self.optimizer, self.loss_function = model, optimizer, loss_function
         self.probes, self.seed, self.numbered = probes, seed, numbered
-        self.unchecked = self_check
+        self.unchecked, self.exact = self_check, exact
         self.network: Network | None = None
 
     @cached_property
@@ -199,14 +204,18 @@ class OpenStep:
         """
         observer = self.observer
         given = {name: g for name, g in (self.gradient or {}).items() if name not in self.idle}
-        shared = (view.parameters, view.gradient, view.updated)
         measured, seen, due = list[Row | Snapshot](), set[Any](), observer.due(self.step)
         filled = [*hooks_of(observer.model), observer.replica.loss_function]
-        with kept_streams(self.replay.streams.device), kept_contents(filled):
+        with kept_streams(self.replay.streams.device), kept_contents(filled), ExitStack() as exactly:
             require_rate_of_the_update(view, observer.optimizer, given)
-            before = (observer.fingerprint(), of_view(shared)) if observer.unchecked else None
+            before = observer.fingerprint() if observer.unchecked else None
             if before:
                 self_check(view, given)
+            if not observer.exact:
+                exactly.enter_context(exact_products())
+                view = view.uncast()
+            shared = (view.parameters, view.gradient, view.updated)
+            shown = of_view(shared) if before else None
             for probe in due:
                 name, versions, held = type(probe).__name__, _versions(view), digest(vars(probe)) if before else ""
                 measured += checked(_yielded(probe, view), self.step, name, records, seen)
@@ -218,8 +227,8 @@ class OpenStep:
                     )
             if before:
                 what = _foreign(due) or "repeating the step on a copy"
-                require_untouched(before[0], observer.fingerprint(), what)
-                if of_view(shared) != before[1]:
+                require_untouched(before, observer.fingerprint(), what)
+                if of_view(shared) != shown:
                     raise UserError(f"{what}: it changed a tensor of the view, which all probes look at")
         observer.unchecked = False
         return records.add(measured)

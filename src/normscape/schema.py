@@ -110,6 +110,8 @@ class RunConfig:
     log_every: int
     eval_every: int
     tf32: bool
+    precision: str
+    compile: str
     kernels: str
     arithmetic: str
     decayed: str

@@ -120,6 +120,16 @@ class StepView:
             raise UserError(f"probe point: expected every parameter of the network; check {', '.join(wrong)}")
         return self.replay.replica.place(point, differentiated)
 
+    def uncast(self) -> "StepView":
+        """Return the view with its loss, gradient and oracles in the precision of the weights, not in mixed precision.
+
+        One forward-backward pass, at W(t); W(t+1) stays what the step has made.
+        """
+        replay = replace(self.replay, autocast=replace(self.replay.autocast, enabled=False))
+        view = replace(self, replay=replay)
+        loss, gradient = view.loss_and_gradient_at(view.parameters)
+        return replace(view, loss=loss, gradient=gradient)
+
     def loss_at(self, parameters: Parameters) -> Tensor:
         """Return L at a point, a scalar. One forward pass."""
         self._place(parameters)

@@ -12,10 +12,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from normscape.norms.half import HALF
+
 
 def is_channels_last_on_cpu(x: Tensor) -> bool:
-    """Whether ``x`` is of the kind whose sums torch's own kernel rounds: images on a CPU, channels last in memory."""
-    last = x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last)
+    """Whether ``x`` is of the kind whose sums torch's own kernel rounds: images on a CPU, channels last in memory.
+
+    In half precision the values themselves are rounded more.
+    """
+    last = x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last) and x.dtype not in HALF
     return last and not x.is_contiguous() and x.device.type == "cpu"
 
 

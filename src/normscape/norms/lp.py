@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from normscape.errors import UserError
+from normscape.norms.half import widened
 from normscape.norms.options import check_features, check_momentum, check_number
 
 
@@ -62,6 +63,7 @@ class LpNorm(nn.Module):
         ValueError
             In training mode with one value per feature: it is its own mean, and only the bias would be left of it.
         """
+        x = widened(x)
         if self.training:
             if x.numel() == x.shape[1]:
                 raise ValueError(f"expected more than 1 value per feature in training mode, not {tuple(x.shape)}")

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from normscape.norms.batch import BatchNorm
+from normscape.norms.half import widened
 from normscape.norms.options import check_features, check_number
 
 
@@ -73,6 +74,7 @@ class NoisyStandard(nn.Module):
         """Return ``x`` with noise in training mode, and ``x`` itself in evaluation mode."""
         if not self.training:
             return x
+        x = widened(x)
         scale, shift = draw_noise(x, *self.sizes)
         return torch.addcmul(shift, x, scale)
 

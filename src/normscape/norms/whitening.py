@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from normscape.errors import UserError
+from normscape.norms.half import widened
 from normscape.norms.options import check_count, check_eps, check_features, check_momentum
 
 
@@ -67,6 +68,10 @@ class Whitening(nn.Module):
             In training mode unless there are more values per feature than features in a group: the covariance of fewer
             is singular, so that no map makes it the identity.
         """
+        with torch.autocast(x.device.type, enabled=False):
+            return self._whitened(widened(x))
+
+    def _whitened(self, x: Tensor) -> Tensor:
         values = x.movedim(1, -1)
         rows = values.reshape(-1, values.shape[-1])
         if self.training:

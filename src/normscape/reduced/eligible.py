@@ -1,9 +1,12 @@
 """Which runs are computed on reduced batches: a function of the config alone, as the numbers of a run are."""
 
+from dataclasses import replace
+
 from hydra.utils import get_object
 from torch import nn, optim
 
 from normscape.errors import UserError, suggest
+from normscape.forward import Forward
 from normscape.models import DLN
 from normscape.norms import BatchNorm, LpNorm, Standard
 from normscape.schema import RunConfig
@@ -46,6 +49,8 @@ def _obstacle(config: RunConfig) -> str | None:
         return "expected the summed squared error as the loss (torch.nn.MSELoss, reduction=sum)"
     if _named(optimizer) is not optim.SGD or any(optimizer.get(key) for key in SGD_EXTRAS) or config.schedule:
         return "expected plain gradient descent at a constant rate, without momentum and weight decay"
+    if not replace(Forward.asked(config), tf32=False).is_plain:  # which is a GPU's
+        return "expected training in float32 that is not compiled (precision=float32, compile=none)"
     if not (isinstance(optimizer.get("lr"), int | float) and optimizer["lr"] > 0):
         return "expected a learning rate above 0"
     return None

@@ -121,7 +121,7 @@ smoke: $(READY) ## run every figure at scale=smoke: minutes, synthetic data; the
 bench: $(READY) ## measure what the suite costs beside plain loops and naive forms; ARGS=--quick is shorter
 	@$(BIN)/python scripts/benchmark.py $(ARGS)
 
-data: $(READY) ## fetch and check CIFAR-10 (the experiments do so by themselves)
+data: $(READY) ## fetch and check CIFAR-10 and MNIST (the experiments do so by themselves)
 	@$(BIN)/python scripts/fetch_data.py
 
 env: $(READY) ## build the environment in .venv; EXTRAS=ray,slurm,optuna adds the engines of sweeps to it

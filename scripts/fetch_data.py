@@ -1,30 +1,54 @@
-"""Fetch CIFAR-10, check every image, and print where it is: ``python scripts/fetch_data.py [--root FOLDER]``."""
+"""Fetch the data sets, check every file and image, and print where they are.
 
-import argparse
+python scripts/fetch_data.py                  CIFAR-10 and MNIST
+python scripts/fetch_data.py cifar10          one of them
+python scripts/fetch_data.py --root FOLDER    to another folder than .data, or than NORMSCAPE_DATA names
+"""
+
 import sys
 import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
-from normscape.data.cifar.load import ARRAY_FILE, load_records
-from normscape.data.download import usable_root
-from normscape.errors import UserError
+from normscape.entry import Parser, entry_point
+from normscape.errors import UserError, suggest
 
 
-def main() -> int:
-    """Return the exit code: 0, or 2 for a user error, which is printed as one line."""
-    parser = argparse.ArgumentParser(description="Fetch CIFAR-10 and check it.")
+def _cifar10(root: Path) -> str:
+    from normscape.data.cifar.load import ARRAY_FILE, load_records
+
+    return f"CIFAR-10: {len(load_records(root))} images in {root / ARRAY_FILE}, all checked"
+
+
+def _mnist(root: Path) -> str:
+    from normscape.data.digits import load_files
+
+    folder = root / "mnist"
+    return f"MNIST: {len(load_files(folder))} files in {folder}, all checked"
+
+
+DATA: dict[str, Callable[[Path], str]] = {"cifar10": _cifar10, "mnist": _mnist}
+"""What can be fetched; each is given the folder of all data, and returns a line on what is there now."""
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Do what the command line asks."""
+    parser = Parser(prog="fetch_data.py", description="Fetch the data sets and check them.")
+    parser.add_argument("names", nargs="*", help=f"of {', '.join(DATA)} (default: all)")
     parser.add_argument("--root", help="folder of the data (default: NORMSCAPE_DATA, else .data in this checkout)")
-    root = parser.parse_args().root
-    start = time.perf_counter()
-    try:
-        folder = usable_root(root)
-        records = load_records(folder)
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
-    wall_seconds = time.perf_counter() - start
-    print(f"CIFAR-10: {len(records)} images in {folder / ARRAY_FILE}, all checked ({wall_seconds:.1f} s)")
-    return 0
+    options = parser.parse_args(arguments)
+    for name in options.names:
+        if name not in DATA:
+            raise UserError(f"{name}: no such data set{suggest(name, DATA)}; expected {' or '.join(DATA)}")
+    from normscape.data.download import usable_root
+
+    root = usable_root(options.root)
+    for name in options.names or DATA:
+        start = time.perf_counter()
+        said = DATA[name](root)
+        print(f"{said} ({time.perf_counter() - start:.1f} s)", flush=True)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with entry_point():
+        main(sys.argv[1:])

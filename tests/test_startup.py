@@ -51,4 +51,4 @@ def test_a_figure_is_redrawn_without_anything_slow(tmp_path):
 
 
 def test_what_is_slow_is_noticed():
-    assert slow_imports("scripts/fetch_data.py", "--help") == ["torch"]
+    assert "torch" in slow_imports("scripts/carry.py", "--help")

@@ -143,7 +143,7 @@ def declared_runs(figures: Sequence[Figure], options: argparse.Namespace) -> "di
     for figure in figures:
         for run, own in figure.runs.items():
             if run not in declared:
-                fixed = [*own, f"scale={options.scale}", f"group={figure.stem}", *options.overrides]
+                fixed = [*own, f"scale={options.scale}", f"group={figure.group}", *options.overrides]
                 first = compose_run([*fixed, f"seed={options.seeds[0]}"])
                 dry_build(first, device_too=options.launcher == "local")
                 wanted = options.dln_seeds if first.net == "dln" else options.seeds
@@ -248,7 +248,7 @@ def main(arguments: list[str]) -> None:
         if run is not None:
             from normscape.evidence.mirrored import mirror_figure
 
-            mirror_figure(judged, results, family.name, run)
+            mirror_figure(judged, results, run)
     if options.scale == "smoke":
         console.print("scale=smoke shows that everything runs; its verdicts mean nothing.")
     elif claims := write_claims(family, options.results):

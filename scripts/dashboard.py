@@ -1,8 +1,8 @@
 """Browse runs in the terminal, with their names and by their groups; no account, nothing is sent.
 
-python scripts/dashboard.py                  all runs in runs/ (or NORMSCAPE_RUNS), those that train too
-python scripts/dashboard.py --group fig01    those of a figure or a sweep
-python scripts/dashboard.py --list           only make the folders, and say what is in them
+python scripts/dashboard.py                                all runs in runs/ (or NORMSCAPE_RUNS), those that train too
+python scripts/dashboard.py --group santurkar2018-fig01    those of a figure or a sweep
+python scripts/dashboard.py --list                         only make the folders, and say what is in them
 """
 
 import os
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str]) -> None:
     """Make the folders, and open the dashboard."""
     parser = Parser(prog="dashboard.py", description="Browse runs in the terminal.")
     parser.add_argument("folder", type=Path, nargs="?", default=FOLDER, help=f"folder of the runs (default: {FOLDER})")
-    parser.add_argument("--group", default=ALL, help="only the runs of a figure or a sweep, e.g. fig01")
+    parser.add_argument("--group", default=ALL, help="only the runs of a figure or a sweep, e.g. santurkar2018-fig01")
     parser.add_argument("--list", action="store_true", help="say what there is, and stop")
     options = parser.parse_args(arguments)
     repair(options.folder)

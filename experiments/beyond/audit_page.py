@@ -44,7 +44,7 @@ def figure(norm: str | None, model: str | None, settings: Sequence[str] = ()) ->
     module = ModuleType("audit")
     vars(module).update(table=compared_rows, CLAIMS=_claims("own" if norm and model else "vgg"), draw=_draw, page=_page)
     title = f"Beside no normalisation and BatchNorm: {target.replace(' in ', '-in-')}"
-    return Figure("audit", title, runs, (), (), module, called="The audit")
+    return Figure("beyond", "audit", title, runs, (), (), module, called="The audit")
 
 
 def _claims(net: str) -> list[Claim]:

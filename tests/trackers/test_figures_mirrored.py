@@ -38,7 +38,7 @@ def test_a_figure_is_one_run_with_its_picture_claims_and_verdicts_and_there_with
     (directory,) = directories(tmp_path / "runs", run_id)
     content = records(directory)
     run = next(each["run"] for each in content if each["type"] == "run")
-    assert (run["display_name"], run["run_group"], run["job_type"]) == ("fig10-smoke", "fig10", "figure")
+    assert (run["display_name"], run["run_group"], run["job_type"]) == ("fig10-smoke", "santurkar2018-fig10", "figure")
     (row,) = history(directory)
     picture = directory / "files" / row["fig10.path"]
     assert picture.read_bytes() == (results / "fig10.png").read_bytes()

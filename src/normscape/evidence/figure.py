@@ -102,6 +102,7 @@ class Family:
             if not hasattr(code, part):
                 raise UserError(f"figure {name}: expected {part} in experiments/{self.name}/{modules[0].name}")
         return Figure(
+            family=self.name,
             name=int(name) if name.isdigit() else name,
             title=declared["title"],
             runs=declared_runs(declared["runs"], f"configs/figure/{self.name}/{stem}.yaml"),
@@ -131,13 +132,14 @@ def stem_of(name: int | str) -> str:
 
 @dataclass(frozen=True)
 class Figure:
-    """What a figure is: its name, title and runs, and the module that tabulates, judges and draws it.
+    """What a figure is: its family, name, title and runs, and the module that tabulates, judges and draws it.
 
     ``runs`` says by label how each run is composed (`normscape.evidence.declaration`). ``original`` names the paper's
     own curves of its panels, ``headline`` the claims that the README shows, ``called`` what a sentence calls it, where
     that is neither its number nor a part of the paper.
     """
 
+    family: str
     name: int | str
     title: str
     runs: Mapping[str, tuple[str, ...]]
@@ -155,6 +157,11 @@ class Figure:
     def stem(self) -> str:
         """The name of its files."""
         return stem_of(self.name)
+
+    @property
+    def group(self) -> str:
+        """The W&B group of its runs, and of the figure itself."""
+        return f"{self.family}-{self.stem}"
 
     @property
     def label(self) -> str:

@@ -17,7 +17,7 @@ logger = logging.getLogger("normscape")
 COLUMNS = ("claim", "statistic", "paper", "ours", "over seeds", "must be", "verdict")
 
 
-def mirror_figure(judged: JudgedFigure, results: Results, family: str, config: RunConfig) -> None:
+def mirror_figure(judged: JudgedFigure, results: Results, config: RunConfig) -> None:
     """Mirror a figure where one of its runs, whose ``config`` is given, is mirrored in W&B; whatever fails is said.
 
     The same figure at the same scale is the same W&B run, whatever its seeds: made again, it takes the place of the
@@ -26,20 +26,21 @@ def mirror_figure(judged: JudgedFigure, results: Results, family: str, config: R
     if not asks_for_wandb(config):
         return
     try:
-        mirror(build_component("tracker", config.tracker), judged, results, family, Path(config.runs_dir).absolute())
+        mirror(build_component("tracker", config.tracker), judged, results, Path(config.runs_dir).absolute())
     except Exception as error:  # a figure is there, whatever becomes of its mirror
         logger.warning("%s is not mirrored in W&B: %s", judged.figure.label, " ".join(str(error).split())[:300])
 
 
-def mirror(tracker: Tracker, judged: JudgedFigure, results: Results, family: str, directory: Path) -> None:
+def mirror(tracker: Tracker, judged: JudgedFigure, results: Results, directory: Path) -> None:
     """Give a tracker everything that it is to have of a figure; ``directory`` is that of the runs."""
     figure, scale = judged.figure, results.folder.name
+    family = figure.family
     place = f"{family}/{scale}/{figure.stem}"
     runs = {name: {"seeds": [*run["seeds"]], **run["config"]} for name, run in judged.manifest["runs"].items()}
     info = RunInfo(
         run_id=hashlib.sha256(place.encode()).hexdigest()[:12],
         name=f"{figure.stem}-{scale}",
-        group=figure.stem,
+        group=figure.group,
         job_type="figure",
         tags=("figure", family, scale),
         config={"figure": figure.stem, "title": figure.title, "family": family, "scale": scale, "runs": runs},

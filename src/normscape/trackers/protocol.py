@@ -18,7 +18,7 @@ class RunInfo:
 
     run_id: str  # the hash that identifies the run, 12 hex digits; the same whenever the run is resumed
     name: str  # for people, e.g. 'vgg_batch-s0'
-    group: str  # figure or sweep that asked for the run, e.g. 'fig01'
+    group: str  # figure or sweep that asked for the run, e.g. 'santurkar2018-fig01'
     job_type: str  # e.g. 'train'
     tags: tuple[str, ...]
     config: dict[str, Any]  # resolved: plain dicts, lists and scalars

@@ -88,13 +88,16 @@ def draw(shown: Shown) -> Figure:
         figure = Figure(figsize=(9.5, 2.6), layout="constrained")
         axes = figure.add_subplot()
         axes.axis("off")
-        parts = ("steps to baseline's best", "ratio", "best accuracy")
-        columns = [f"{part}\n{who}" for who in ("here", "original (10⁶ steps)") for part in parts]
-        columns[4:] = [f"{part}\noriginal" for part in parts[1:]]
+        columns = [
+            f"{who}\n{part}"
+            for who, steps in (("here:", "steps"), ("original:", "10⁶ steps"))
+            for part in (f"{steps} to the baseline's best", "ratio", "best accuracy")
+        ]
         drawn = axes.table(
             cellText=cells,
             rowLabels=[NETWORKS[name][2] for name in SERIES],
             colLabels=columns,
+            colWidths=2 * [0.24, 0.09, 0.16],
             loc="center",
             cellLoc="center",
         )

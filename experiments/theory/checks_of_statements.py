@@ -141,7 +141,7 @@ CLAIMS = [check.of(net) for net in NETS for check in _checks(net)]
 def draw(shown: Shown) -> Figure:
     """Draw the figure from its table: a column of panels for each net."""
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(12, 11), layout="constrained")
+        figure = Figure(figsize=(13, 11), layout="constrained")
         grid = figure.subplots(4, len(NETS), squeeze=False)
         for column, (net, name) in enumerate(NETS.items()):
             rows = select(shown.rows, net=net)
@@ -159,7 +159,7 @@ def draw(shown: Shown) -> Figure:
                 axes.set_ylim(-0.03, 1.03)
                 axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
         for line in grid:
-            legend(line[-1], fontsize="x-small")
+            legend(line[-1], fontsize="x-small", loc="upper left", bbox_to_anchor=(1.02, 1))
         text = "solid: BatchNorm inserted into the standard network; dotted: its own; residuals: the largest, relative "
         text += "to the terms; slacks: medians; shares: means over layers; VGG: second derivatives in float32"
         note(figure, f"{text}; {seeds_in_words(shown.rows)}")

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.ticker import PercentFormatter
 
 from normscape.drawing.bands import median_over_seeds, range_over_step_sizes
@@ -37,8 +38,17 @@ def note_paper(axes: Axes, original: pd.DataFrame | None) -> None:
 
 
 def note(figure: Figure, text: str) -> None:
-    """Say below a figure what its lines and bands are."""
-    figure.supxlabel(text, fontsize="x-small", color="0.35")
+    """Say below a figure what its lines and bands are; a line that is wider than the figure is broken at semicolons."""
+    points = FontProperties(size="x-small").get_size_in_points()
+    room = 72 * figure.get_figwidth() / (0.5 * points)  # a letter is half as wide as it is high
+    lines = [""]
+    for part in text.split("; "):
+        longer = f"{lines[-1]}; {part}" if lines[-1] else part
+        if len(longer) <= room or not lines[-1]:
+            lines[-1] = longer
+        else:
+            lines.append(part)
+    figure.supxlabel(";\n".join(lines), fontsize="x-small", color="0.35")
 
 
 def legend(axes: Axes, **options: Any) -> None:

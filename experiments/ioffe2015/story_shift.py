@@ -7,11 +7,10 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
 
 from ioffe2015.shared import NETWORKS, log_if_positive
 from normscape.drawing.bands import median_over_seeds
-from normscape.drawing.panels import legend, note, seeds_in_words
+from normscape.drawing.panels import legend, note, plain_log_ticks, seeds_in_words
 from normscape.drawing.style import STYLE
 from normscape.evidence.claims import Claim
 from normscape.evidence.correlation import RankCorrelation
@@ -137,8 +136,11 @@ def _over_time(axes: Axes, rows: pd.DataFrame, pair: Pair, quantity: str) -> Non
         median_over_seeds(
             axes, select(rows, series=series, quantity=quantity), color=STYLES[series], label=label, linewidth=1.0
         )
-    scale = log_if_positive(select(rows, quantity=quantity)["value"])
+    values = select(rows, quantity=quantity)["value"]
+    scale = log_if_positive(values)
     axes.set(xlabel="step", xlim=(0, max(float(rows["step"].max()), 1.0)), yscale=scale)
+    if scale == "log":
+        plain_log_ticks(axes.yaxis, values)
 
 
 def _against(axes: Axes, rows: pd.DataFrame, pair: Pair) -> None:
@@ -149,13 +151,9 @@ def _against(axes: Axes, rows: pd.DataFrame, pair: Pair) -> None:
         )
         both = pd.concat([moved, shift], axis=1, join="inner").dropna()
         axes.plot(both.iloc[:, 0], both.iloc[:, 1], ".", color=STYLES[series], markersize=4)
-    scales = {
-        f"{axis}scale": log_if_positive(select(first, quantity=name)["value"])
-        for axis, name in (("x", MOVEMENT), ("y", SHIFT))
-    }
-    axes.set(**scales)
-    for name, scale in scales.items():
-        if scale == "log":
-            axis = axes.xaxis if name == "xscale" else axes.yaxis
-            axis.set(major_locator=LogLocator(subs=(1, 2, 5)), major_formatter="{x:g}", minor_formatter=NullFormatter())
+    for name, axis in (("x", axes.xaxis), ("y", axes.yaxis)):
+        values = select(first, quantity={"x": MOVEMENT, "y": SHIFT}[name])["value"]
+        if log_if_positive(values) == "log":
+            axes.set(**{f"{name}scale": "log"})
+            plain_log_ticks(axis, values)
     axes.set(xlabel="movement", ylabel=r"$\|G - G'\|\,/\,\|G\|$", title="a point per step")

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
+from normscape.drawing.panels import plain_log_ticks
 from normscape.drawing.style import COLORS, short_label
 from normscape.evidence.cells import number
 from normscape.evidence.interval import Measured
@@ -36,9 +36,7 @@ def forest(
         positive = [value for measured in column.values() for value in measured.values if 0 < value < np.inf]
         if log[place] and positive:
             axes.set_xscale("log")
-            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if max(positive) < 20 * min(positive) else (1,)))
-            axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-            axes.xaxis.set_minor_formatter(NullFormatter())
+            plain_log_ticks(axes.xaxis, positive)
         axes.set_ylim(-0.6, len(column) - 0.4)
         axes.set_yticks([*rows.values()], [short_label(series) for series in rows] if place == 0 else [])
         axes.tick_params(axis="y", length=0)

@@ -1,15 +1,16 @@
 """Panels that several figures share: curves and ranges with the paper's own behind, accuracies, ridges, notes."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import LogLocator, NullFormatter, PercentFormatter
 
 from normscape.drawing.bands import median_over_seeds, range_over_step_sizes
 from normscape.drawing.ridges import ridge_plot
@@ -132,6 +133,14 @@ def curves(
             for name in series:
                 same = select(theirs, series=name) if one_rate(theirs) else select(theirs, series=name, lr=rate)
                 behind(axes, curve(same), last, color=COLORS[name], linestyle=style)
+
+
+def plain_log_ticks(axis: Axis, values: Iterable[float]) -> None:
+    """Label a logarithmic axis with plain numbers, closer together the fewer decades its positive values span."""
+    shown = [value for value in values if 0 < value < np.inf]
+    span = max(shown) / min(shown) if shown else 1.0
+    subs = (1, 1.5, 2, 3, 5, 7) if span < 8 else (1, 2, 5) if span < 200 else (1,)
+    axis.set(major_locator=LogLocator(subs=subs), major_formatter="{x:g}", minor_formatter=NullFormatter())
 
 
 @contextmanager

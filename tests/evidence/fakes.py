@@ -46,7 +46,7 @@ def judged_figure(name, claims, values, original=None, headline=(), scale="lapto
     """Return a figure with verdicts on claims, from one value per seed."""
     theirs = None if original is None else indexed(seeds(original))[0]
     verdicts = tuple(judge(claim, indexed(seeds(*values)), theirs, scale) for claim in claims)
-    figure = Figure(name, "sizes", (), (), headline, SimpleNamespace(CLAIMS=claims))
+    figure = Figure("family", name, "sizes", (), (), headline, SimpleNamespace(CLAIMS=claims))
     table = {"rows": 1, "sha256": "0"}
     return JudgedFigure(figure, verdicts, {"scale": scale, "seeds": [0], "table": table, "runs": {}})
 

@@ -30,11 +30,10 @@ def trained(steps, *overrides):
     return made.state
 
 
-def rows(*overrides):
+def rows(*overrides, steps=6):
     """Train a run and return its rows: from step, quantity, layer and step size to the value."""
-    return {
-        (row.step, row.quantity, row.layer, row.step_size): row.value for row in trained(6, *overrides).records.rows
-    }
+    found = trained(steps, *overrides).records.rows
+    return {(row.step, row.quantity, row.layer, row.step_size): row.value for row in found}
 
 
 @pytest.mark.parametrize("norm", NORMS)

@@ -121,6 +121,16 @@ def test_compiled_training_takes_the_steps_of_the_modules_with_the_same_noise():
     assert [row.quantity for row in compiled.records.rows] == [row.quantity for row in plain.records.rows]
 
 
+@pytest.mark.filterwarnings("ignore")  # dynamo's own
+def test_compiled_steps_are_measured_uncompiled():
+    """So that G' of the first layer is G to the last bit, and W(0) has the rows that it has uncompiled."""
+    settings = ["run=vgg_l1", "probe=[ics,landscape]", "measure.ics_layers=[1]"]
+    compiled, plain = rows(*settings, "compile=default", steps=1), rows(*settings, steps=1)
+    assert compiled[0, "ics_l2", 1, None] == 0
+    assert len(measured := {key for key in plain if key[1] not in ("train_loss", "test_accuracy")}) > 10
+    assert {key: compiled[key] for key in measured} == {key: plain[key] for key in measured}
+
+
 def test_what_cannot_be_compiled_is_one_line():
     class MissingError(RuntimeError):
         pass

@@ -222,7 +222,9 @@ def draw(shown: Shown) -> Figure:
         )
         legend(mates)
         note(
-            figure, f"float64; left and right: median of {rows['seed'].nunique()} seeds; a = {FACTOR:g}, eps = {EPS:g}"
+            figure,
+            f"float64; left and right: median of {rows['seed'].nunique()} seeds; left: a = {FACTOR:g}, eps = {EPS:g}, "
+            "dotted: what an identity may be off, orange: more than that",
         )
         return figure
 

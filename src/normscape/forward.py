@@ -61,13 +61,8 @@ class Forward:
         return cls(config.precision, config.compile, config.tf32)
 
     @property
-    def is_exact(self) -> bool:
-        """Whether it has all digits of float32."""
-        return self.precision == "float32" and not self.tf32
-
-    @property
     def is_plain(self) -> bool:
-        """Whether the pass is what the network's modules compute by themselves."""
+        """Whether a step is what the network's modules compute by themselves, with all digits of their weights."""
         return self == Forward()
 
     def of(self, model: nn.Module) -> nn.Module:

@@ -122,7 +122,7 @@ def train(plan: Plan, state: State, on_step: Callable[[int, list[Row]], bool]) -
         plan.probes,
         plan.seed,
         self_check=plan.self_check,
-        exact=plan.forward.is_exact,
+        exact=plan.forward.is_plain,
     )
     model.train()
     while state.step < plan.steps and state.diverged_at is None:

@@ -40,8 +40,8 @@ class Observer:
     self_check
         Whether to check the first observed step (`normscape.selfcheck`).
     exact
-        Whether the step has all digits of its weights, or whatever it has is what is to be measured. If not, probes see
-        the step repeated without mixed precision and TF32, for one more pass; W(t+1) is what the step has made.
+        Whether the step is what is to be measured. If not, probes see it repeated by the network's own modules, without
+        mixed precision and TF32, for one more pass; W(t+1) is what the step has made.
 
     Raises
     ------

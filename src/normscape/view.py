@@ -121,7 +121,7 @@ class StepView:
         return self.replay.replica.place(point, differentiated)
 
     def uncast(self) -> "StepView":
-        """Return the view with its loss, gradient and oracles in the precision of the weights, not in mixed precision.
+        """Return the view with its loss, gradient and oracles from the modules as they are, without mixed precision.
 
         One forward-backward pass, at W(t); W(t+1) stays what the step has made.
         """

@@ -71,8 +71,8 @@ def store(tmp_path, monkeypatch):
     return tmp_path / "store"
 
 
-def piece(start, store, folder, step, signal_):
-    """Train a piece, both runs side by side, until a signal comes to all processes while both are held at a step."""
+def piece(start, store, folder, step, signal_, group):
+    """Train a piece, both runs side by side, until a signal comes while both are held at a step."""
     folder.mkdir()
     arguments = command(store, "--workers=2", *holding_tracker.overrides(step, folder))
     script = PROJECT / "scripts" / "pieces.py"
@@ -81,17 +81,17 @@ def piece(start, store, folder, step, signal_):
     )
     wait_until(lambda: holding_tracker.held(folder) == 2 or process.poll() is not None)
     assert process.poll() is None, process.communicate()
-    os.killpg(process.pid, signal_)
+    (os.killpg if group else os.kill)(process.pid, signal_)
     said = process.communicate(timeout=PATIENCE_SECONDS)
     require_whole(store)
     return process.returncode, said
 
 
 def test_stopped_killed_and_carried_about_it_ends_with_the_bits_of_one_go(unbroken, store, start, tmp_path):
-    code, said = piece(start, store, tmp_path / "first", 4, signal.SIGTERM)
+    code, said = piece(start, store, tmp_path / "first", 4, signal.SIGTERM, group=False)
     assert code == 130, said
     assert statuses(store) == dict.fromkeys(RUNS, ("interrupted", 5))
-    code, _ = piece(start, store, tmp_path / "second", 12, signal.SIGKILL)
+    code, _ = piece(start, store, tmp_path / "second", 12, signal.SIGKILL, group=True)
     assert code == -signal.SIGKILL
     assert statuses(store) == dict.fromkeys(RUNS, ("training", 12))
     pack_store(store, tmp_path / "out", 10_000)

@@ -136,7 +136,7 @@ def seeds(option: str, text: str) -> list[int]:
 def declared_runs(figures: Sequence[Figure], options: argparse.Namespace) -> "dict[str, list[RunConfig]]":
     """Compose and check the runs that figures declare, for every seed; a run of several figures is composed once."""
     from normscape.build import dry_build
-    from normscape.config import compose_run
+    from normscape.config import compose_seeds
     from normscape.evidence.preflight import planned, require_evidence
 
     declared: dict[str, list[RunConfig]] = {}
@@ -144,13 +144,11 @@ def declared_runs(figures: Sequence[Figure], options: argparse.Namespace) -> "di
         for run, own in figure.runs.items():
             if run not in declared:
                 fixed = [*own, f"scale={options.scale}", f"group={figure.group}", *options.overrides]
-                first = compose_run([*fixed, f"seed={options.seeds[0]}"])
+                of_seed = compose_seeds(fixed)
+                first = of_seed(options.seeds[0])
                 dry_build(first, device_too=options.launcher == "local")
                 wanted = options.dln_seeds if first.net == "dln" else options.seeds
-                composed = {options.seeds[0]: first}
-                for seed in set(wanted) - {options.seeds[0]}:
-                    composed[seed] = compose_run([*fixed, f"seed={seed}"])
-                declared[run] = [composed[seed] for seed in wanted]
+                declared[run] = [first if seed == first.seed else of_seed(seed) for seed in wanted]
     firsts = {run: configs[0] for run, configs in declared.items()}
     plans = {run: planned(config) for run, config in firsts.items()}
     for figure in figures:

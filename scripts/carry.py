@@ -12,16 +12,12 @@ Parts are checked when they are joined: one that is missing or damaged is named,
 import sys
 from pathlib import Path
 
-from normscape.config import CONFIGS
-from normscape.data.cifar.load import ARRAY_FILE, is_whole
 from normscape.entry import Parser, entry_point
 from normscape.errors import UserError
 from normscape.files import write_json
 from normscape.parts import LIST, MEBIBYTE, join, pack, packed
-from normscape.provenance import STAMP, code_digest, commit
-from normscape.store import ARCHIVE, join_store, only_one, pack_store
 
-PROJECT = CONFIGS.parent
+PROJECT = Path(__file__).resolve().parents[1]
 NEEDED = {"pack": ("what", "folder"), "join": ("folder with parts", "where"), "stamp": ()}
 
 
@@ -48,6 +44,9 @@ def main(arguments: list[str]) -> None:
 
 def pack_either(what: Path, folder: Path, part_bytes: int) -> None:
     """Pack a file, or a store of runs."""
+    from normscape.data.cifar.load import ARRAY_FILE, is_whole
+    from normscape.store import only_one, pack_store
+
     if what.is_file():
         if what.name == ARRAY_FILE and not is_whole(what):
             raise UserError(f"{what}: not CIFAR-10 as it is known; scripts/fetch_data.py makes it again")
@@ -63,6 +62,9 @@ def pack_either(what: Path, folder: Path, part_bytes: int) -> None:
 
 def join_all(folder: Path, where: Path) -> None:
     """Join whatever lies in parts in a folder."""
+    from normscape.data.cifar.load import ARRAY_FILE, is_whole
+    from normscape.store import ARCHIVE, join_store
+
     names = packed(folder)
     if not names:
         raise UserError(f"{folder}: expected a folder with parts and their list (*{LIST})")
@@ -79,6 +81,8 @@ def join_all(folder: Path, where: Path) -> None:
 
 def stamp() -> None:
     """Write down the commit of the code, for a copy that travels without its history."""
+    from normscape.provenance import STAMP, code_digest, commit
+
     revision = commit()
     if revision is None:
         raise UserError("stamp: expected a checkout with git, which knows the commit")

@@ -11,9 +11,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from normscape.directories import default_folder
 from normscape.entry import Parser, entry_point
 from normscape.errors import UserError, suggest
-from normscape.mirror import default_folder, repair
 from normscape.names import file_name
 from normscape.trackers.fragments import Fragment, fragments
 
@@ -55,6 +55,8 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--group", default=ALL, help="only the runs of a figure or a sweep, e.g. santurkar2018-fig01")
     parser.add_argument("--list", action="store_true", help="say what there is, and stop")
     options = parser.parse_args(arguments)
+    from normscape.mirror import repair
+
     repair(options.folder)
     found = [*fragments(Path(os.environ.get("WANDB_DIR") or options.folder) / "wandb")]
     if not found:

@@ -18,14 +18,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
-import torch
 
-from normscape.build import build
-from normscape.config import compose_run
 from normscape.entry import entry_point
 from normscape.errors import UserError
 from normscape.evidence.original import read_original
-from normscape.loop import train
 
 PROJECT = Path(__file__).resolve().parents[1]
 RESULTS = PROJECT / "results" / "santurkar2018"
@@ -76,6 +72,12 @@ def marks(rows: pd.DataFrame) -> dict[str, float]:
 
 def first_step(series: str, seed: int, overrides: list[str]) -> dict[str, float]:
     """Train a network for one step and return its marks, and half of lambda times its squared weights."""
+    import torch
+
+    from normscape.build import build
+    from normscape.config import compose_run
+    from normscape.loop import train
+
     fixed = [f"run=vgg_{series}", "scale=paper", "tracker=none", "device=cpu", "steps=1", "probe=[ics,landscape]"]
     config = compose_run([*fixed, f"seed={seed}", *overrides])
     made = build(config, torch.device("cpu"))

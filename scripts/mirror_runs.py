@@ -9,19 +9,21 @@ WANDB_MODE=online python scripts/mirror_runs.py    and send them at once
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from normscape.directories import run_directories
+from normscape.directories import default_folder, run_directories
 from normscape.entry import Parser, entry_point
 from normscape.errors import UserError
-from normscape.mirror import default_folder, is_mirrored, mirror_ended
-from normscape.runs import RunDirectory
 from normscape.trackers import WandbTracker
 from normscape.trackers.wishes import is_disabled
+
+if TYPE_CHECKING:
+    from normscape.runs import RunDirectory
 
 FOLDER = default_folder()
 
 
-def runs_in(places: Sequence[Path]) -> list[RunDirectory]:
+def runs_in(places: Sequence[Path]) -> "list[RunDirectory]":
     """Return the runs among some folders and in them.
 
     Raises
@@ -29,6 +31,8 @@ def runs_in(places: Sequence[Path]) -> list[RunDirectory]:
     UserError
         If there is none.
     """
+    from normscape.runs import RunDirectory
+
     found = []
     for place in places:
         inside = [place] if (place / "config.json").exists() else run_directories(place)[0]
@@ -46,6 +50,8 @@ def main(arguments: Sequence[str]) -> None:
     options = parser.parse_args(arguments)
     if is_disabled():
         raise UserError("W&B is disabled by WANDB_MODE or WANDB_DISABLED; expected WANDB_MODE=offline or online")
+    from normscape.mirror import is_mirrored
+
     runs = runs_in(options.places or [FOLDER])
     ended = [run for run in runs if run.summary is not None]
     missing = [run for run in ended if options.again or not is_mirrored(run)]
@@ -56,7 +62,9 @@ def main(arguments: Sequence[str]) -> None:
         raise UserError(f"{len(missing) - done} of {len(missing)} runs could not be mirrored; start it again")
 
 
-def _mirrored(run: RunDirectory) -> bool:
+def _mirrored(run: "RunDirectory") -> bool:
+    from normscape.mirror import mirror_ended
+
     whole = mirror_ended(run, WandbTracker())
     if whole:
         print(f"  {run.path.name}")

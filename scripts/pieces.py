@@ -17,20 +17,17 @@ import os  # noqa: E402
 import sys  # noqa: E402
 from collections.abc import Sequence  # noqa: E402
 from pathlib import Path  # noqa: E402
+from typing import TYPE_CHECKING  # noqa: E402
 
-from normscape.config import CONFIGS, RunConfig  # noqa: E402
 from normscape.entry import Parser, entry_point  # noqa: E402
 from normscape.errors import Interrupted, UserError, suggest  # noqa: E402
 from normscape.evidence.figure import Figure  # noqa: E402
-from normscape.kernels import use_kernels  # noqa: E402
-from normscape.launch import fetch_data  # noqa: E402
 from normscape.parts import MEBIBYTE  # noqa: E402
-from normscape.pieces import Piece, in_order  # noqa: E402
-from normscape.pool import execute_all  # noqa: E402
-from normscape.runs import RunDirectory  # noqa: E402
-from normscape.store import only_one, pack_store, require_whole  # noqa: E402
 
-sys.path.append(str(CONFIGS.parent / "experiments"))
+if TYPE_CHECKING:
+    from normscape.config import RunConfig
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "experiments"))
 
 import reproduce  # noqa: E402
 
@@ -76,6 +73,12 @@ def chosen(options: argparse.Namespace) -> list[Figure]:
 def main(arguments: list[str]) -> None:
     """Do what the command line asks."""
     options = parse(arguments)
+    from normscape.kernels import use_kernels
+    from normscape.launch import fetch_data
+    from normscape.pieces import in_order
+    from normscape.runs import RunDirectory
+    from normscape.store import only_one, pack_store, require_whole
+
     store = options.store.absolute()
     os.environ["NORMSCAPE_RUNS"] = str(store / "runs")
     configs = in_order(list(reproduce.declared_runs(chosen(options), options.shared).values()))
@@ -94,8 +97,11 @@ def main(arguments: list[str]) -> None:
         raise UserError(f"{len(failures)} runs failed; the others go on. " + "; ".join(failures))
 
 
-def train(configs: Sequence[RunConfig], options: argparse.Namespace) -> list[str]:
+def train(configs: "Sequence[RunConfig]", options: argparse.Namespace) -> list[str]:
     """Train what fits into the piece; return a line for each run that failed."""
+    from normscape.pieces import Piece
+    from normscape.pool import execute_all
+
     piece = Piece.of(configs, 60 * options.minutes, options.workers)
     until = BEGAN + piece.seconds - piece.reserve
     if piece.missing:
@@ -110,8 +116,10 @@ def train(configs: Sequence[RunConfig], options: argparse.Namespace) -> list[str
     return failures
 
 
-def reached(configs: Sequence[RunConfig], options: argparse.Namespace) -> str:
+def reached(configs: "Sequence[RunConfig]", options: argparse.Namespace) -> str:
     """Say how far the catalogue is, and what to do next."""
+    from normscape.runs import RunDirectory
+
     missing = [config for config in configs if RunDirectory.of(config).summary is None]
     if missing:
         begun = sum(RunDirectory.of(config).status["step"] > 0 for config in missing)

@@ -11,7 +11,6 @@ from normscape.drawing.rates import draw_against
 from normscape.drawing.style import save_figure, styled
 from normscape.entry import Parser, entry_point
 from normscape.errors import UserError
-from normscape.gather import gather, left_out
 
 
 def main(arguments: list[str]) -> None:
@@ -24,6 +23,8 @@ def main(arguments: list[str]) -> None:
         "--out", type=Path, default=Path("runs.png"), help="the picture, PNG or PDF (default: runs.png)"
     )
     options = parser.parse_args(arguments)
+    from normscape.gather import gather, left_out
+
     if said := left_out(options.folder):
         print(said, file=sys.stderr)
     if options.out.suffix not in (".png", ".pdf"):

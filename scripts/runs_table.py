@@ -12,7 +12,6 @@ from rich.table import Table
 
 from normscape.entry import Parser, entry_point
 from normscape.files import replacing
-from normscape.gather import gather, left_out
 
 SHORT = ("run", "name", "scale", "diverged", "train_accuracy_best", "train_loss_best")
 """Columns that the terminal does without; the file has all."""
@@ -24,6 +23,8 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("folder", type=Path, help="folder of the runs, e.g. runs")
     parser.add_argument("--csv", type=Path, help="write the table there, with all columns")
     options = parser.parse_args(arguments)
+    from normscape.gather import gather, left_out
+
     if said := left_out(options.folder):
         print(said, file=sys.stderr)
     table = gather(options.folder)

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 from normscape.entry import Parser, entry_point
 from normscape.errors import UserError
-from normscape.trackers.workspace import workspace
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -20,6 +19,8 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--entity", default=os.environ.get("WANDB_ENTITY"), help="you or your team in W&B")
     parser.add_argument("--project", default=os.environ.get("WANDB_PROJECT") or "normscape", help="default: normscape")
     options = parser.parse_args(arguments)
+    from normscape.trackers.workspace import workspace
+
     if importlib.util.find_spec("wandb_workspaces") is None:
         raise UserError("wandb-workspaces is not installed: make env EXTRAS=workspace")
     if not options.entity:

@@ -9,19 +9,25 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from normscape.directories import default_folder
 from normscape.entry import Parser, entry_point
 from normscape.errors import UserError
 from normscape.files import read_json
-from normscape.mirror import NOTE, default_folder, repair
-from normscape.runs import RunDirectory
 from normscape.trackers.fragments import Fragment, fragments
+
+if TYPE_CHECKING:
+    from normscape.runs import RunDirectory
 
 FOLDER = default_folder()
 
 
-def by_id(folder: Path) -> dict[str, tuple[RunDirectory, Mapping[str, object]]]:
+def by_id(folder: Path) -> "dict[str, tuple[RunDirectory, Mapping[str, object]]]":
     """Return the runs in a folder, and where their mirrors are, by their ids in W&B."""
+    from normscape.mirror import NOTE
+    from normscape.runs import RunDirectory
+
     notes = ((RunDirectory(file.parent), read_json(file) or {}) for file in sorted(folder.glob(f"*/{NOTE}")))
     return {str(note["id"]): (run, note) for run, note in notes if "id" in note}
 
@@ -37,6 +43,8 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("folder", type=Path, nargs="?", default=FOLDER, help=f"folder of the runs (default: {FOLDER})")
     parser.add_argument("--again", action="store_true", help="send everything again")
     options = parser.parse_args(arguments)
+    from normscape.mirror import repair
+
     repair(options.folder)
     found = [*fragments(Path(os.environ.get("WANDB_DIR") or options.folder) / "wandb")]
     runs = by_id(options.folder)

@@ -17,27 +17,21 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-import torch
 
-from normscape.config import CONFIGS, RunConfig, compose_run
 from normscape.entry import entry_point
 from normscape.errors import UserError, suggest
 from normscape.evidence.figure import Family
-from normscape.evidence.finished import FinishedRun
 from normscape.evidence.results import Results, run_entries
 from normscape.evidence.table import COLUMNS, read_table, table_bytes
-from normscape.identity import identity
-from normscape.kernels import use_kernels
-from normscape.lanes import side_by_side
-from normscape.pool import execute_all
 from normscape.portable import LIMITS
-from normscape.provenance import provenance
-from normscape.runs import RunDirectory
 
-PROJECT = CONFIGS.parent
+if TYPE_CHECKING:
+    from normscape.config import RunConfig
+
+PROJECT = Path(__file__).resolve().parents[1]
 sys.path.append(str(PROJECT / "experiments"))
 
 COUNT = 3
@@ -95,8 +89,11 @@ def chosen(runs: Sequence[Committed], labels: Sequence[str], count: int) -> list
     return list(cheapest.values())[:count]
 
 
-def config_of(family: Family, run: Committed) -> RunConfig:
+def config_of(family: Family, run: Committed) -> "RunConfig":
     """Compose the run, which must be the committed one."""
+    from normscape.config import compose_run
+    from normscape.identity import identity
+
     declared = family.figure(next(iter(run.figures))).runs.get(run.name, (f"run={run.name}",))
     own = [*declared, f"scale={run.scale}", f"seed={run.seed}", f"kernels={run.kernels}"]
     config = compose_run([*own, "tracker=none", "device=cpu"])
@@ -109,11 +106,14 @@ def config_of(family: Family, run: Committed) -> RunConfig:
     return config
 
 
-def agreement(family: Family, run: Committed, config: RunConfig) -> tuple[int, int]:
+def agreement(family: Family, run: Committed, config: "RunConfig") -> tuple[int, int]:
     """Return how many of the run's committed rows came out the same, digit by digit, and of how many.
 
     What figures show of their first seed alone is not in the tables of the others: only committed rows count.
     """
+    from normscape.evidence.finished import FinishedRun
+    from normscape.runs import RunDirectory
+
     finished, same, total = FinishedRun(config, RunDirectory.of(config)), 0, 0
     for name, file in run.figures.items():
         table = table_bytes(family.figure(name).module.table([finished]))
@@ -128,6 +128,10 @@ def agreement(family: Family, run: Committed, config: RunConfig) -> tuple[int, i
 
 def expected(run: Committed) -> str:
     """Say what a difference of the run means on this machine."""
+    import torch
+
+    from normscape.provenance import provenance
+
     mine, theirs = provenance()["hardware"], run.entry["hardware"]
     here, there = mine["instruction_set"], theirs.get("instruction_set")
     if mine["kernel_limits"] == theirs.get("kernel_limits") == LIMITS:
@@ -158,6 +162,10 @@ def main(arguments: list[str]) -> int:
         raise UserError(f"{folder}: expected a folder of results, e.g. {EXAMPLE}")
     family = Family.of(folder.parent.name, PROJECT)
     runs = chosen(committed_runs(family, folder), options.runs, options.count)
+    from normscape.kernels import use_kernels
+    from normscape.lanes import side_by_side
+    from normscape.pool import execute_all
+
     configs = [config_of(family, run) for run in runs]
     use_kernels(configs)
     seconds = sum(float(run.entry["wall_seconds"]) for run in runs)

@@ -15,12 +15,11 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from normscape.config import CONFIGS
 from normscape.entry import Parser, entry_point
 from normscape.errors import UserError, suggest
 from normscape.parts import MEBIBYTE
 
-LOCK = CONFIGS.parent / "requirements.lock"
+LOCK = Path(__file__).resolve().parents[1] / "requirements.lock"
 THERE = ("torch", "torchvision", "numpy", "pillow", "wandb")
 GLIBC = ("2014", "_2_17", "_2_24", "_2_27", "_2_28", "_2_31", "_2_34", "_2_35")
 """Of the wheels for Linux that are taken; pip compares each exactly."""

@@ -10,7 +10,7 @@ import torch
 from omegaconf import OmegaConf
 
 from normscape.build import dry_build
-from normscape.config import CONFIGS, RunConfig, compose_run, default_scale, jobs, with_scale
+from normscape.config import CONFIGS, RunConfig, compose_run, compose_seeds, default_scale, jobs, with_scale
 from normscape.errors import UserError
 from refusing import refusal
 
@@ -70,6 +70,17 @@ def test_the_paper_s_size_is_built_without_its_memory(monkeypatch):
     dry_build(compose_run(["run=vgg_batch", "scale=paper"]))
     assert len(made) == 13
     assert {module.weight.device.type for module in made} == {"meta"}
+
+
+@pytest.mark.parametrize("run", ["vgg_batch", "dln_l1"])
+def test_seeds_of_one_composition_are_what_composing_each_gives(run):
+    """Also where a setting takes its value from the seed; and no two share what the one could change of the other."""
+    fixed = [f"run={run}", "scale=smoke", "group=of_${seed}"]
+    of_seed = compose_seeds(fixed)
+    found = [of_seed(seed) for seed in (3, 0, 3)]
+    assert found == [compose_run([*fixed, f"seed={seed}"]) for seed in (3, 0, 3)]
+    found[0].norm["_target_"] = "changed"
+    assert found[2].norm["_target_"] != "changed" != of_seed(3).norm["_target_"]
 
 
 def spying(method, made):

@@ -238,7 +238,7 @@ def test_a_renamed_directory_is_not_taken_for_the_run(runs, expected, tmp_path, 
     assert RunDirectory.of(config).path == path
     standing = Standing.of(config)
     assert standing.kind == "new"
-    assert str(standing).endswith(f"; not used: {renamed.name} (copied or renamed, or a second one of this run)")
+    assert standing.described.endswith(f"; not used: {renamed.name} (copied or renamed, or a second one of this run)")
     assert numbers(config) == expected
     execute(config, listener := Listener())
     assert f"not used: {renamed.name}" in listener.said[0]

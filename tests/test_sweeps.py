@@ -3,6 +3,7 @@
 import io
 import json
 from collections import deque
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -66,6 +67,19 @@ def test_the_plan_says_of_each_run_where_it_stands_and_a_dry_run_stops_there(tmp
     ]
     assert last == launch.DRY_RUN
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_runs_that_differ_by_their_seeds_alone_are_a_line_of_the_plan():
+    runs = configs(7)
+    begin(runs[2], 3)
+    lines = []
+    chosen = [runs[seed] for seed in (0, 1, 3, 2)]
+    train_missing([*chosen, *(replace(run, name="other", steps=5) for run in runs[4:])], ONE, lines.append, True)
+    assert lines[1:-1] == [
+        "  mlp_batch, seed 2: 4 steps, resumable, continues from step 3",
+        "  mlp_batch, seeds 0, 1, 3: 4 steps, new",
+        "  other, seeds 4 to 6: 5 steps, new",
+    ]
 
 
 def test_what_another_process_trains_comes_after_what_is_free():

@@ -1,8 +1,7 @@
 """From a command line to a checked configuration; `schema` has its keys, `checks` what is checked."""
 
 import itertools
-import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -13,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from normscape.checks import check
+from normscape.directories import runs_folder
 from normscape.errors import UserError, first_line
 from normscape.explain import check_choices, explained, parsed
 from normscape.folders import further_folders, search_path, searched, shapeless, undecodable
@@ -29,9 +29,9 @@ __all__ = [
     "check_threads",
     "compose_hydra",
     "compose_run",
+    "compose_seeds",
     "default_scale",
     "jobs",
-    "runs_folder",
     "with_scale",
 ]
 
@@ -39,11 +39,6 @@ CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
 OmegaConf.register_new_resolver("through", lambda steps, parts: int(steps) // int(parts) + 1, replace=True)
 """``steps: ${through:${scale.vgg.steps},2}`` trains half of the steps, and one, so that the last is measured too."""
-
-
-def runs_folder(name: str | None) -> str:
-    """Return the folder of the runs: the one that is named, if any is, its ``~`` replaced by the user's home."""
-    return os.path.expanduser(name or "runs")
 
 
 OmegaConf.register_new_resolver("folder", runs_folder, replace=True)
@@ -102,6 +97,20 @@ def compose_run(
         For any key or value that the suite does not know, wherever it was written.
     """
     return check(_composed(overrides, configs, own, name))
+
+
+def compose_seeds(overrides: Sequence[str]) -> Callable[[int], RunConfig]:
+    """Compose the configuration of a run for any seed; return what gives it, checked, for one.
+
+    Gives what `compose_run` gives with ``seed=...`` as well, in less time: Hydra reads two dozen files, once.
+    """
+    composed = _composed([*overrides, "seed=0"], CONFIGS, None, "train")
+
+    def of_seed(seed: int) -> RunConfig:
+        composed.seed = seed
+        return check(composed)
+
+    return of_seed
 
 
 def compose_hydra(

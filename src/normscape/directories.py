@@ -1,5 +1,6 @@
-"""Which directory is a run's: the one that is called as the run called it; no copy and no renamed one is."""
+"""Where runs lie, and which directory is a run's: the one called as the run called it; no copy or renamed one is."""
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,16 @@ NAMED = re.compile(r".+-s\d+-(?P<identity>[0-9a-f]{12})")
 
 FILES = ("config.json", "status.json", "summary.json")
 """Any of these makes a folder the directory of a run."""
+
+
+def runs_folder(name: str | None) -> str:
+    """Return the folder of the runs: the one that is named, if any is, its ``~`` replaced by the user's home."""
+    return os.path.expanduser(name or "runs")
+
+
+def default_folder() -> Path:
+    """Return the folder of the runs where none is given."""
+    return Path(runs_folder(os.environ.get("NORMSCAPE_RUNS")))
 
 
 def directory_name(name: str, seed: int, identity: str) -> str:

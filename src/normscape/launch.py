@@ -13,7 +13,7 @@ from normscape.mirror import hint
 from normscape.progress import duration
 from normscape.provenance import commit_of_code
 from normscape.runs import RunDirectory
-from normscape.standing import ORDER, Standing, standings
+from normscape.standing import ORDER, Standing, plan_lines, standings
 from normscape.tally import Tally
 
 DRY_RUN = "Nothing was trained (--dry-run)."
@@ -62,7 +62,7 @@ class Plan:
         times = engine.seconds(rest)
         time = f"about {duration(times[0])}" if times else "time unknown"
         head = f"Runs: {len(cached)} finished, {len(missing)} to train, {engine.described(rest)}: {time}"
-        lines = [f"{head}, {disk.in_words(needed)} of disk.", *map(str, missing), *unmirrored, *unknown_commit()]
+        lines = [f"{head}, {disk.in_words(needed)} of disk.", *plan_lines(missing), *unmirrored, *unknown_commit()]
         return cls(cached, missing, times[1] if times else None, lines)
 
 

@@ -1,6 +1,5 @@
 """A run as its tracker sees it, while it trains and afterwards: the same names, numbers, summary and pictures."""
 
-import os
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from normscape.config import RunConfig, runs_folder
+from normscape.config import RunConfig
 from normscape.directories import run_directories
 from normscape.drawing.ridges import save_ridge_plots
 from normscape.errors import UserError
@@ -136,11 +135,6 @@ def repair(folder: Path) -> None:
         run = RunDirectory(path.absolute())
         if run.summary is not None and is_wanted(run) and not is_mirrored(run):
             mirror_ended(run, WandbTracker(mode="offline"))
-
-
-def default_folder() -> Path:
-    """Return the folder of the runs where none is given."""
-    return Path(runs_folder(os.environ.get("NORMSCAPE_RUNS")))
 
 
 def _note(directory: RunDirectory) -> dict[str, Any]:

@@ -34,8 +34,9 @@ class Standing:
             return cls(config, "elsewhere", step)
         return cls(config, "resumable" if step else "new", step)
 
-    def __str__(self) -> str:
-        """Return the run's line of a plan."""
+    @property
+    def described(self) -> str:
+        """How long the run is and where it stands, in words."""
         config = self.config
         more = {
             "cached": "",
@@ -46,7 +47,23 @@ class Standing:
         kind = "running elsewhere" if self.kind == "elsewhere" else self.kind
         directory = RunDirectory.of(config)
         others = said_of_others(directory.path, directory.identity)
-        return f"  {config.name}, seed {config.seed}: {config.steps} steps, {kind}{more}{others}"
+        return f"{config.steps} steps, {kind}{more}{others}"
+
+
+def plan_lines(found: Sequence[Standing]) -> list[str]:
+    """Return the lines of a plan: one for each run, and for those that differ by their seeds alone."""
+    seeds: dict[tuple[str, str], list[int]] = {}
+    for each in found:
+        seeds.setdefault((each.config.name, each.described), []).append(each.config.seed)
+    return [f"  {name}, {_in_words(each)}: {described}" for (name, described), each in seeds.items()]
+
+
+def _in_words(seeds: Sequence[int]) -> str:
+    first, last = seeds[0], seeds[-1]
+    if len(seeds) == 1:
+        return f"seed {first}"
+    listed = f"{first} to {last}" if list(seeds) == [*range(first, last + 1)] and len(seeds) > 2 else None
+    return f"seeds {listed or ', '.join(map(str, seeds))}"
 
 
 def standings(configs: Sequence[RunConfig]) -> list[Standing]:

@@ -94,9 +94,12 @@ def save_figure(figure: Figure, path: Path) -> None:
 
 
 def rendered(figure: Figure, suffix: str) -> bytes:
-    """Return a figure as the content of a ``.png`` or ``.pdf`` file."""
+    """Return a figure as the content of a ``.png`` or ``.pdf`` file; it is laid out once, whatever it is written as."""
     metadata = {".png": {"Software": None}, ".pdf": {"CreationDate": None, "Creator": None, "Producer": None}}
     content = io.BytesIO()
     with mpl.rc_context(STYLE):  # some of it, the fonts of a PDF, is looked up only now
+        if figure.get_layout_engine() is not None:
+            figure.draw_without_rendering()
+            figure.set_layout_engine(None)
         figure.savefig(content, format=suffix.removeprefix("."), metadata=metadata[suffix])
     return content.getvalue()

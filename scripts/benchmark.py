@@ -4,7 +4,8 @@ python scripts/benchmark.py            all of it, about ten minutes on two cores
 python scripts/benchmark.py --quick    fewer rounds and steps, about two minutes
 python scripts/benchmark.py --only loops startup
 
-Writes results/bench/<machine>.{csv,json,md} and <machine>-growth.csv; with --quick or --only it prints the page alone.
+Writes results/bench/<machine>.{csv,json,md}, -growth.csv and -shares.csv; with --quick or --only it only prints the
+page.
 """
 
 import normscape.portable  # noqa: F401, I001 - first: torch chooses its kernels when it is imported
@@ -21,6 +22,7 @@ from normscape.errors import UserError, suggest
 
 if TYPE_CHECKING:
     from bench.growth import Growth
+    from bench.shares import Share
     from bench.timing import Answer
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -88,12 +90,28 @@ def _growth(quick: bool) -> "Iterator[Growth]":
     yield from growth(quick)
 
 
-QUESTIONS: dict[str, "Callable[[bool], Iterator[Answer | Growth]]"] = {
+def _kernels(quick: bool) -> "Iterator[Answer]":
+    from bench.kernels import kernels
+
+    yield from kernels(rounds=1 if quick else 5)
+
+
+def _shares(quick: bool) -> "Iterator[Share | Answer]":
+    from bench.networks import NETS, Net
+    from bench.shares import shares
+
+    for name in NETS:
+        yield from shares(Net.of(name), 4 if quick else 16)
+
+
+QUESTIONS: dict[str, "Callable[[bool], Iterator[Answer | Growth | Share]]"] = {
     "loops": _loops,
     "measures": _measures,
     "deep_linear": _deep_linear,
     "memory": _memory,
     "startup": _startup,
+    "kernels": _kernels,
+    "shares": _shares,
     "growth": _growth,
 }
 """What can be asked, in this order; each takes whether it should be quick."""
@@ -102,37 +120,25 @@ QUESTIONS: dict[str, "Callable[[bool], Iterator[Answer | Growth]]"] = {
 def main(arguments: Sequence[str]) -> None:
     """Do what the command line asks."""
     options = parse(arguments)
+    os.environ.setdefault("KINETO_LOG_LEVEL", "5")  # torch's profiler reports that there is no GPU as an error
     import torch
-    from bench.page import page, write
-    from bench.timing import Answer
+    from bench.page import Findings, page, write
 
     from normscape.provenance import provenance
 
     torch.set_num_threads(1)
     header: dict[str, Any] = {**provenance(), "load": [os.getloadavg()[0]] * 2}
-    answers: list[Answer] = []
-    grown: list[Growth] = []
+    findings = Findings()
     files: list[Path] = []
     for name, question in QUESTIONS.items():
         if options.only and name not in options.only:
             continue
         for found in question(options.quick):
-            if isinstance(found, Answer):
-                print(_shown(found), flush=True)
-                answers.append(found)
-            else:
-                case = found.case
-                print(f"{found.power:>10.2f}  power of {case.size}: {case.work}, {case.net}", flush=True)
-                grown.append(found)
+            print(findings.add(found), flush=True)
         header["load"][1] = os.getloadavg()[0]
         if not options.quick and not options.only:
-            files = write(options.results, header, answers, grown)
-    print("\n".join(map(str, files)) if files else f"\n{page(header, answers, grown)}", flush=True)
-
-
-def _shown(answer: "Answer") -> str:
-    value = f"{answer.ours:.2f} {answer.unit}" if answer.ratio is None else f"{answer.ratio:.3f}"
-    return f"{value:>10}  {answer.question}{', ' * bool(answer.net)}{answer.net}"
+            files = write(options.results, header, findings)
+    print("\n".join(map(str, files)) if files else f"\n{page(header, findings)}", flush=True)
 
 
 if __name__ == "__main__":

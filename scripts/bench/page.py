@@ -5,13 +5,14 @@ import io
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from bench.growth import Growth
 from bench.networks import NETS, RESIDUAL_NAME
 from bench.on_paper import Costs, on_paper
+from bench.shares import Share
 from bench.timing import Answer
 from normscape.files import replacing
 
@@ -24,14 +25,36 @@ def machine_name(processor: str) -> str:
     return re.sub(r"[^a-z0-9.]+", "-", plain.lower()).strip("-")
 
 
-def write(folder: Path, header: Mapping[str, Any], answers: Sequence[Answer], grown: Sequence[Growth]) -> list[Path]:
-    """Write ``<machine>.csv``, ``<machine>-growth.csv``, ``.json`` and ``.md`` and return their paths."""
+@dataclass
+class Findings:
+    """What was found, by kind, in the order in which it was."""
+
+    answers: list[Answer] = field(default_factory=list)
+    grown: list[Growth] = field(default_factory=list)
+    shares: list[Share] = field(default_factory=list)
+
+    def add(self, found: Answer | Growth | Share) -> str:
+        """Keep what was found, and return its line for the terminal."""
+        if isinstance(found, Answer):
+            self.answers.append(found)
+            value = f"{found.ours:.2f} {found.unit}" if found.ratio is None else f"{found.ratio:.3f}"
+            return f"{value:>10}  {found.question}{', ' * bool(found.net)}{found.net}"
+        if isinstance(found, Growth):
+            self.grown.append(found)
+            return f"{found.power:>10.2f}  power of {found.case.size}: {found.case.work}, {found.case.net}"
+        self.shares.append(found)
+        return f"{found.share:>10.1%}  of a step: {found.part}, {found.net}"
+
+
+def write(folder: Path, header: Mapping[str, Any], found: Findings) -> list[Path]:
+    """Write ``<machine>.csv``, its ``-growth.csv``, ``-shares.csv``, ``.json`` and ``.md`` and return their paths."""
     name = machine_name(header["hardware"]["processor"])
     contents = {
-        ".csv": table(answers),
-        "-growth.csv": growth_table(grown),
+        ".csv": table(found.answers),
+        "-growth.csv": growth_table(found.grown),
+        "-shares.csv": shares_table(found.shares),
         ".json": json.dumps(header, indent=1) + "\n",
-        ".md": page(header, answers, grown),
+        ".md": page(header, found),
     }
     folder.mkdir(parents=True, exist_ok=True)
     files = []
@@ -65,7 +88,17 @@ def growth_table(grown: Sequence[Growth]) -> str:
     return out.getvalue()
 
 
-def page(header: Mapping[str, Any], answers: Sequence[Answer], grown: Sequence[Growth]) -> str:
+def shares_table(shares: Sequence[Share]) -> str:
+    """Return where the time of a step goes as CSV."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["net", "part", "ms", "share"])
+    for each in shares:
+        writer.writerow([each.net, each.part, f"{each.milliseconds:.4g}", f"{each.share:.3f}"])
+    return out.getvalue()
+
+
+def page(header: Mapping[str, Any], found: Findings) -> str:
     """Return the page."""
     hardware, load = header["hardware"], header["load"]
     lines = [
@@ -82,8 +115,8 @@ def page(header: Mapping[str, Any], answers: Sequence[Answer], grown: Sequence[G
         "| question | network | ours | beside | ratio | range | target | |",
         "|---|---|---:|---:|---:|---:|---:|---|",
     ]
-    lines += [*map(_line, answers), "", *_notes(answers)]
-    lines += [*_growth(grown), *_on_paper(answers)]
+    lines += [*map(_line, found.answers), "", *_notes(found.answers)]
+    lines += [*_shares(found.shares), *_growth(found.grown), *_on_paper(found.answers)]
     return "\n".join(lines) + "\n"
 
 
@@ -102,6 +135,21 @@ def _notes(answers: Sequence[Answer]) -> list[str]:
     return [
         f"- {answer.question}{', ' * bool(answer.net)}{answer.net}: {answer.note}" for answer in answers if answer.note
     ]
+
+
+def _shares(shares: Sequence[Share]) -> list[str]:
+    if not shares:
+        return []
+    lines = [
+        "",
+        "## Where a training step goes",
+        "",
+        "By torch's profiler, over steps of the floor; what operations have in their names decides (`shares.py`).",
+        "",
+        "| network | part | ms | share |",
+        "|---|---|---:|---:|",
+    ]
+    return [*lines, *(f"| {each.net} | {each.part} | {each.milliseconds:.3g} | {each.share:.1%} |" for each in shares)]
 
 
 def _growth(grown: Sequence[Growth]) -> list[str]:

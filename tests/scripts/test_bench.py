@@ -1,9 +1,11 @@
 """The benchmark's twins are oracles: the floor takes the loop's steps, naive forms measure what the probes measure."""
 
 import json
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -16,16 +18,19 @@ from bench import on_paper
 from bench.deep_linear import stacked_step
 from bench.floor import floor
 from bench.growth import CASES, Case, Growth
+from bench.kernels import kernels
 from bench.memory import peak
 from bench.naive import Naive
 from bench.networks import Net
 from bench.on_paper import Costs
-from bench.page import machine_name, write
+from bench.page import Findings, machine_name, write
+from bench.shares import RATE, REST, Share, kind, shares
 from bench.timing import Answer, Timed, compared
 
 from normscape.errors import UserError
 from normscape.evidence.figure import Family
 from normscape.loop import train
+from normscape.portable import LIMITS, NATIVE
 from normscape.probes import InternalCovariateShift, Landscape
 from normscape.reduced.measure import measured
 
@@ -119,15 +124,51 @@ def test_what_is_written_says_where_and_when(tmp_path):
     header["versions"] = {"torch": "2", "python": "3"}
     answers = [compared("q", "net", Timed([2.0]), Timed([1.0]), target=3.0), Answer("start", "", 1.6, None, "s")]
     grown = [Growth(Case("step", "net", "width", (1, 2), lambda size: None, (1, 2), "why"), (1, 2), (5.0, 10.0))]
-    files = write(tmp_path / "bench", header, answers, grown)
-    assert [file.name for file in files] == ["amd-epyc.csv", "amd-epyc-growth.csv", "amd-epyc.json", "amd-epyc.md"]
+    found = Findings()
+    lines = [found.add(each) for each in (*answers, *grown, Share("net", "ReLU", 2.0, 0.25))]
+    assert [line.split()[0] for line in lines] == ["2.000", "1.60", "1.00", "25.0%"]
+    files = write(tmp_path / "bench", header, found)
+    endings = (".csv", "-growth.csv", "-shares.csv", ".json", ".md")
+    assert [file.name for file in files] == [f"amd-epyc{ending}" for ending in endings]
     assert list(pd.read_csv(files[0])["ratio"].fillna(0)) == [2.0, 0.0]
     assert list(pd.read_csv(files[1])["ms"]) == [5.0, 10.0]
-    assert json.loads(files[2].read_text()) == header
-    text = files[3].read_text()
+    assert list(pd.read_csv(files[2])["share"]) == [0.25]
+    assert json.loads(files[3].read_text()) == header
+    text = files[4].read_text()
+    assert "| net | ReLU | 2 | 25.0% |" in text
     assert "| q | net | 2000 ms | 1000 ms | 2.000 | 2.00 to 2.00 | 3 | met |" in text
     assert "| step | net | width | 1, 2 | 5, 10 | 1.00 | 1.00 | 1 to 2 | why |" in text
     assert "ImageNet" not in text  # what it would be put together from was not asked
+
+
+def test_shares_are_of_the_whole_step():
+    """Convolutions in a VGG, and in a deep linear net none; their rate is of theirs alone."""
+    found = [*shares(Net.of("vgg", *SMALL["vgg"]), steps=2)]
+    *parts, rate = found
+    assert sum(part.share for part in parts) == pytest.approx(1)
+    assert {"convolutions", "BatchNorm", "ReLU", "pooling", "optimiser", REST} <= {part.part for part in parts}
+    assert rate.question == RATE
+    assert rate.ratio > 0
+    linear = [*shares(Net.of("dln", *SMALL["dln"]), steps=2)]
+    assert "convolutions" not in {part.part for part in linear}
+    assert kind("aten::mkldnn_convolution") == "convolutions"
+    assert kind("aten::empty") == REST
+
+
+def test_kernels_are_those_that_are_asked_for(monkeypatch):
+    """In processes of their own, whatever this one has."""
+    seen = []
+
+    def run(command, *, env, **more):
+        seen.append({name: env.get(name) for name in (*LIMITS, NATIVE)})
+        return SimpleNamespace(stdout=f"{len(seen)}.0")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    answers = [*kernels(rounds=2)]
+    assert [answer.net for answer in answers] == ["VGG, 1/8 width", "DLN", "MLP"]
+    assert (answers[0].ours, answers[0].base) == (2000.0, 3000.0)  # medians of rounds 1, 3 and 2, 4
+    assert [each[NATIVE] for each in seen[:4]] == [None, "1", None, "1"]
+    assert all(each[name] is None for each in seen for name in LIMITS)  # what they have is decided there
 
 
 def test_the_power_is_that_of_the_times():

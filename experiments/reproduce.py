@@ -26,9 +26,9 @@ from rich.console import Console
 from normscape.entry import Parser, entry_point
 from normscape.errors import UserError, suggest
 from normscape.evidence.figure import Family, Figure, stem_of
-from normscape.evidence.publish import publish
+from normscape.evidence.publish import Publication, publish_all
 from normscape.evidence.report import verdict_table, write_claims
-from normscape.evidence.results import Results, require_readable, scales_in
+from normscape.evidence.results import JudgedFigure, Results, require_readable, scales_in
 from normscape.files import require_writable
 from normscape.names import file_name
 
@@ -235,18 +235,21 @@ def main(arguments: list[str]) -> None:
         return
     else:
         made = new
-    for figure, (manifest, text, run) in zip(figures, made, strict=True):
+    asked = [
+        Publication(family, str(figure.name), options.folder, manifest, text, options.paper)
+        for figure, (manifest, text, _) in zip(figures, made, strict=True)
+    ]
+    for figure, (manifest, _, run), verdicts in zip(figures, made, publish_all(asked), strict=True):
         results = Results(options.folder, figure)
-        judged = publish(results, manifest, family.original, with_paper=options.paper, text=text)
-        if judged.verdicts:
-            table = verdict_table(f"{figure.label}: {figure.title}", judged.verdicts)
+        if verdicts:
+            table = verdict_table(f"{figure.label}: {figure.title}", verdicts)
             Console(width=None if sys.stdout.isatty() else 110).print(table)
         for file in results.files:
             console.print(f"  {_shown(file)}")
         if run is not None:
             from normscape.evidence.mirrored import mirror_figure
 
-            mirror_figure(judged, results, run)
+            mirror_figure(JudgedFigure(figure, verdicts, manifest), results, run)
     if options.scale == "smoke":
         console.print("scale=smoke shows that everything runs; its verdicts mean nothing.")
     elif claims := write_claims(family, options.results):

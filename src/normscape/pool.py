@@ -1,7 +1,6 @@
 """Several runs side by side, one process each, with progress shown by the process that started them."""
 
 import math
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +14,7 @@ from normscape.interrupts import raised
 from normscape.progress import ProgressDisplay
 from normscape.reduced.groups import groups
 from normscape.runs import RunDirectory
+from normscape.surroundings import usable_cores
 from normscape.worker import Job, Worker, outcomes
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def default_workers(device_type: str) -> int:
     """Return how many runs go side by side: one per core, or one on a GPU."""
     if device_type == "cuda":
         return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return usable_cores()
 
 
 def execute_all(

@@ -1,17 +1,24 @@
-"""A figure from its table: drawn, judged, written."""
+"""Figures from their tables: drawn, judged, written, several side by side."""
 
-from collections.abc import Mapping
+import multiprocessing
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from normscape.drawing.style import rendered
-from normscape.evidence.claims import judge
+from normscape.evidence.claims import Verdict, judge
 from normscape.evidence.curves import indexed
-from normscape.evidence.figure import Shown
+from normscape.evidence.figure import Family, Shown
 from normscape.evidence.original import read_original
 from normscape.evidence.results import JudgedFigure, Results, configs_of
 from normscape.evidence.table import parse_table, write_table
 from normscape.files import replacing
+from normscape.interrupts import ignore
+from normscape.surroundings import usable_cores
 
 
 def publish(
@@ -58,3 +65,51 @@ def publish(
             file.write("\n".join([*page, ""]).encode())
     results.write(verdicts, manifest, with_paper=with_paper)
     return JudgedFigure(figure, verdicts, manifest)
+
+
+@dataclass(frozen=True)
+class Publication:
+    """A figure that is to be published, in any process: `publish`'s arguments, and where it is declared."""
+
+    family: Family
+    name: str
+    folder: Path
+    manifest: Mapping[str, Any]
+    text: bytes | None
+    with_paper: bool
+
+    def publish(self) -> tuple[Verdict, ...]:
+        """Publish it, and return the verdicts on its claims."""
+        results = Results(self.folder, self.family.figure(self.name))
+        original = self.family.original
+        return publish(results, self.manifest, original, with_paper=self.with_paper, text=self.text).verdicts
+
+
+def publish_all(asked: Sequence[Publication]) -> Iterator[tuple[Verdict, ...]]:
+    """Publish figures, as many at once as there are cores; yield the verdicts on each, in their order.
+
+    What one raises, this raises in its turn; figures that were not begun by then are left as they were.
+    """
+    processes = min(len(asked), usable_cores())
+    if processes < 2:
+        yield from (each.publish() for each in asked)
+        return
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(processes, context, initializer=_serve)
+    try:
+        yield from pool.map(Publication.publish, asked)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _serve() -> None:
+    """Leave it to the process that publishes to stop, and end with it, however it ends."""
+    ignore()
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)

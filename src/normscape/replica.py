@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from normscape.copies import Memo, attributes, copied, machinery_of, rebound, tensors_in
+from normscape.copies import IMMUTABLE, Memo, attributes, copied, machinery_of, rebound, tensors_in
 from normscape.errors import UserError
 
 Parameters = Mapping[str, Tensor]
@@ -160,7 +160,7 @@ def _put(modules: Iterable[nn.Module], states: tuple[ModuleState, ...], memo: Me
             for name in attributes(module).keys() - kept.attributes.keys():
                 del own[name]
         for name, value in kept.attributes.items():
-            own[name] = copied(value, memo)
+            own[name] = value if type(value) in IMMUTABLE else copied(value, memo)  # most are numbers
         if len(module._buffers) != len(kept.buffers):
             module._buffers.clear()
         for name, buffer in kept.buffers.items():

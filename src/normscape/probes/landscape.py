@@ -115,18 +115,18 @@ class Landscape(Probe):
     def measure(self, view: StepView) -> Iterator[Row | Snapshot]:
         """Yield the rows of one step."""
         decays = self._weight_decays(view)
-        base = {name: g + decays[name] * view.parameters[name] for name, g in view.gradient.items()}
+        base = _with_penalty(view.gradient, view.parameters, decays)
         direction = base if self.direction == "gradient" else self._random_direction(view, base)
-        length, length_sum = norm(direction), tensor_sum(direction)
+        length, length_sum = norms(direction)
         objective = view.loss + _penalty(view.parameters, decays)
         yield self._row(view, "objective", None, objective)
-        yield self._row(view, "gradient_norm", None, norm(base))
+        yield self._row(view, "gradient_norm", None, length if direction is base else norms(base)[0])
         slopes, betas, betas_sum = [], [], []
         for s in self.sizes_of(view):
             point = {**view.parameters, **{name: view.parameters[name] - s * d for name, d in direction.items()}}
             loss, gradient = view.loss_and_gradient_at(point)
-            change = {name: gradient[name] + decays[name] * point[name] - base[name] for name in base}
-            difference, difference_sum = norm(change), tensor_sum(change)
+            found = _with_penalty(gradient, point, decays)
+            difference, difference_sum = norms({name: found[name] - g for name, g in base.items()})
             there = loss + _penalty(point, decays)
             slopes.append((there - objective).abs() / (s * length))
             betas.append(difference / (s * length))
@@ -165,7 +165,7 @@ class Landscape(Probe):
         """Return a direction uniform on the sphere of radius ||like||."""
         stream = direction_stream(view)
         drawn = {name: torch.randn(g.shape, generator=stream).to(g) for name, g in like.items()}
-        scale = norm(like) / norm(drawn)
+        scale = norms(like)[0] / norms(drawn)[0]
         return {name: scale * d for name, d in drawn.items()}
 
 
@@ -180,20 +180,21 @@ def _checked(name: str, sizes: Sequence[float]) -> tuple[float, ...]:
     return tuple(sizes)
 
 
+def _with_penalty(gradient: Parameters, point: Parameters, decays: Mapping[str, float]) -> dict[str, Tensor]:
+    """Return the gradient of J, that of L being given: plus lambda W."""
+    return {name: g + decays[name] * point[name] if decays[name] else g for name, g in gradient.items()}
+
+
 def _penalty(point: Parameters, decays: Mapping[str, float]) -> Tensor | float:
     """Return lambda/2 ||W||^2 over the parameters that train, lambda being each parameter's own."""
     by_decay: dict[float, dict[str, Tensor]] = {}
     for name, decay in decays.items():
-        by_decay.setdefault(decay, {})[name] = point[name]
-    return sum(0.5 * decay * norm(part).square() for decay, part in by_decay.items())
+        if decay:
+            by_decay.setdefault(decay, {})[name] = point[name]
+    return sum(0.5 * decay * norms(part)[0].square() for decay, part in by_decay.items())
 
 
-def norm(tensors: Mapping[str, Tensor]) -> Tensor:
-    """Return the Euclidean norm of all entries of all tensors together."""
-    euclidean: Tensor = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(t) for t in tensors.values()]))
-    return euclidean
-
-
-def tensor_sum(tensors: Mapping[str, Tensor]) -> Tensor:
-    """Return the sum of the tensors' Euclidean norms."""
-    return torch.stack([torch.linalg.vector_norm(t) for t in tensors.values()]).sum()
+def norms(tensors: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """Return the Euclidean norm of all entries of all tensors together, and the sum of the tensors' own norms."""
+    each = torch.stack([torch.linalg.vector_norm(tensor) for tensor in tensors.values()])
+    return torch.linalg.vector_norm(each), each.sum()

@@ -80,6 +80,9 @@ def test_runs_that_differ_by_their_seeds_alone_are_a_line_of_the_plan():
         "  mlp_batch, seeds 0, 1, 3: 4 steps, new",
         "  other, seeds 4 to 6: 5 steps, new",
     ]
+    lines.clear()
+    train_missing([*runs[:2], *configs(2, "optimizer.lr=0.3")], ONE, lines.append, dry_run=True)
+    assert lines[1:-1] == 2 * ["  mlp_batch, seeds 0, 1: 4 steps, new"]
 
 
 def test_what_another_process_trains_comes_after_what_is_free():

@@ -33,8 +33,8 @@ def kernels(rounds: int) -> Iterator[Answer]:
 def _seconds(name: str, more: dict[str, str]) -> float:
     code = f"import normscape.portable, sys; sys.path.insert(0, {str(SCRIPTS)!r}); "
     code += f"from bench.kernels import only; only({name!r})"
-    environment = {key: value for key, value in os.environ.items() if key not in LIMITS} | more
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    environment = {key: value for key, value in os.environ.items() if key not in (*LIMITS, NATIVE)} | more
+    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True, env=environment)
     return float(done.stdout)
 
 

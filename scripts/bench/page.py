@@ -109,8 +109,8 @@ def page(header: Mapping[str, Any], found: Findings) -> str:
         f"{hardware['instruction_set']}; torch {header['versions']['torch']}, Python {header['versions']['python']}; "
         f"load {load[0]:.1f} at the beginning, {load[1]:.1f} at the end.",
         "",
-        "Times are the processor's, medians of rounds in which all sides take turns; a ratio is that of the medians, "
-        "its range over the rounds. How each is taken: [docs/speed.md](../../docs/speed.md).",
+        "Times are the processor's, of commands the clock's: medians of rounds in which all sides take turns; a ratio "
+        "is that of the medians, its range over the rounds. How each is taken: [docs/speed.md](../../docs/speed.md).",
         "",
         "| question | network | ours | beside | ratio | range | target | |",
         "|---|---|---:|---:|---:|---:|---:|---|",

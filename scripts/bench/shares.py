@@ -20,10 +20,9 @@ KINDS = {
     "ReLU": ("relu", "clamp_min", "threshold"),
     "pooling": ("pool2d",),
     "matrix products": ("aten::mm", "addmm"),
-    "optimiser": ("optimizer",),
 }
 """Parts of a step, and what the names of torch's operations have in them; the first that fits counts."""
-REST = "everything else: loss, data, memory, calls"
+REST = "everything else: optimiser, loss, data, memory, calls"
 RATE = "convolutions of a step, their rate / a wide one's"
 WIDE = (32, 256, 16)
 """Samples, channels and side of the images whose convolution, 3 x 3, shows what a core can do."""

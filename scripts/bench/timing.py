@@ -31,7 +31,7 @@ class Answer:
     ours, base
         Both sides in the unit; ``base`` is None where a limit in the unit itself is all that there is.
     unit
-        Of both: ``ms``, ``s`` or ``MB``.
+        Of both: ``ms``, ``s``, ``MB`` or ``GFLOP/s``.
     ratio, lowest, highest
         Ours over the base, and its range over the rounds.
     target

@@ -1,7 +1,7 @@
 """Where a run stands before it is carried out: new, resumable, cached, or running elsewhere."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from normscape.config import RunConfig
@@ -52,10 +52,14 @@ class Standing:
 
 def plan_lines(found: Sequence[Standing]) -> list[str]:
     """Return the lines of a plan: one for each run, and for those that differ by their seeds alone."""
-    seeds: dict[tuple[str, str], list[int]] = {}
+    alike: dict[tuple[str, str], list[Standing]] = {}
     for each in found:
-        seeds.setdefault((each.config.name, each.described), []).append(each.config.seed)
-    return [f"  {name}, {_in_words(each)}: {described}" for (name, described), each in seeds.items()]
+        alike.setdefault((repr(replace(each.config, seed=0)), each.described), []).append(each)
+    seeds = [[each.config.seed for each in group] for group in alike.values()]
+    firsts = [group[0] for group in alike.values()]
+    return [
+        f"  {first.config.name}, {_in_words(own)}: {first.described}" for first, own in zip(firsts, seeds, strict=True)
+    ]
 
 
 def _in_words(seeds: Sequence[int]) -> str:

@@ -1,11 +1,13 @@
 """Figures published side by side are those published alone; what one raises stops the others, and harms none."""
 
+import multiprocessing
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -53,17 +55,35 @@ def test_side_by_side_is_as_one_after_the_other(asked, tmp_path, monkeypatch):
     assert [len(verdicts) > 0 for verdicts in alone] == [False, True, True]
 
 
-def test_what_one_raises_is_raised_in_its_turn(asked, tmp_path, monkeypatch):
+def test_what_one_raises_is_raised_in_its_turn_and_nothing_more_is_begun(asked, tmp_path, monkeypatch):
     monkeypatch.setattr(publishing, "usable_cores", lambda: 2)
     (tmp_path / "ioffe2015" / "laptop" / "rates.csv").write_text("damaged")
-    published = publish_all(asked)
+    copies = [replace(asked[0], folder=tmp_path / f"copy{number}") for number in range(6)]
+    for each in copies:
+        shutil.copytree(asked[0].folder, each.folder)
+    published = publish_all([asked[0], asked[1], *copies])
     next(published)
     with pytest.raises(UserError, match=r"rates\.csv: "):
         next(published)
     assert (tmp_path / "santurkar2018" / "laptop" / "fig07.png").exists()
     assert not (tmp_path / "ioffe2015" / "laptop" / "rates.png").exists()
+    assert not (copies[-1].folder / "fig07.png").exists()
 
 
+def test_a_process_that_dies_is_one_line_and_no_wait(asked, monkeypatch):
+    """Also one that has nothing to do: it dies with the lock that the others wait for."""
+    monkeypatch.setattr(publishing, "usable_cores", lambda: 3)
+    before = {*multiprocessing.active_children()}
+    published = publish_all([*asked, asked[2]])
+    next(published)
+    for process in {*multiprocessing.active_children()} - before:
+        process.kill()
+    with pytest.raises(UserError, match="a process that draws figures died"):
+        list(published)
+    assert {*multiprocessing.active_children()} <= before
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="needs /proc")
 def test_nothing_is_left_behind_by_a_process_that_is_killed(tmp_path):
     """Its helpers ignore what asks them to stop, and end when it does."""
     code = """
@@ -83,7 +103,7 @@ if __name__ == "__main__":
         os.kill(helper, signal.SIGINT)
         os.kill(helper, signal.SIGTERM)
         time.sleep(0.2)
-        os.kill(helper, 0)  # still there
+        assert not _gone(helper)
         process.kill()
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline and not _gone(helper):

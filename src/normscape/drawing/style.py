@@ -17,6 +17,8 @@ STYLE: Any = {
     "axes.spines.right": False,
     "axes.spines.top": False,
     "axes.titlesize": "medium",
+    "figure.autolayout": False,
+    "figure.constrained_layout.use": False,
     "figure.dpi": 150,
     "font.size": 9,
     "grid.alpha": 0.3,

@@ -2,14 +2,18 @@
 
 import multiprocessing
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from itertools import islice
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
 from normscape.drawing.style import rendered
+from normscape.errors import UserError
 from normscape.evidence.claims import Verdict, judge
 from normscape.evidence.curves import indexed
 from normscape.evidence.figure import Family, Shown
@@ -17,7 +21,7 @@ from normscape.evidence.original import read_original
 from normscape.evidence.results import JudgedFigure, Results, configs_of
 from normscape.evidence.table import parse_table, write_table
 from normscape.files import replacing
-from normscape.interrupts import ignore
+from normscape.interrupts import held_back, ignore
 from normscape.surroundings import usable_cores
 
 
@@ -88,18 +92,49 @@ class Publication:
 def publish_all(asked: Sequence[Publication]) -> Iterator[tuple[Verdict, ...]]:
     """Publish figures, as many at once as there are cores; yield the verdicts on each, in their order.
 
-    What one raises, this raises in its turn; figures that were not begun by then are left as they were.
+    What one raises, this raises in its turn. Figures that are being drawn then are finished, and those that were not
+    begun are left as they were.
+
+    Raises
+    ------
+    UserError
+        As `publish`, and if a process that draws dies.
     """
     processes = min(len(asked), usable_cores())
     if processes < 2:
         yield from (each.publish() for each in asked)
         return
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(processes, context, initializer=_serve)
+    others = {*multiprocessing.active_children()}
+    pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), initializer=_serve)
     try:
-        yield from pool.map(Publication.publish, asked)
+        yield from _in_order(pool, processes, asked)
+    except BrokenProcessPool as error:
+        _kill({*multiprocessing.active_children()} - others)
+        raise UserError("a process that draws figures died, as for want of memory; start again") from error
+    except KeyboardInterrupt:
+        _kill({*multiprocessing.active_children()} - others)
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _in_order(pool: ProcessPoolExecutor, processes: int, asked: Sequence[Publication]) -> Iterator[tuple[Verdict, ...]]:
+    """Yield verdicts in the order asked, with no more begun than there are processes."""
+    rest = iter(enumerate(asked))
+    ended: dict[int, Future[tuple[Verdict, ...]]] = {}
+    with held_back():  # the processes begin here, and take no signal until they have imported what they need
+        running = {pool.submit(Publication.publish, each): place for place, each in islice(rest, processes)}
+    for place in range(len(asked)):
+        while place not in ended:
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                ended[running.pop(future)] = future
+                running |= {pool.submit(Publication.publish, each): later for later, each in islice(rest, 1)}
+        yield ended.pop(place).result()
+
+
+def _kill(processes: Iterable[BaseProcess]) -> None:
+    for process in processes:  # they ignore what asks them to stop
+        process.kill()
 
 
 def _serve() -> None:

@@ -59,21 +59,26 @@ def summary(figures: Sequence[JudgedFigure]) -> str:
     text, others = [g for g in groups if g.from_text], [g for g in groups if not g.from_text]
     seeds = sorted({len(verdict.measured.values) for verdict in verdicts})
     judged = f"judged on {'one seed' if seeds == [1] else ' or '.join(map(str, seeds)) + ' seeds'}"
-    failing = sum(group.fails_on_paper for group in text)
-    sentences = [f"Of the {_many(len(text), 'claim')} taken from the paper, {judged}, {_tally(text)}."]
-    at_worst = f"chance alone would decide up to {_chance(text)} of them wrongly"
-    sentences.append(f"If every true median were right at its threshold, {at_worst}.")
-    sentences.append(f"{_many(failing, 'of them fails', 'of them fail')} on the paper's own curves.")
+    whose = (
+        "our own, or read off the paper's curves" if any(v.claim.origin == "curves" for v in verdicts) else "our own"
+    )
+    if not text:
+        return f"Of {_many(len(others), 'finding')} ({whose}), {judged}, {_tally(others)}. {_chance(others)}"
+    sentences = [f"Of the {_many(len(text), 'claim')} taken from the paper, {judged}, {_tally(text)}.", _chance(text)]
+    if any(verdict.on_paper is not None for group in text for verdict in group.verdicts):
+        failing = sum(group.fails_on_paper for group in text)
+        sentences.append(f"{_many(failing, 'of them fails', 'of them fail')} on the paper's own curves.")
     if others:
-        further = f"Of {_many(len(others), 'further finding')} (our own, or read off the paper's curves)"
-        sentences.append(f"{further}, {_tally(others)}.")
+        sentences.append(f"Of {_many(len(others), 'further finding')} ({whose}), {_tally(others)}.")
     return " ".join(sentences)
 
 
 def _chance(groups: Sequence[Counted]) -> str:
-    """Return how many decided claims chance would get wrong at most: half of what each interval does not cover."""
+    """Say how many decided claims chance would get wrong at most: half of what each interval does not cover."""
     decided = [group for group in groups if group.kind in (Kind.HOLDS, Kind.IN_PART, Kind.FAILS)]
-    return str(math.ceil(sum((1 - coverage(len(group.verdicts[0].measured.values))) / 2 for group in decided)))
+    wrong = math.ceil(sum((1 - coverage(len(group.verdicts[0].measured.values))) / 2 for group in decided))
+    at_worst = f"chance alone would decide up to {wrong} of them wrongly"
+    return f"If every true median were right at its threshold, {at_worst}."
 
 
 def _tally(groups: Sequence[Counted]) -> str:

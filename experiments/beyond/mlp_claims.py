@@ -14,6 +14,7 @@ from normscape.drawing.panels import (
     curves,
     legend,
     note,
+    plain_log_ticks,
     ranges,
     seeds_in_words,
     step_sizes_in_words,
@@ -114,5 +115,8 @@ def draw(shown: Shown) -> Figure:
         for axes, (quantity, title) in zip(lower[1:], titles.items(), strict=True):
             (ranges if quantity in WIDTHS else curves)(axes, rows, None, ALL_NORMS, quantity, log=True)
             axes.set(title=title, ylabel=labels[quantity])
+        for axes in (*upper, *lower):
+            if axes.get_yscale() == "log":
+                plain_log_ticks(axes.yaxis, axes.get_ylim())
         note(figure, f"J: loss with its L2 penalty; {step_sizes_in_words(shown.configs)}; {seeds_in_words(rows)}")
         return figure

@@ -136,9 +136,14 @@ def curves(
 
 
 def plain_log_ticks(axis: Axis, values: Iterable[float]) -> None:
-    """Label a logarithmic axis with plain numbers, closer together the fewer decades its positive values span."""
+    """Label a logarithmic axis with plain numbers, closer together the fewer decades its positive values span.
+
+    Over four decades or more, powers of ten are plainer, and what matplotlib does stays.
+    """
     shown = [value for value in values if 0 < value < np.inf]
     span = max(shown) / min(shown) if shown else 1.0
+    if span >= 1e4:
+        return
     subs = (1, 1.5, 2, 3, 5, 7) if span < 8 else (1, 2, 5) if span < 200 else (1,)
     axis.set(major_locator=LogLocator(subs=subs), major_formatter="{x:g}", minor_formatter=NullFormatter())
 

@@ -18,7 +18,9 @@ COMMA := ,
 KNOWN_EXTRAS := optuna,ray,slurm,workspace
 UNKNOWN_EXTRAS := $(filter-out $(subst $(COMMA), ,$(KNOWN_EXTRAS)),$(subst $(COMMA), ,$(EXTRAS)))
 $(if $(UNKNOWN_EXTRAS),$(error EXTRAS=$(EXTRAS): no such extra as $(UNKNOWN_EXTRAS); known here: $(KNOWN_EXTRAS)))
-install-extra = $(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements-$(1).lock
+PIP = $(BIN)/python -m pip install -qq --disable-pip-version-check
+# uv installs a few times as fast; where it cannot, as with an index that only pip is told of, pip does.
+install = { $(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r $(1) || $(PIP) --require-hashes -r $(1); }
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -125,14 +127,15 @@ data: $(READY) ## fetch and check CIFAR-10 and MNIST (the experiments do so by t
 	@$(BIN)/python scripts/fetch_data.py
 
 env: $(READY) ## build the environment in .venv; EXTRAS=ray,slurm,optuna adds the engines of sweeps to it
-	@$(foreach extra,$(subst $(COMMA), ,$(EXTRAS)),$(call install-extra,$(extra)) && ) true
+	@$(foreach extra,$(subst $(COMMA), ,$(EXTRAS)),$(call install,requirements-$(extra).lock) && ) true
+
+COMPILE = uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 
 lock: ## resolve requirements.lock again from pyproject.toml, and what each extra adds to it (needs uv)
-	uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
-	  --no-annotate --no-header --extra dev pyproject.toml --output-file requirements.lock
-	for extra in $(subst $(COMMA), ,$(KNOWN_EXTRAS)); do uv pip compile --quiet --upgrade --universal --python-version 3.11 \
-	  --generate-hashes --no-annotate --no-header --extra $$extra -c requirements.lock pyproject.toml \
+	$(COMPILE) --extra dev pyproject.toml --output-file requirements.lock
+	for extra in $(subst $(COMMA), ,$(KNOWN_EXTRAS)); do $(COMPILE) --extra $$extra -c requirements.lock pyproject.toml \
 	  --output-file requirements-$$extra.lock || exit 1; done
+	echo uv | $(COMPILE) - --output-file requirements-uv.lock
 
 clean: ## remove the environment, the site and caches; keeps runs, results and data
 	rm -rf .venv docs/_build .mypy_cache .pytest_cache .ruff_cache
@@ -142,6 +145,7 @@ $(READY): requirements.lock pyproject.toml
 	  echo "normscape needs Python 3.11, 3.12 or 3.13, not $$($(PYTHON) -V 2>&1); try: make PYTHON=python3.12 ..."; exit 1; }
 	@echo "Building the environment in .venv (about 6 GB; one to five minutes, once)"
 	@$(PYTHON) -m venv --clear .venv
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(PIP) --require-hashes -r requirements-uv.lock
+	@$(call install,requirements.lock)
+	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from normscape.drawing.bands import median_over_seeds
+from normscape.drawing.panels import plain_log_ticks
 from normscape.evidence.curves import Curves
 from normscape.evidence.finished import FinishedRun
 from normscape.evidence.measures import Measure
@@ -81,6 +82,14 @@ def accuracy_curves(axes: Axes, rows: pd.DataFrame, series: Sequence[str], quant
             median_over_seeds(axes, mine, hold=True, color=color, linestyle=line, label=label)
     axes.set(xlabel="step", xlim=(0, max(float(rows["step"].max()), 1.0)), ylim=(0, 1))
     axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
+
+
+def over_steps(axes: Axes, rows: pd.DataFrame) -> None:
+    """Let the axes span the steps of rows, and their values, logarithmically with plain numbers if that can be."""
+    scale = log_if_positive(rows["value"])
+    axes.set(xlabel="step", xlim=(0, max(float(rows["step"].max()), 1.0)), yscale=scale)
+    if scale == "log":
+        plain_log_ticks(axes.yaxis, rows["value"])
 
 
 def log_if_positive(values: pd.Series) -> str:

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ioffe2015.shared import NETWORKS, log_if_positive
+from ioffe2015.shared import NETWORKS, log_if_positive, over_steps
 from normscape.drawing.bands import median_over_seeds
 from normscape.drawing.panels import legend, note, plain_log_ticks, seeds_in_words
 from normscape.drawing.style import STYLE
@@ -136,11 +136,7 @@ def _over_time(axes: Axes, rows: pd.DataFrame, pair: Pair, quantity: str) -> Non
         median_over_seeds(
             axes, select(rows, series=series, quantity=quantity), color=STYLES[series], label=label, linewidth=1.0
         )
-    values = select(rows, quantity=quantity)["value"]
-    scale = log_if_positive(values)
-    axes.set(xlabel="step", xlim=(0, max(float(rows["step"].max()), 1.0)), yscale=scale)
-    if scale == "log":
-        plain_log_ticks(axes.yaxis, values)
+    over_steps(axes, select(rows, quantity=quantity))
 
 
 def _against(axes: Axes, rows: pd.DataFrame, pair: Pair) -> None:

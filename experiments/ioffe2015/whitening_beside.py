@@ -10,9 +10,9 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ioffe2015.shared import NETWORKS, accuracy_curves, log_if_positive
+from ioffe2015.shared import NETWORKS, accuracy_curves, over_steps
 from normscape.drawing.bands import median_over_seeds
-from normscape.drawing.panels import legend, note, plain_log_ticks, seeds_in_words
+from normscape.drawing.panels import legend, note, seeds_in_words
 from normscape.drawing.style import STYLE
 from normscape.evidence.claims import Claim
 from normscape.evidence.figure import Shown
@@ -126,20 +126,15 @@ def _bands(axes: Axes, rows: pd.DataFrame) -> None:
         axes.fill_between(low.index, low, high, color=color, alpha=0.15, lw=0)
         for edge in (low, high):
             axes.plot(edge.index, edge, color=color, linewidth=0.7)
-    _over_steps(axes, "Loss along the gradient", rows)
+    over_steps(axes, rows)
+    axes.set_title("Loss along the gradient")
 
 
 def _lines(axes: Axes, rows: pd.DataFrame) -> None:
     for series in SERIES:
         median_over_seeds(axes, select(rows, series=series), color=NETWORKS[series][0], linewidth=1.0)
-    _over_steps(axes, "Effective β", rows)
-
-
-def _over_steps(axes: Axes, title: str, rows: pd.DataFrame) -> None:
-    scale = log_if_positive(rows["value"])
-    axes.set(title=title, xlabel="step", xlim=(0, max(float(rows["step"].max()), 1.0)), yscale=scale)
-    if scale == "log":
-        plain_log_ticks(axes.yaxis, axes.get_ylim())
+    over_steps(axes, rows)
+    axes.set_title("Effective β")
 
 
 def _costs(axes: Axes, rows: pd.DataFrame) -> None:

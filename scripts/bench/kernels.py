@@ -10,11 +10,12 @@ from pathlib import Path
 import torch
 
 from bench.floor import floor
+from bench.growth import MLP
+from bench.growth import NETS as GROWING
 from bench.networks import NETS, Net
 from bench.timing import Answer, Timed, compared
 from normscape.portable import LIMITS, NATIVE
 
-MLP, MLP_SETTINGS = "MLP", ["run=mlp_batch", "scale=laptop", "data=synthetic", "data.train_images=2048", "probe=[]"]
 SCRIPTS = Path(__file__).resolve().parents[1]
 STEPS = 10
 
@@ -41,7 +42,7 @@ def _seconds(name: str, more: dict[str, str]) -> float:
 def only(name: str) -> None:
     """Take some steps in this process, and print the processor's seconds of the latter half of them."""
     torch.set_num_threads(1)
-    net = Net.of(name, *(MLP_SETTINGS if name == MLP else ()))
+    net = Net.of(name, *(GROWING[MLP] if name == MLP else ()))
     plan, state = net.bare(), net.fresh()
     floor(plan, state, STEPS)
     begin = time.process_time()

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -78,23 +78,24 @@ def table(answers: Sequence[Answer]) -> str:
 
 def growth_table(grown: Sequence[Growth]) -> str:
     """Return how cost grows as CSV: a row for each size, with the power that is fitted to all of a case."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["work", "net", "grows", "size", "ms", "power", "power_at_the_end", "expected_from", "expected_to"])
+    rows: list[Sequence[object]] = []
     for each in grown:
         case, powers = each.case, (f"{each.power:.3g}", f"{each.last_power:.3g}")
         for size, taken in zip(each.sizes, each.milliseconds, strict=True):
-            writer.writerow([case.work, case.net, case.size, size, f"{taken:.4g}", *powers, *case.expected])
-    return out.getvalue()
+            rows.append([case.work, case.net, case.size, size, f"{taken:.4g}", *powers, *case.expected])
+    columns = ("work", "net", "grows", "size", "ms", "power", "power_at_the_end", "expected_from", "expected_to")
+    return _csv(columns, rows)
 
 
 def shares_table(shares: Sequence[Share]) -> str:
     """Return where the time of a step goes as CSV."""
+    rows = [(each.net, each.part, f"{each.milliseconds:.4g}", f"{each.share:.3f}") for each in shares]
+    return _csv(("net", "part", "ms", "share"), rows)
+
+
+def _csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["net", "part", "ms", "share"])
-    for each in shares:
-        writer.writerow([each.net, each.part, f"{each.milliseconds:.4g}", f"{each.share:.3f}"])
+    csv.writer(out, lineterminator="\n").writerows([columns, *rows])
     return out.getvalue()
 
 

@@ -52,22 +52,19 @@ class Standing:
 
 def plan_lines(found: Sequence[Standing]) -> list[str]:
     """Return the lines of a plan: one for each run, and for those that differ by their seeds alone."""
-    alike: dict[tuple[str, str], list[Standing]] = {}
+    alike: dict[tuple[str, str, str], list[int]] = {}
     for each in found:
-        alike.setdefault((repr(replace(each.config, seed=0)), each.described), []).append(each)
-    seeds = [[each.config.seed for each in group] for group in alike.values()]
-    firsts = [group[0] for group in alike.values()]
-    return [
-        f"  {first.config.name}, {_in_words(own)}: {first.described}" for first, own in zip(firsts, seeds, strict=True)
-    ]
+        others = repr(replace(each.config, seed=0))
+        alike.setdefault((each.config.name, each.described, others), []).append(each.config.seed)
+    return [f"  {name}, {_in_words(seeds)}: {described}" for (name, described, _), seeds in alike.items()]
 
 
 def _in_words(seeds: Sequence[int]) -> str:
-    first, last = seeds[0], seeds[-1]
     if len(seeds) == 1:
-        return f"seed {first}"
-    listed = f"{first} to {last}" if list(seeds) == [*range(first, last + 1)] and len(seeds) > 2 else None
-    return f"seeds {listed or ', '.join(map(str, seeds))}"
+        return f"seed {seeds[0]}"
+    if len(seeds) > 2 and list(seeds) == [*range(seeds[0], seeds[-1] + 1)]:
+        return f"seeds {seeds[0]} to {seeds[-1]}"
+    return f"seeds {', '.join(map(str, seeds))}"
 
 
 def standings(configs: Sequence[RunConfig]) -> list[Standing]:

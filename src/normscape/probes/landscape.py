@@ -181,7 +181,7 @@ def _checked(name: str, sizes: Sequence[float]) -> tuple[float, ...]:
 
 
 def _with_penalty(gradient: Parameters, point: Parameters, decays: Mapping[str, float]) -> dict[str, Tensor]:
-    """Return the gradient of J, that of L being given: plus lambda W, where lambda is not 0, W be it finite or not."""
+    """Return grad J = grad L + lambda W; a lambda of 0 adds nothing, not even where W is infinite."""
     return {name: g + decays[name] * point[name] if decays[name] else g for name, g in gradient.items()}
 
 

@@ -3,6 +3,7 @@
 python scripts/benchmark.py            all of it, about ten minutes on two cores
 python scripts/benchmark.py --quick    fewer rounds and steps, about two minutes
 python scripts/benchmark.py --only loops startup
+python scripts/benchmark.py --gpu      what a GPU does, about two minutes
 
 Writes results/bench/<machine>.{csv,json,md}, -growth.csv and -shares.csv; with --quick or --only it only prints the
 page.
@@ -35,12 +36,39 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         "--quick", action="store_true", help="fewer rounds and steps: about two minutes; writes nothing"
     )
     parser.add_argument("--only", nargs="+", default=[], help=f"of {', '.join(QUESTIONS)}; writes nothing")
+    parser.add_argument("--gpu", action="store_true", help="ask what a GPU does, and that alone")
     parser.add_argument("--results", type=Path, default=PROJECT / "results" / "bench", help="where the files go")
     options = parser.parse_args(arguments)
     for name in options.only:
         if name not in QUESTIONS:
             raise UserError(f"--only {name}: no such question{suggest(name, QUESTIONS)}")
+    if options.gpu and options.only:
+        raise UserError("--gpu: expected without --only, which asks what a processor does")
     return options
+
+
+def _gpu_probes(quick: bool) -> "Iterator[Answer]":
+    from bench.gpu import probes
+
+    yield from probes(steps=10 if quick else 60, rounds=2 if quick else 5)
+
+
+def _gpu_company(quick: bool) -> "Iterator[Answer]":
+    from bench.gpu import side_by_side
+
+    yield from side_by_side((1, 4), seconds=1.0 if quick else 4.0)
+
+
+def _gpu_ways(quick: bool) -> "Iterator[Answer]":
+    from bench.gpu import ways
+
+    yield from ways(steps=10 if quick else 50, rounds=2 if quick else 5)
+
+
+def _gpu_small_nets(quick: bool) -> "Iterator[Answer]":
+    from bench.gpu import small_nets
+
+    yield from small_nets(steps=20, rounds=1)
 
 
 def _loops(quick: bool) -> "Iterator[Answer]":
@@ -116,6 +144,14 @@ QUESTIONS: dict[str, "Callable[[bool], Iterator[Answer | Growth | Share]]"] = {
 }
 """What can be asked, in this order; each takes whether it should be quick."""
 
+ON_GPU: dict[str, "Callable[[bool], Iterator[Answer]]"] = {
+    "probes": _gpu_probes,
+    "company": _gpu_company,
+    "ways": _gpu_ways,
+    "small_nets": _gpu_small_nets,
+}
+"""The same for a GPU."""
+
 
 def main(arguments: Sequence[str]) -> None:
     """Do what the command line asks."""
@@ -127,10 +163,13 @@ def main(arguments: Sequence[str]) -> None:
     from normscape.provenance import provenance
 
     torch.set_num_threads(1)
-    header: dict[str, Any] = {**provenance(), "load": [os.getloadavg()[0]] * 2}
+    device = torch.device("cuda" if options.gpu else "cpu")
+    if options.gpu and not torch.cuda.is_available():
+        raise UserError("--gpu: expected a machine with a GPU")
+    header: dict[str, Any] = {**provenance(device), "load": [os.getloadavg()[0]] * 2}
     findings = Findings()
     files: list[Path] = []
-    for name, question in QUESTIONS.items():
+    for name, question in (ON_GPU if options.gpu else QUESTIONS).items():
         if options.only and name not in options.only:
             continue
         for found in question(options.quick):

@@ -47,7 +47,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--seeds", default="0,1,2", help="comma-separated, or a range (default: 0,1,2)")
     parser.add_argument("--dln-seeds", default="0-9", help="the same for the deep linear nets (default: 0-9)")
     parser.add_argument(
-        "--workers", type=int, default=0, help="runs side by side on each device (default: GPU 1, cores)"
+        "--workers", type=int, default=0, help="runs side by side on the GPU if there is one, else on the CPU"
     )
     parser.add_argument("overrides", nargs="*", help="settings for every run, e.g. tracker=wandb")
     options = parser.parse_intermixed_args(arguments)

@@ -32,7 +32,7 @@ SMALL = {
     "dln": ["model.depth=5", "optimizer.lr=1e-6"],
 }
 CASES = [(model, norm) for model in SMALL for norm in NORMS if norm != "instance" or model == "vgg"]
-SETTINGS = ["scale=smoke", "tracker=none", "device=cpu", "steps=3", "log_every=1", "eval_every=3"]
+SETTINGS = ["scale=smoke", "tracker=none", "steps=3", "log_every=1", "eval_every=3"]
 SETTINGS += ["measure.every=2", "measure.activation_layers=[2,4]", "measure.ics_layers=[2,4]"]
 
 
@@ -63,13 +63,16 @@ def exact_data(model):
     return Exact("exact", "", Split(images[:32], classes[:32]), Split(images[32:], classes[32:]))
 
 
-def measured(model, norm, *changes, loop=train):
+def measured(model, norm, *changes, loop=train, device="cpu"):
     """Train three steps in float64 by a loop; return a number for each tensor of the state, and rows by quantity."""
     own = [*(["batch_size=12"] if model != "dln" else []), *needs(model, norm)]
-    config = compose_run([f"run={model}_standard", f"norm={norm}", *SETTINGS, *SMALL[model], *own, *changes])
-    made = build(config, torch.device("cpu"))
-    glorot_(made.state.model.double(), config.seed)
-    loop(replace(made.plan, dataset=exact_data(model)), made.state, lambda step, rows: True)
+    own += [f"device={device}", *changes]
+    config = compose_run([f"run={model}_standard", f"norm={norm}", *SETTINGS, *SMALL[model], *own])
+    made = build(config, torch.device(device))
+    glorot_(made.state.model.double().cpu(), config.seed)
+    made.state.model.to(torch.device(device))
+    data = exact_data(model).to(torch.device(device))
+    loop(replace(made.plan, dataset=data), made.state, lambda step, rows: True)
     assert made.state.step == config.steps
     found = {f"state {name}": [_size(tensor)] for name, tensor in made.state.model.state_dict().items()}
     for row in made.state.records.rows:
@@ -83,7 +86,7 @@ def measured(model, norm, *changes, loop=train):
 
 def _size(tensor):
     """Return a norm of a tensor that moves when its entries change places."""
-    values = tensor.double().flatten()
+    values = tensor.double().flatten().cpu()
     return torch.linalg.vector_norm(values * (1 + torch.arange(len(values)) % 7 / 7)).item()
 
 

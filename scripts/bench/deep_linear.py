@@ -9,7 +9,7 @@ from bench.measures import SHIFT
 from bench.naive import Naive
 from bench.networks import ALONE, Net
 from bench.timing import Answer, Timed, compared, in_turn
-from normscape.build import build
+from normscape.build import build, device_of
 from normscape.config import RunConfig, compose_run
 from normscape.loop import train
 from normscape.network import network_of
@@ -34,7 +34,7 @@ class Runs:
 
     def __init__(self, configs: Sequence[RunConfig]) -> None:
         self._configs = configs
-        self._made = [build(config, torch.device("cpu")) for config in configs]
+        self._made = [build(config, device_of(config)) for config in configs]
         self._kept = [made.state.model.state_dict() for made in self._made]
         self._kept = [{name: tensor.clone() for name, tensor in kept.items()} for kept in self._kept]
 

@@ -21,7 +21,7 @@ def floor(plan: Plan, state: State, until: int) -> None:
     per_epoch = -(-len(targets) // plan.batch_size)
     while state.step < until:
         epoch, position = divmod(state.step, per_epoch)
-        order = torch.randperm(len(targets), generator=generator(plan.seed, "order", epoch))
+        order = torch.randperm(len(targets), generator=generator(plan.seed, "order", epoch)).to(stored.device)
         for chosen in torch.split(order, plan.batch_size)[position : position + until - state.step]:
             _step(model, optimizer, plan, data.network_inputs(stored[chosen]), targets[chosen])
             state.step += 1

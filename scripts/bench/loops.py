@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.floor import floor
 from bench.networks import Net
-from bench.timing import Answer, Work, compared, in_turn
+from bench.timing import Answer, Timed, Work, compared, in_turn
 from normscape.checkpoint import Checkpoints
 from normscape.config import RunConfig
 from normscape.identity import identity
@@ -21,6 +21,8 @@ from normscape.trackers import RunInfo, WandbTracker
 LOOP, CADENCE, FILES = 1.03, 1.08, 0.01
 """Targets: the loop and all probes of a run over the floor; tracker and checkpoints as a share of it."""
 
+LOOP_QUESTION = "loop / floor, {} steps"
+
 ROWS = 1000
 """How many rows of the tracker are timed at once."""
 
@@ -30,13 +32,20 @@ def loops(net: Net, steps: int, dense: int, rounds: int) -> Iterator[Answer]:
 
     What probes take is timed over ``dense`` steps of which they measure each.
     """
-    apart, own = net.fresh(), net.fresh()
-    bare = net.bare()
-    loop, least = in_turn(rounds, lambda: _advance(net, own, steps), lambda: floor(bare, apart, apart.step + steps))
-    yield compared(f"loop / floor, {steps} steps", net.name, loop, least, target=LOOP, note="data, step, rows")
+    own = net.fresh()
+    loop, least = beside_the_floor(net, own, steps, rounds)
+    yield compared(LOOP_QUESTION.format(steps), net.name, loop, least, target=LOOP, note="data, step, rows")
     step_seconds = least.median / steps
     yield from _files(net, own, step_seconds, rounds)
-    yield _cadence(net, (loop.median / steps, step_seconds), dense, rounds)
+    yield cadence(net, (loop.median / steps, step_seconds), dense, rounds)
+
+
+def beside_the_floor(net: Net, own: State, steps: int, rounds: int) -> list[Timed]:
+    """Time so many steps of the loop, on a state, and of the floor."""
+    apart, bare = net.fresh(), net.bare()
+    return in_turn(
+        rounds, lambda: _advance(net, own, steps), lambda: floor(bare, apart, apart.step + steps), clock=net.clock
+    )
 
 
 def _advance(net: Net, state: State, steps: int) -> None:
@@ -76,12 +85,13 @@ def _share(question: str, net: Net, seconds: float, of_seconds: float, note: str
     )
 
 
-def _cadence(net: Net, seconds: tuple[float, float], dense: int, rounds: int) -> Answer:
+def cadence(net: Net, seconds: tuple[float, float], dense: int, rounds: int) -> Answer:
     """Put together what a run with probes costs from what they take when they measure, and how often they do."""
     loop_seconds, step_seconds = seconds
     cadences = sorted({probe.every for probe in net.plan.probes})
     sets = [[p for p in net.plan.probes if p.every <= every] for every in (0, *cadences)]
-    taken = [timed.median / dense for timed in in_turn(rounds, *[_dense(net, probes, dense) for probes in sets])]
+    works = [_dense(net, probes, dense) for probes in sets]
+    taken = [timed.median / dense for timed in in_turn(rounds, *works, clock=net.clock)]
     extra = [now - before for before, now in pairwise(taken)]
     per_step = loop_seconds + sum(cost / every for cost, every in zip(extra, cadences, strict=True))
     parts = ", ".join(f"{cost / step_seconds:.1f} each {every}" for cost, every in zip(extra, cadences, strict=True))

@@ -27,6 +27,7 @@ def measures(net: Net, rounds: int) -> Iterator[Answer]:
         lambda: [*landscape.measure(view)],
         lambda: naive.passes(len(sizes)),
         lambda: naive.landscape(sizes, decays),
+        clock=net.clock,
     )
     beside = f"{len(sizes)} {POINTS_BESIDE}"
     yield compared(beside, net.name, points, passes, target=POINTS[net.config.net])
@@ -40,7 +41,9 @@ def shift_of_all(net: Net, rounds: int) -> Iterator[Answer]:
     naive = Naive(before, view)
     shift = InternalCovariateShift(layers="all")
     count, target = len(view.network.layers), SHIFT.get(net.config.net) if view.network.chain else None
-    ours, full, passes = in_turn(rounds, lambda: [*shift.measure(view)], naive.shift, lambda: naive.passes(count))
+    ours, full, passes = in_turn(
+        rounds, lambda: [*shift.measure(view)], naive.shift, lambda: naive.passes(count), clock=net.clock
+    )
     question = f"covariate shift of all {count}"
     yield compared(f"{question} layers / naive", net.name, ours, full, target=target)
     yield compared(f"{question} {SHIFT_BESIDE}", net.name, ours, passes, target=target)

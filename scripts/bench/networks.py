@@ -3,10 +3,10 @@
 import copy
 from dataclasses import dataclass, replace
 
-import torch
 from torch import nn
 
-from normscape.build import build
+from bench.timing import Clock, clock_of
+from normscape.build import build, device_of
 from normscape.components import build_optimizer
 from normscape.config import RunConfig, compose_run
 from normscape.loop import Batches, Plan, State
@@ -14,7 +14,7 @@ from normscape.observer import Observer
 from normscape.seeds import seed_layer_noise
 from normscape.view import StepView
 
-ALONE = ["tracker=none", "device=cpu", "arithmetic=plain"]
+ALONE = ["device=cpu", "tracker=none", "arithmetic=plain"]
 NETS = {
     "VGG, 1/8 width": ["run=vgg_batch", "scale=laptop", "data=synthetic", "data.train_images=8192"],
     "DLN": ["run=dln_batch", "scale=laptop"],
@@ -46,9 +46,14 @@ class Net:
     def of(cls, name: str, *overrides: str) -> "Net":
         """Build one of `NETS`, or another from overrides alone."""
         config = compose_run([*NETS.get(name, []), *ALONE, *overrides])
-        made = build(config, torch.device("cpu"))
+        made = build(config, device_of(config))
         data = replace(made.plan.dataset, test=None)
         return cls(name, config, replace(made.plan, dataset=data, self_check=False, steps=10**9), made.state)
+
+    @property
+    def clock(self) -> Clock:
+        """What its work is timed by."""
+        return clock_of(device_of(self.config))
 
     def bare(self) -> Plan:
         """Return the plan without probes."""

@@ -46,13 +46,18 @@ class Findings:
         return f"{found.share:>10.1%}  of a step: {found.part}, {found.net}"
 
 
+def machine(hardware: Mapping[str, Any]) -> str:
+    """Return what the pieces of work were done by: a GPU, or the processor."""
+    return str(hardware["processor"] if hardware["device"] == "cpu" else hardware["device"])
+
+
 def write(folder: Path, header: Mapping[str, Any], found: Findings) -> list[Path]:
     """Write ``<machine>.csv``, its ``-growth.csv``, ``-shares.csv``, ``.json`` and ``.md`` and return their paths."""
-    name = machine_name(header["hardware"]["processor"])
+    name = machine_name(machine(header["hardware"]))
     contents = {
         ".csv": table(found.answers),
-        "-growth.csv": growth_table(found.grown),
-        "-shares.csv": shares_table(found.shares),
+        **({"-growth.csv": growth_table(found.grown)} if found.grown else {}),
+        **({"-shares.csv": shares_table(found.shares)} if found.shares else {}),
         ".json": json.dumps(header, indent=1) + "\n",
         ".md": page(header, found),
     }
@@ -103,15 +108,16 @@ def page(header: Mapping[str, Any], found: Findings) -> str:
     """Return the page."""
     hardware, load = header["hardware"], header["load"]
     lines = [
-        f"# What it costs on {hardware['processor']}",
+        f"# What it costs on {machine(hardware)}",
         "",
         f"Written {header['written']} by `{header['command']}` at commit {header['commit'] or 'unknown'}.",
         f"{hardware['cores']} cores, of which each piece of work used {hardware['threads']}; kernels "
         f"{hardware['instruction_set']}; torch {header['versions']['torch']}, Python {header['versions']['python']}; "
         f"load {load[0]:.1f} at the beginning, {load[1]:.1f} at the end.",
         "",
-        "Times are the processor's, of commands the clock's: medians of rounds in which all sides take turns; a ratio "
-        "is that of the medians, its range over the rounds. How each is taken: [docs/speed.md](../../docs/speed.md).",
+        "Times are the processor's, of commands and on a GPU the clock's: medians of rounds in which all sides take "
+        "turns; a ratio is that of the medians, its range over the rounds. How each is taken: "
+        "[docs/speed.md](../../docs/speed.md).",
         "",
         "| question | network | ours | beside | ratio | range | target | |",
         "|---|---|---:|---:|---:|---:|---:|---|",

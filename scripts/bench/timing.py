@@ -5,7 +5,22 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import torch
+
 Work = Callable[[], object]
+Clock = Callable[[], float]
+"""Seconds since some moment."""
+
+
+def gpu_clock() -> float:
+    """Return the clock's seconds once a GPU has done what it was given: what the processor does meanwhile is hidden."""
+    torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def clock_of(device: torch.device) -> Clock:
+    """Return what work on a device is timed by."""
+    return gpu_clock if device.type == "cuda" else time.process_time
 
 
 @dataclass(frozen=True)
@@ -59,15 +74,15 @@ class Answer:
         return (self.ours if self.ratio is None else self.ratio) <= self.target
 
 
-def in_turn(rounds: int, *works: Work) -> list[Timed]:
+def in_turn(rounds: int, *works: Work, clock: Clock = time.process_time) -> list[Timed]:
     """Return how long pieces of work take, done one after another, round after round; a first round does not count."""
     seconds: list[list[float]] = [[] for _ in works]
     for number in range(rounds + 1):
         for work, taken in zip(works, seconds, strict=True):
-            begin = time.process_time()
+            begin = clock()
             work()
             if number:
-                taken.append(time.process_time() - begin)
+                taken.append(clock() - begin)
     return [Timed(taken) for taken in seconds]
 
 

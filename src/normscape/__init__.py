@@ -29,7 +29,10 @@ if TYPE_CHECKING:  # the same names as in _HOMES, for type checkers and editors
     from normscape.records import Row, Snapshot
     from normscape.view import StepView
 
-__version__ = importlib.metadata.version("normscape")
+try:
+    __version__ = importlib.metadata.version("normscape")
+except importlib.metadata.PackageNotFoundError:  # a copy of the code that was carried to a machine, not installed
+    __version__ = "0+unknown"
 
 __all__ = [
     "DLN",

@@ -10,15 +10,18 @@ from normscape.pool import default_workers
 def side_by_side(configs: Sequence[RunConfig], workers: int = 0) -> dict[str, int]:
     """Return how many runs go side by side on each type of device: ``workers``, or as many as suit the machine.
 
-    Beside runs on a GPU, each of which keeps a core busy, those on the CPU get the other cores.
+    Beside runs on a GPU, of which ``workers`` go side by side then and each keeps a core busy, those on the CPU get the
+    other cores.
     """
     count: dict[str, int] = {}
     for config in configs:
         device = device_of(config).type
         count[device] = count.get(device, 0) + 1
-    elsewhere = sum(min(default_workers(device), runs) for device, runs in count.items() if device != "cpu")
-    suited = {device: max(1, default_workers(device) - (elsewhere if device == "cpu" else 0)) for device in count}
-    return {device: min(workers or suited[device], count[device]) for device in count}
+    lanes = {device: min(workers or default_workers(device), runs) for device, runs in count.items()}
+    elsewhere = sum(lanes[device] for device in lanes if device != "cpu")
+    if elsewhere and "cpu" in lanes:
+        lanes["cpu"] = min(max(1, default_workers("cpu") - elsewhere), count["cpu"])
+    return lanes
 
 
 def lane_seconds(configs: Sequence[RunConfig], seconds: Sequence[float], lanes: Mapping[str, int]) -> float:

@@ -78,6 +78,7 @@ class Scale:
     """A named set of sizes from which the runs take theirs."""
 
     name: str
+    tf32: bool  # whether image networks are trained in TF32 on a GPU
     vgg: VggScale
     dln: DlnScale
     short: ShortScale

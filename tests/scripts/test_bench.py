@@ -119,7 +119,7 @@ def test_a_ratio_is_that_of_medians_and_its_range_that_of_rounds():
 
 def test_what_is_written_says_where_and_when(tmp_path):
     assert machine_name("Intel(R) Xeon(R) CPU E5-2680 v4 @ 2.40GHz") == "intel-xeon-e5-2680-v4"
-    hardware = {"processor": "AMD EPYC", "cores": 2, "threads": 1, "instruction_set": "AVX2"}
+    hardware = {"processor": "AMD EPYC", "cores": 2, "threads": 1, "instruction_set": "AVX2", "device": "cpu"}
     header = {"written": "today", "command": "benchmark.py", "commit": "abc", "hardware": hardware, "load": [1.0, 2.0]}
     header["versions"] = {"torch": "2", "python": "3"}
     answers = [compared("q", "net", Timed([2.0]), Timed([1.0]), target=3.0), Answer("start", "", 1.6, None, "s")]

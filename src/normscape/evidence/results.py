@@ -13,7 +13,7 @@ from normscape.evidence.figure import Family, Figure
 from normscape.evidence.table import RESTORE, read_table, table_file
 from normscape.files import read_json, write_json
 
-SCALES = ("paper", "desk", "laptop", "smoke")
+SCALES = ("paper", "paper_tf32", "desk", "laptop", "smoke")
 """From the paper's own setup down to what only shows that everything runs."""
 
 

@@ -1,0 +1,168 @@
+"""On a GPU: the numbers of the CPU, runs that repeat, training that measuring leaves alone. Skipped without one."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from golden import CASES, FILE, SMALL, differences, measured, needs
+from normscape.build import build, device_of
+from normscape.config import CONFIGS, compose_run
+from normscape.errors import Interrupted
+from normscape.execute import execute, execute_together
+from normscape.loop import split_accuracy, train
+
+GPU = torch.device("cuda")
+SMOKE = ["scale=smoke", "tracker=none", "device=cuda", "steps=8", "measure.every=2", "log_every=2", "eval_every=4"]
+SLOW = ("sharpness", "theory")
+"""Probes that take many passes: they are tried on one norm of each network."""
+PROBES = sorted(path.stem for path in (CONFIGS / "probe").glob("*.yaml") if path.stem not in SLOW)
+DRAWING = ("noisy_batch", "noisy_standard")
+"""Norms that draw on the device: a GPU's generator is another one than the CPU's."""
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+
+
+def settings(run, *more):
+    return [*SMOKE, f"run={run}", *more]
+
+
+def trained(*overrides, probes=True, steps=None):
+    """Train on the GPU and return the state."""
+    made = build(compose_run(list(overrides)), GPU)
+    plan = made.plan if probes else replace(made.plan, probes=())
+    train(plan, made.state, lambda step, rows: step != steps)
+    return made.state
+
+
+def bits(state):
+    """Return what a measurement could have disturbed, as tensors by name."""
+    found = {**state.model.state_dict()}
+    for name, parameter in state.model.named_parameters():
+        found |= {f"gradient {name}": parameter.grad}
+        found |= {f"{key} {name}": value for key, value in state.optimizer.state[parameter].items()}
+    return {name: value for name, value in found.items() if isinstance(value, torch.Tensor)}
+
+
+def assert_same_bits(ours, theirs):
+    assert ours.keys() == theirs.keys()
+    different = [name for name, tensor in ours.items() if not torch.equal(tensor, theirs[name])]
+    assert not different
+
+
+@pytest.mark.parametrize(("model", "norm"), [case for case in CASES if case[1] not in DRAWING], ids=lambda name: name)
+def test_in_float64_it_has_the_numbers_of_the_cpu(model, norm):
+    found = differences(measured(model, norm, device="cuda"), json.loads(FILE.read_text())[f"{model} {norm}"])
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize(("model", "norm"), CASES, ids=lambda name: name)
+def test_measuring_leaves_every_bit_of_training_and_it_repeats(model, norm):
+    own = [*SMALL[model], *needs(model, norm), *(["optimizer.lr=1e-9"] if model == "dln" else [])]
+    layers = ["measure.activation_layers=[2,4]", "measure.ics_layers=[2,4]"]
+    run = settings(f"{model}_standard", f"norm={norm}", f"probe=[{','.join(PROBES)}]", *own, *layers)
+    with_probes, again, without = trained(*run), trained(*run), trained(*run, probes=False)
+    assert len(with_probes.records.rows) > len(without.records.rows)
+    assert_same_bits(bits(with_probes), bits(without))
+    assert_same_bits(bits(with_probes), bits(again))
+    assert str(with_probes.records.rows) == str(again.records.rows)  # as text, nan is nan
+
+
+@pytest.mark.parametrize("model", SMALL)
+@pytest.mark.parametrize("probe", SLOW)
+def test_probes_of_many_passes_leave_every_bit_of_training(probe, model):
+    own = [*SMALL[model], *(["optimizer.lr=1e-9"] if model == "dln" else []), f"probe=[{probe}]", "steps=3"]
+    run = settings(f"{model}_batch", *own)
+    assert_same_bits(bits(trained(*run)), bits(trained(*run, probes=False)))
+
+
+@pytest.mark.parametrize("fast", ["tf32=true", "precision=bfloat16"])
+def test_probes_measure_in_float32_what_trains_with_fewer_digits(fast):
+    """At W(0) the rows of landscape and activations are those of float32, and training is left alone."""
+    run = settings("vgg_batch", "model.width=0.125", "probe=[landscape]")
+    quick, exact = trained(*run, fast), trained(*run)
+    rows = [
+        {(row.quantity, row.step_size): row.value for row in state.records.rows if row.step == 0}
+        for state in (quick, exact)
+    ]
+    measured_rows = {key for key in rows[0] if key[0] not in ("train_loss", "train_accuracy", "test_accuracy")}
+    assert len(measured_rows) > 10
+    assert {key: rows[0][key] for key in measured_rows} == {key: rows[1][key] for key in measured_rows}
+    assert rows[0]["train_loss", None] == pytest.approx(rows[1]["train_loss", None], rel=0.05)
+    assert_same_bits(bits(quick), bits(trained(*run, fast, probes=False)))
+    assert not torch.equal(bits(quick)["layers.1.linear.weight"], bits(exact)["layers.1.linear.weight"])
+
+
+@pytest.mark.filterwarnings("ignore")  # dynamo's own
+def test_compiled_steps_are_those_of_the_modules_to_rounding():
+    """Replayed as CUDA graphs, with probes; compared after two steps, of which the first is measured."""
+    run = settings("vgg_batch", "probe=[landscape]", "steps=2")
+    compiled, plain = trained(*run, "compile=reduce-overhead"), trained(*run)
+    begun = build(compose_run(run), GPU).state
+    moved = {name: (bits(plain)[name] - tensor).norm() for name, tensor in begun.model.named_parameters()}
+    for name, distance in moved.items():
+        if distance > 1e-3:  # not the biases before BatchNorm, which move by rounding alone
+            assert (bits(compiled)[name] - bits(plain)[name]).norm() < 0.05 * distance, name
+
+
+@pytest.mark.parametrize("run", ["vgg_batch", "vgg_l1", "vgg_noisy_batch", "mlp_batch"])
+def test_between_logged_steps_nothing_waits_for_the_gpu(run):
+    """Torch raises where the host would wait. The first logged step waits, and shows that it does."""
+    made = build(compose_run(settings(run, "probe=[]", "steps=40", "log_every=20", "eval_every=20")), GPU)
+    train(made.plan, made.state, lambda step, rows: step < 1)
+    batches = -(-len(made.plan.dataset.train) // (made.plan.batch_size or 1))
+    until = min(19, batches - 1)  # a new epoch brings its order
+    assert until > 2
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        train(made.plan, made.state, lambda step, rows: step < until)
+        with pytest.raises(RuntimeError, match="synchronizing"):
+            split_accuracy(made.state.model, made.plan.dataset, made.plan.dataset.test)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert made.state.step == until
+
+
+class Silent:
+    """A reporter that shows nothing."""
+
+    def update(self, name, step, steps, quiet=False):
+        """Show nothing."""
+
+    def message(self, text):
+        """Say nothing."""
+
+
+def kept(directory):
+    """Return all bits that a run ended with."""
+    content = torch.load(directory.path / "checkpoint.pt", weights_only=True, map_location="cpu")
+    arrays = {name: array.tobytes() for name, array in directory.arrays().items()}
+    return content["model"], (directory.path / "metrics.csv").read_bytes(), arrays
+
+
+@pytest.mark.parametrize("run", ["vgg_noisy_batch", "vgg_batch", "mlp_standard", "dln_batch"])
+def test_a_run_that_was_stopped_ends_with_the_same_bits(run, tmp_path):
+    configs = [compose_run(settings(run, f"runs_dir={tmp_path / name}")) for name in ("whole", "stopped")]
+    assert device_of(configs[0]) == GPU
+    whole = kept(execute(configs[0], Silent()))
+    asked = iter([False, False, True])
+    with pytest.raises(Interrupted):
+        execute(configs[1], Silent(), lambda: next(asked, True))
+    model, *rest = kept(execute(configs[1], Silent()))
+    assert_same_bits(model, whole[0])
+    assert rest == list(whole[1:])
+
+
+def test_deep_linear_nets_as_one_have_the_numbers_that_they_have_alone(tmp_path):
+    """To rounding: a batched product of matrices may add in another order."""
+    runs = [
+        [compose_run(settings("dln_batch", f"seed={seed}", f"runs_dir={tmp_path / name}")) for seed in (0, 1)]
+        for name in ("together", "alone")
+    ]
+    together, alone = execute_together(runs[0], Silent()), [execute(config, Silent()) for config in runs[1]]
+    for ours, theirs in zip(together, alone, strict=True):
+        ours, theirs = ours.table(), theirs.table()
+        assert list(ours["quantity"]) == list(theirs["quantity"])
+        losses = [table[table["quantity"] == "train_loss"]["value"].to_numpy() for table in (ours, theirs)]
+        assert losses[0] == pytest.approx(losses[1], rel=1e-4)

@@ -35,7 +35,7 @@ help: ## list the targets
 	@echo
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { sub(/%/, "N", $$1); printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo "  Variables: SCALE=laptop|desk|paper|smoke (default: paper with a GPU, else laptop)  SEEDS=0,1,2  DLN_SEEDS=0-9  WORKERS=2"
+	@echo "  Variables: SCALE=laptop|desk|paper_tf32|paper|smoke (default: paper with a GPU, else laptop)  SEEDS=0,1,2  DLN_SEEDS=0-9  WORKERS=2"
 	@echo "  LAUNCHER=ray|slurm trains on GPUs side by side or on a cluster (make env EXTRAS=ray,slurm,optuna installs what it needs)"
 	@echo "  ARGS='--dry-run' says what would be trained, and what it costs"
 	@echo "  ARGS='--paper' draws the paper's own curves behind ours; ARGS='tracker=none' sets any key of configs/train.yaml"
@@ -114,10 +114,8 @@ docs: $(READY) ## build the documentation as a site; a link or a name that leads
 
 smoke: $(READY) ## run every figure at scale=smoke: minutes, synthetic data; the verdicts mean nothing
 	@$(MAKE) --no-print-directory reproduce-fig1 SCALE=smoke
-	@$(MAKE) --no-print-directory reproduce-all SCALE=smoke
-	@$(MAKE) --no-print-directory reproduce-ioffe SCALE=smoke
-	@$(MAKE) --no-print-directory reproduce-theory SCALE=smoke
-	@$(MAKE) --no-print-directory reproduce-beyond SCALE=smoke
+	@for family in all ioffe theory beyond; do \
+		$(MAKE) --no-print-directory reproduce-$$family SCALE=smoke ARGS="tracker=none $(ARGS)" || exit; done
 	@$(MAKE) --no-print-directory audit NORM=examples.my_norm.MedianNorm SCALE=smoke
 
 bench: $(READY) ## measure what the suite costs beside plain loops and naive forms; ARGS=--quick is shorter

@@ -58,7 +58,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser = Parser(prog="reproduce.py", description="Reproduce figures of a paper.")
     parser.add_argument("figure", help="figure number, text (claims without a figure) or all")
     parser.add_argument("--family", default="santurkar2018", help="the folder of its figures in experiments/")
-    parser.add_argument("--scale", default="auto", help="paper, desk, laptop, smoke; auto: paper on a GPU, else laptop")
+    parser.add_argument("--scale", default="auto", help="of configs/scale; auto: paper on a GPU, else laptop")
     parser.add_argument("--seeds", default="0", help="comma-separated, e.g. 0,1,2, or a range, e.g. 0-9 (default: 0)")
     parser.add_argument("--dln-seeds", default=None, help="the same for the deep linear nets (default: as --seeds)")
     parser.add_argument("--workers", type=int, default=0, help="runs side by side (default: one per core, or GPU: 1)")

@@ -43,7 +43,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         "--figures", help="comma-separated, in their order (default: all, those that decide most first)"
     )
     parser.add_argument("--family", default="santurkar2018", help="the folder of the figures in experiments/")
-    parser.add_argument("--scale", default="paper", help="paper (default), desk, laptop, smoke")
+    parser.add_argument("--scale", default="paper", help="of configs/scale (default: paper)")
     parser.add_argument("--seeds", default="0,1,2", help="comma-separated, or a range (default: 0,1,2)")
     parser.add_argument("--dln-seeds", default="0-9", help="the same for the deep linear nets (default: 0-9)")
     parser.add_argument(

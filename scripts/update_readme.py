@@ -8,7 +8,7 @@ from normscape.entry import entry_point
 from normscape.errors import UserError
 from normscape.evidence.answers import ANSWER_MARKS, CLAIM_MARKS, answer_block, claims_block
 from normscape.evidence.figure import Family
-from normscape.evidence.results import fullest, judged_figures, missing_in
+from normscape.evidence.results import at_largest_scale, fullest, judged_figures, missing_in
 
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT / "experiments"))
@@ -17,17 +17,19 @@ FAMILY = "santurkar2018"
 
 
 def blocks() -> dict[tuple[str, str], str]:
-    """Return what belongs between each pair of marks, from the largest scale with every figure, else with most."""
+    """Return what belongs between each pair of marks.
+
+    Answers are from the largest scale that has the figure, claims from the scale with most figures.
+    """
     from santurkar2018.answers import ANSWERS
 
     family = Family.of(FAMILY, PROJECT)
     folder = fullest(family, PROJECT / "results" / FAMILY)
     if folder is None:
         raise UserError(f"results/{FAMILY}: expected a scale with figures, e.g. by make reproduce-all")
-    figures = judged_figures(family, folder)
-    link = folder.relative_to(PROJECT).as_posix()
-    claims = claims_block(figures, folder, missing_in(family, folder))
-    return {ANSWER_MARKS: answer_block(ANSWERS, figures, link), CLAIM_MARKS: claims}
+    claims = claims_block(judged_figures(family, folder), folder, missing_in(family, folder))
+    answers = answer_block(ANSWERS, at_largest_scale(family, folder.parent), f"results/{FAMILY}")
+    return {ANSWER_MARKS: answers, CLAIM_MARKS: claims}
 
 
 def main() -> None:

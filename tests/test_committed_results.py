@@ -12,7 +12,7 @@ from matplotlib.image import imread
 
 from normscape.evidence.figure import Family
 from normscape.evidence.report import claims_markdown
-from normscape.evidence.results import judged_figures, run_entries
+from normscape.evidence.results import judged_figures, run_entries, scales_in
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results"
@@ -101,7 +101,8 @@ def test_the_page_of_fidelity_is_made_from_the_tables(tmp_path):
     import fidelity
 
     folder = RESULTS / "santurkar2018"
-    shutil.copytree(folder / "laptop", tmp_path / "laptop")
+    for scale in scales_in(folder):
+        shutil.copytree(scale, tmp_path / scale.name)
     fidelity.write(tmp_path)
     assert (tmp_path / "FIDELITY.md").read_text() == (folder / "FIDELITY.md").read_text()
 

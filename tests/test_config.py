@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from normscape.build import dry_build
 from normscape.config import CONFIGS, RunConfig, compose_run, compose_seeds, default_scale, jobs, with_scale
 from normscape.errors import UserError
+from normscape.identity import identity
 from refusing import refusal
 
 RUNS = sorted(
@@ -98,6 +99,15 @@ def test_runs_of_one_series_have_one_norm():
             norms.setdefault(config.series, []).append(config.norm)
     assert set(norms) >= {"standard", "batch", "noisy_batch", "noisy_standard", "l1", "l2", "linf"}
     assert all(norm == same[0] for same in norms.values() for norm in same)
+
+
+def test_tf32_is_for_image_networks_of_the_paper_s_setup_and_another_run():
+    """A deep linear net, which a CPU trains, is the same run at both scales."""
+    for run, tf32 in (("vgg_batch", True), ("dln_batch", False)):
+        plain, fast = (compose_run([f"run={run}", f"scale={scale}"]) for scale in ("paper", "paper_tf32"))
+        assert (plain.tf32, fast.tf32) == (False, tf32)
+        assert identity(fast) == identity(compose_run([f"run={run}", "scale=paper", f"tf32={tf32}"]))
+        assert (identity(fast) == identity(plain)) != tf32
 
 
 @pytest.mark.parametrize("figure", FIGURES, ids=lambda path: path.stem)

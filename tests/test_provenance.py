@@ -46,6 +46,20 @@ def test_a_copy_without_git_knows_the_commit_that_it_was_stamped_with(tmp_path, 
         assert commit() == found
 
 
+def test_a_copy_within_a_checkout_of_another_commit_says_what_it_was_stamped_with(tmp_path, monkeypatch):
+    """There, git calls what differs a change; the digest says that it is the code of the stamp."""
+    said = {"rev-parse": "other", "ls-files": "provenance.py", "status": "M src/normscape/loop.py"}
+    monkeypatch.setattr(provenance_module, "_git", lambda command, *rest: said[command])
+    monkeypatch.setattr(provenance_module, "STAMP", tmp_path / "code.json")
+    assert commit() == "other+changes"
+    write_json(tmp_path / "code.json", {"commit": "abc", "sha256": "another"})
+    assert commit() == "other+changes"
+    write_json(tmp_path / "code.json", {"commit": "abc", "sha256": code_digest(CONFIGS.parent)})
+    assert commit() == "abc"
+    said["status"] = ""
+    assert commit() == "other"
+
+
 def test_a_changed_file_of_the_code_changes_its_digest(tmp_path):
     (tmp_path / "src").mkdir()
     (tmp_path / "src" / "a.py").write_text("x = 1\n")

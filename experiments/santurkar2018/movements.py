@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure, SubFigure
 
 from normscape.drawing.bands import median_over_seeds
-from normscape.drawing.panels import curves
+from normscape.drawing.panels import curves, plain_log_ticks
 from normscape.drawing.style import COLORS
 from normscape.evidence.claims import Claim, Origin
 from normscape.evidence.comparing import each
@@ -94,4 +94,5 @@ def draw_movements(where: Figure | SubFigure, rows: pd.DataFrame, layers: Sequen
         for name in series:
             floor = select(rows, series=name, quantity="activation_noise", layer=layer)
             median_over_seeds(axes, floor, color=COLORS[name], linestyle=":", linewidth=0.8)
+        plain_log_ticks(axes.yaxis, axes.get_ylim())
         axes.set(title=f"layer {layer}: movement", ylabel="standard deviations" if place == 1 else "")

@@ -100,7 +100,10 @@ def commit_of_code() -> tuple[str | None, str | None]:
         changed = _git("status", "--porcelain", "--", *(f"../../{folder}" for folder in CODE))
     except _UnknownError:
         changed = "perhaps"
-    return f"{revision}+changes" if changed else revision, None
+    if not changed:
+        return revision, None
+    stamped = _stamped()  # a copy may be carried into a checkout of another commit
+    return (stamped if stamped and not stamped.endswith("+changes") else f"{revision}+changes"), None
 
 
 def commit() -> str | None:

@@ -93,7 +93,10 @@ def test_a_part_that_is_the_whole_tells_nothing():
     assert [part.words for part in found.telling_parts] == ["for another statistic (4 times its value)"]
 
 
-@pytest.mark.parametrize(("scale", "verdict"), [("paper", "does not hold"), ("laptop", "not applicable at this scale")])
+@pytest.mark.parametrize(
+    ("scale", "verdict"),
+    [("paper", "does not hold"), ("paper_tf32", "does not hold"), ("laptop", "not applicable at this scale")],
+)
 def test_what_needs_the_paper_s_setup_is_judged_there_alone(scale, verdict):
     found = judged([3], above=9, scale=scale)
     assert found.kind == "does not hold"

@@ -1,6 +1,7 @@
 """CLAIMS.md and README say what the verdicts are, no more and no less, and count honestly."""
 
 import json
+import shutil
 from dataclasses import dataclass, replace
 
 import pytest
@@ -11,7 +12,7 @@ from normscape.evidence.answers import ANSWER_MARKS, CLAIM_MARKS, Answer, Asked,
 from normscape.evidence.claims import Claim
 from normscape.evidence.counts import summary
 from normscape.evidence.report import claims_markdown
-from normscape.evidence.results import Results, judged_figures, scales_in
+from normscape.evidence.results import Results, at_largest_scale, judged_figures, scales_in
 from normscape.files import read_json, write_json
 
 SIZE = Known(1.0, "its size")
@@ -162,13 +163,25 @@ def asked(claim, above=None, below=None):
 def test_an_answer_is_computed_and_shows_its_numbers(results, tmp_path, parts, word):
     family, _ = results
     figures = judged_figures(family, tmp_path / "laptop")
-    lines = answer_block([Answer("Is it large?", tuple(parts))], figures, "results/laptop").splitlines()
+    lines = answer_block([Answer("Is it large?", tuple(parts))], figures, "results").splitlines()
     assert (lines[0], lines[-1]) == ANSWER_MARKS
     (line,) = lines[1:-1]
     assert line.startswith(
         f"- **Is it large? {word}.** It is **1.25** (1 to 1.5 over 3 seeds; the paper: 0.5; "
-        "[figure 1](results/laptop/fig01.png))."
+        "[figure 1](results/laptop/fig01.png) at `scale=laptop`)."
     )
+
+
+def test_an_answer_is_from_the_largest_scale_that_has_its_figure(results, tmp_path):
+    """With changed settings it is another experiment, and is not looked at."""
+    family, _ = results
+    assert [figure.manifest["scale"] for figure in at_largest_scale(family, tmp_path)] == ["laptop"] * 2
+    for name, scale in (("paper_tf32", "paper_tf32"), ("paper,steps=9", "paper")):
+        shutil.copytree(tmp_path / "laptop", tmp_path / name)
+        for figure in (Results(tmp_path / name, figure) for figure in family.figures()):
+            content = read_json(figure.file)
+            write_json(figure.file, {**content, "manifest": {**content["manifest"], "scale": scale}})
+    assert [figure.manifest["scale"] for figure in at_largest_scale(family, tmp_path)] == ["paper_tf32"] * 2
 
 
 def test_results_of_other_claims_are_one_line(results, tmp_path):

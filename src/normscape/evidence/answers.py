@@ -38,7 +38,7 @@ class Answer:
     asked: tuple[Asked, ...]
 
 
-def answer_block(answers: Sequence[Answer], figures: Sequence[JudgedFigure], folder: str) -> str:
+def answer_block(answers: Sequence[Answer], figures: Sequence[JudgedFigure], results: str) -> str:
     """Return the answers between their marks, one line each, with numbers, intervals and links to the figures.
 
     Parameters
@@ -46,15 +46,15 @@ def answer_block(answers: Sequence[Answer], figures: Sequence[JudgedFigure], fol
     answers
         The questions of a family.
     figures
-        Its judged figures.
-    folder
-        The folder of results as links name it.
+        Its judged figures, of whatever scale, which is named.
+    results
+        The folder of the family's results as links name it.
     """
     begin, end = ANSWER_MARKS
-    return "\n".join([begin, *(f"- {_answered(answer, figures, folder)}" for answer in answers), end])
+    return "\n".join([begin, *(f"- {_answered(answer, figures, results)}" for answer in answers), end])
 
 
-def _answered(answer: Answer, figures: Sequence[JudgedFigure], folder: str) -> str:
+def _answered(answer: Answer, figures: Sequence[JudgedFigure], results: str) -> str:
     kinds, sentences = [], []
     for asked in answer.asked:
         judged = next((figure for figure in figures if figure.figure.name == asked.figure), None)
@@ -63,7 +63,8 @@ def _answered(answer: Answer, figures: Sequence[JudgedFigure], folder: str) -> s
             continue
         verdict = judged.verdict(asked.claim)
         claim = replace(verdict.claim, above=asked.above, below=asked.below)  # the question's side, not the claim's
-        link = f"[{judged.figure.label.lower()}]({folder}/{judged.figure.stem}.png)"
+        scale = judged.manifest["scale"]
+        link = f"[{judged.figure.label.lower()}]({results}/{scale}/{judged.figure.stem}.png) at `scale={scale}`"
         kinds.append(claim.of_interval(verdict.measured.low, verdict.measured.high))
         sentences.append(f"{asked.saying.format(_bold(verdict.measured))} ({_told(verdict.measured)}; {link}).")
     return f"**{answer.question} {_word(kinds).capitalize()}.** " + " ".join(sentences)

@@ -178,6 +178,14 @@ def fullest(family: Family, family_results: Path) -> Path | None:
     return max(scales, key=lambda at: sum(Results(at, figure).file.exists() for figure in needed), default=None)
 
 
+def at_largest_scale(family: Family, family_results: Path) -> list[JudgedFigure]:
+    """Return each judged figure of a family at the largest scale, without changed settings, that it is there at."""
+    scales = [folder for folder in scales_in(family_results) if "," not in folder.name]
+    there = [[Results(folder, figure) for folder in scales] for figure in family.figures()]
+    first = [next((found for found in places if found.file.exists()), None) for places in there]
+    return [found.judged() for found in first if found]
+
+
 def missing_in(family: Family, folder: Path) -> list[str]:
     """Return what a sentence calls the figures with claims that are not in a folder of results."""
     figures = [figure for figure in family.figures() if figure.claims]

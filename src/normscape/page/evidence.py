@@ -20,8 +20,8 @@ from normscape.evidence.report import CLAIM_COLUMNS, HOW_TO_READ, claim_cells, e
 from normscape.evidence.results import (
     JudgedFigure,
     Results,
+    at_largest_scale,
     configs_of,
-    fullest,
     judged_figures,
     missing_in,
     run_entries,
@@ -102,11 +102,11 @@ def shown_family(family: Family, results: Path, scales: Sequence[str] = ()) -> l
 
 def answered(family: Family, results: Path) -> Answered | None:
     """Return a family's question with the answers that the README has; None if it asks none, or has no results."""
-    folder = fullest(family, results)
-    if folder is None or not asks(family):
+    figures = at_largest_scale(family, results)
+    if not figures or not asks(family):
         return None
     asked = importlib.import_module(f"{family.name}.answers")
-    lines = answer_block(asked.ANSWERS, judged_figures(family, folder), f"#{family.name}/{folder.name}")
+    lines = answer_block(asked.ANSWERS, figures, f"#{family.name}")
     return Answered(asked.QUESTION, markdown(lines.splitlines()[1:-1]))
 
 

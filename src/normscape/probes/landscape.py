@@ -113,14 +113,18 @@ class Landscape(Probe):
             yield Row(0, name + self.suffix, None, size, math.nan)
 
     def measure(self, view: StepView) -> Iterator[Row | Snapshot]:
-        """Yield the rows of one step."""
+        """Yield the rows of one step; their values are asked for at the end, for which a GPU has to be waited for."""
+        for quantity, size, value in list(self._measured(view)):
+            yield Row(view.step, quantity + self.suffix, None, size, value.item())
+
+    def _measured(self, view: StepView) -> Iterator[tuple[str, float | None, Tensor]]:
         decays = self._weight_decays(view)
         base = _with_penalty(view.gradient, view.parameters, decays)
         direction = base if self.direction == "gradient" else self._random_direction(view, base)
         length, length_sum = norms(direction)
         objective = view.loss + _penalty(view.parameters, decays)
-        yield self._row(view, "objective", None, objective)
-        yield self._row(view, "gradient_norm", None, length if direction is base else norms(base)[0])
+        yield "objective", None, objective
+        yield "gradient_norm", None, length if direction is base else norms(base)[0]
         slopes, betas, betas_sum = [], [], []
         for s in self.sizes_of(view):
             point = {**view.parameters, **{name: view.parameters[name] - s * d for name, d in direction.items()}}
@@ -131,12 +135,12 @@ class Landscape(Probe):
             slopes.append((there - objective).abs() / (s * length))
             betas.append(difference / (s * length))
             betas_sum.append(difference_sum / (s * length_sum))
-            yield self._row(view, "loss_landscape", s, there)
-            yield self._row(view, "gradient_difference", s, difference)
-            yield self._row(view, "gradient_difference_tensor_sum", s, difference_sum)
-        yield self._row(view, "effective_lipschitz", None, torch.stack(slopes).max())
-        yield self._row(view, "effective_beta", None, torch.stack(betas).max())
-        yield self._row(view, "effective_beta_tensor_sum", None, torch.stack(betas_sum).max())
+            yield "loss_landscape", s, there
+            yield "gradient_difference", s, difference
+            yield "gradient_difference_tensor_sum", s, difference_sum
+        yield "effective_lipschitz", None, torch.stack(slopes).max()
+        yield "effective_beta", None, torch.stack(betas).max()
+        yield "effective_beta_tensor_sum", None, torch.stack(betas_sum).max()
 
     def sizes_of(self, at: Moment) -> Sequence[float]:
         """Return the step sizes of a step."""
@@ -157,9 +161,6 @@ class Landscape(Probe):
                     "null takes the optimiser's own, 0 the loss alone"
                 )
         return own
-
-    def _row(self, view: StepView, quantity: str, step_size: float | None, value: Tensor) -> Row:
-        return Row(view.step, quantity + self.suffix, None, step_size, value.item())
 
     def _random_direction(self, view: StepView, like: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return a direction uniform on the sphere of radius ||like||."""

@@ -61,7 +61,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--scale", default="auto", help="of configs/scale; auto: paper on a GPU, else laptop")
     parser.add_argument("--seeds", default="0", help="comma-separated, e.g. 0,1,2, or a range, e.g. 0-9 (default: 0)")
     parser.add_argument("--dln-seeds", default=None, help="the same for the deep linear nets (default: as --seeds)")
-    parser.add_argument("--workers", type=int, default=0, help="runs side by side (default: one per core, or GPU: 1)")
+    parser.add_argument(
+        "--workers", type=int, default=0, help="runs side by side on the GPU if there is one, else on the CPU"
+    )
     parser.add_argument("--launcher", default="local", help="local, ray or slurm: what trains the runs, as in a sweep")
     parser.add_argument("--dry-run", action="store_true", help="say what would be trained, and stop")
     parser.add_argument("--paper", action="store_true", help="draw the paper's own curves behind ours")

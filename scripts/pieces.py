@@ -13,6 +13,7 @@ BEGAN = time.time()  # before the libraries are loaded, which takes a part of th
 import normscape.portable  # noqa: E402, F401, I001 - first: torch chooses its kernels when it is imported
 
 import argparse  # noqa: E402
+import math  # noqa: E402
 import os  # noqa: E402
 import sys  # noqa: E402
 from collections.abc import Sequence  # noqa: E402
@@ -39,6 +40,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=9.0, help="length of a piece, all included (default: 9)")
     parser.add_argument("--out", type=Path, help="also pack the store into this folder, in parts, at the end")
     parser.add_argument("--mebibytes", type=float, default=15.0, help="largest part in --out (default: 15)")
+    parser.add_argument("--most", type=float, default=math.inf, help="MiB in --out in all (default: whatever there is)")
     parser.add_argument(
         "--figures", help="comma-separated, in their order (default: all, those that decide most first)"
     )
@@ -51,8 +53,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("overrides", nargs="*", help="settings for every run, e.g. tracker=wandb")
     options = parser.parse_intermixed_args(arguments)
-    for name in ("minutes", "mebibytes"):
-        if not 0 < getattr(options, name) < float("inf"):
+    for name in ("minutes", "mebibytes", "most"):
+        value = getattr(options, name)
+        if not value > 0 or (value == math.inf and name != "most"):
             raise UserError(f"--{name} {getattr(options, name):g}: expected a number above 0")
     shared = [f"--{name.replace('_', '-')}={getattr(options, name)}" for name in ("family", "scale", "seeds")]
     shared += [f"--dln-seeds={options.dln_seeds}", f"--workers={options.workers}", "tracker=none", *options.overrides]
@@ -77,7 +80,7 @@ def main(arguments: list[str]) -> None:
     from normscape.launch import fetch_data
     from normscape.pieces import in_order
     from normscape.runs import RunDirectory
-    from normscape.store import only_one, pack_store, require_whole
+    from normscape.store import only_one, require_whole, runs_in
 
     store = options.store.absolute()
     os.environ["NORMSCAPE_RUNS"] = str(store / "runs")
@@ -85,16 +88,27 @@ def main(arguments: list[str]) -> None:
     use_kernels(configs)
     with only_one(store):
         require_whole(store)
+        known = {run.path.name for run in runs_in(store) if run.summary is not None}
         fetch_data([config for config in configs if RunDirectory.of(config).summary is None])
         try:
             failures = train(configs, options)
         finally:
             if options.out:
-                parts = pack_store(store, options.out, round(options.mebibytes * MEBIBYTE))
-                size = sum(part.stat().st_size for part in parts) / MEBIBYTE
-                print(f"{options.out}: the store in {len(parts)} parts, {size:.1f} MiB", flush=True)
+                carry_out(store, known, options)
     if failures:
         raise UserError(f"{len(failures)} runs failed; the others go on. " + "; ".join(failures))
+
+
+def carry_out(store: Path, known: set[str], options: argparse.Namespace) -> None:
+    """Pack the store, or what of it fits; runs of ``known`` names had ended before this piece."""
+    from normscape.store import pack_store, that_fit
+
+    chosen, left = that_fit(store, options.most * MEBIBYTE, known)
+    parts = pack_store(store, options.out, round(options.mebibytes * MEBIBYTE), chosen)
+    size = sum(part.stat().st_size for part in parts) / MEBIBYTE
+    print(f"{options.out}: the store in {len(parts)} parts, {size:.1f} MiB", flush=True)
+    if left:
+        print(f"--most {options.most:g}: {len(left)} runs stay behind in {store}: {', '.join(left)}", flush=True)
 
 
 def train(configs: "Sequence[RunConfig]", options: argparse.Namespace) -> list[str]:

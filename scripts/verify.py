@@ -134,10 +134,13 @@ def expected(run: Committed) -> str:
 
     mine, theirs = provenance()["hardware"], run.entry["hardware"]
     here, there = mine["instruction_set"], theirs.get("instruction_set")
-    if mine["kernel_limits"] == theirs.get("kernel_limits") == LIMITS:
-        return "portable kernels promise the same, here and there: please report it, with both provenance.json"
     if run.entry["versions"]["torch"] != torch.__version__.partition("+")[0]:
         return f"expected: made with torch {run.entry['versions']['torch']}, and here is {torch.__version__}"
+    if mine["kernel_limits"] == theirs.get("kernel_limits") == LIMITS:
+        return (
+            "portable kernels should give the same, here and there; docs/reproducibility.md says where they are known "
+            "not to; anything else please report, with both provenance.json"
+        )
     if there is None:
         return (
             f"made with native kernels, for an instruction set not recorded in its manifest; here it is {here}. On "

@@ -1,6 +1,7 @@
 """Training in mixed precision or compiled: measured in float32 as written, another run, and no less checked."""
 
 import math
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
@@ -9,8 +10,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from normscape.build import build
 from normscape.config import compose_run
+from normscape.engines.here import LocalEngine
 from normscape.errors import UserError
-from normscape.forward import COMPILATIONS, PRECISIONS, Forward
+from normscape.execute import execute
+from normscape.forward import COMPILATIONS, PRECISIONS, Forward, require_tf32
 from normscape.identity import identity
 from normscape.loop import train
 from normscape.norms.half import widened
@@ -90,6 +93,21 @@ def test_tf32_is_for_training_alone():
     assert not any(allowed)
     plain = trained(6, "run=vgg_batch", "probe=[landscape]")  # a CPU has no TF32, so its rows have the same bits
     assert [row for row in made.state.records.rows if row.quantity != "allowed"] == plain.records.rows
+
+
+def test_tf32_is_refused_where_it_would_be_float32(monkeypatch, tmp_path):
+    """Before anything is trained or planned, also if another process carries the run out."""
+    config = compose_run([*SMOKE, "run=vgg_batch", "tf32=true", f"runs_dir={tmp_path}"])
+    said = r"^vgg_batch\S*: tf32=true: expected a GPU that computes in TF32 .*, and this run is on cpu; tf32=false"
+    for refused in (lambda: LocalEngine().require([config]), lambda: execute(config, None)):
+        with pytest.raises(UserError, match=said):
+            refused()
+    assert not list(tmp_path.rglob("metrics.csv"))
+    for capability, enough in (((7, 5), False), ((8, 0), True), ((9, 0), True)):
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device, given=capability: given)
+        with nullcontext() if enough else pytest.raises(UserError, match="this run is on cuda"):
+            require_tf32(config, torch.device("cuda"))
+    require_tf32(replace(config, tf32=False), torch.device("cpu"))
 
 
 def test_measuring_does_not_change_mixed_training():

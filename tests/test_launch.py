@@ -44,7 +44,9 @@ def test_runs_on_the_cpu_leave_a_core_to_those_on_a_gpu():
     assert lanes.side_by_side([vgg] * 3 + [dln] * 5) == {"cuda": 1, "cpu": 3}
     assert lanes.side_by_side([dln] * 5) == {"cpu": 4}
     assert lanes.side_by_side([vgg, dln]) == {"cuda": 1, "cpu": 1}
-    assert lanes.side_by_side([vgg] * 3 + [dln] * 5, workers=2) == {"cuda": 2, "cpu": 2}
+    for workers, there in ((1, (1, 3)), (2, (2, 2)), (3, (3, 1)), (9, (5, 1))):
+        assert tuple(lanes.side_by_side([vgg] * 5 + [dln] * 5, workers).values()) == there
+    assert lanes.side_by_side([dln] * 5, workers=2) == {"cpu": 2}
     assert lanes.side_by_side([]) == {}
     assert lanes.in_words({"cuda": 1, "cpu": 3}) == "1 (cuda) and 3 (cpu)"
     seconds = lanes.lane_seconds([vgg, vgg, dln, dln, dln], [5.0, 6.0, 9.0, 9.0, 9.0], {"cuda": 1, "cpu": 3})

@@ -56,6 +56,8 @@ def test_a_copy_within_a_checkout_of_another_commit_says_what_it_was_stamped_wit
     assert commit() == "other+changes"
     write_json(tmp_path / "code.json", {"commit": "abc", "sha256": code_digest(CONFIGS.parent)})
     assert commit() == "abc"
+    write_json(tmp_path / "code.json", {"commit": "abc+changes", "sha256": code_digest(CONFIGS.parent)})
+    assert commit() == "other+changes"
     said["status"] = ""
     assert commit() == "other"
 
@@ -64,7 +66,12 @@ def test_a_changed_file_of_the_code_changes_its_digest(tmp_path):
     (tmp_path / "src").mkdir()
     (tmp_path / "src" / "a.py").write_text("x = 1\n")
     before = code_digest(tmp_path)
-    (tmp_path / "src" / "a.pyc").write_text("")
+    for made in ("__pycache__/a.pyc", "a.egg-info/PKG-INFO"):
+        (tmp_path / "src" / made).parent.mkdir()
+        (tmp_path / "src" / made).write_text("")
     assert code_digest(tmp_path) == before
+    (tmp_path / "src" / "page.js").write_text("")
+    assert code_digest(tmp_path) != before
+    (tmp_path / "src" / "page.js").unlink()
     (tmp_path / "src" / "a.py").write_text("x = 2\n")
     assert code_digest(tmp_path) != before

@@ -100,7 +100,7 @@ CLAIMS = [
             statement=f"The test accuracy of {accuracy.label} is {accuracy.percent} %",
             statistic=Of(TESTED, accuracy.series),
             about={"augment": accuracy.augment},
-            scale="paper",
+            scales=("paper", "paper_tf32"),
             above=accuracy.percent - TOLERANCE,
             below=accuracy.percent + TOLERANCE,
             note="Only scale=paper trains the paper's network on all the images.",

@@ -15,6 +15,7 @@ from bench.loops import LOOP, LOOP_QUESTION, beside_the_floor, cadence
 from bench.measures import measures
 from bench.networks import Net
 from bench.timing import Answer, Timed, compared, gpu_clock, in_turn
+from normscape.errors import UserError
 from normscape.forward import set_tf32
 from normscape.loop import train
 
@@ -107,14 +108,22 @@ def _shared(overrides: Sequence[str], count: int, seconds: float) -> float:
         ours, theirs = context.Pipe()
         processes.append(context.Process(target=_train_for, args=(theirs, [*VGG, *overrides], seconds)))
         processes[-1].start()
+        theirs.close()  # so that the death of a process is the end of its pipe
         pipes.append(ours)
-    for pipe in pipes:
-        pipe.recv()
-    for pipe in pipes:
-        pipe.send(None)
-    rates: list[float] = [pipe.recv() for pipe in pipes]
-    for process in processes:
-        process.join()
+    try:
+        for pipe in pipes:
+            pipe.recv()
+        for pipe in pipes:
+            pipe.send(None)
+        rates: list[float] = [pipe.recv() for pipe in pipes]
+    except EOFError:
+        raise UserError(
+            f"--gpu: a process died, of {count} that train side by side; is there too little memory?"
+        ) from None
+    finally:
+        for process in processes:
+            process.terminate()
+            process.join()
     return 1 / sum(rates)
 
 

@@ -111,13 +111,12 @@ def page(header: Mapping[str, Any], found: Findings) -> str:
         f"# What it costs on {machine(hardware)}",
         "",
         f"Written {header['written']} by `{header['command']}` at commit {header['commit'] or 'unknown'}.",
-        f"{hardware['cores']} cores, of which each piece of work used {hardware['threads']}; kernels "
-        f"{hardware['instruction_set']}; torch {header['versions']['torch']}, Python {header['versions']['python']}; "
-        f"load {load[0]:.1f} at the beginning, {load[1]:.1f} at the end.",
+        f"{hardware['processor']}, {hardware['cores']} cores, of which each piece of work used {hardware['threads']}; "
+        f"kernels {hardware['instruction_set']}; torch {header['versions']['torch']}, "
+        f"Python {header['versions']['python']}; load {load[0]:.1f} at the beginning, {load[1]:.1f} at the end.",
         "",
-        "Times are the processor's, of commands and on a GPU the clock's: medians of rounds in which all sides take "
-        "turns; a ratio is that of the medians, its range over the rounds. How each is taken: "
-        "[docs/speed.md](../../docs/speed.md).",
+        "Times are the processor's, those of commands, and all on a GPU, the clock's: medians of rounds. A ratio is "
+        "that of the medians, its range over the rounds. How each is taken: [docs/speed.md](../../docs/speed.md).",
         "",
         "| question | network | ours | beside | ratio | range | target | |",
         "|---|---|---:|---:|---:|---:|---:|---|",
@@ -130,7 +129,7 @@ def page(header: Mapping[str, Any], found: Findings) -> str:
 def _line(answer: Answer) -> str:
     base = "" if answer.base is None else f"{answer.base:.4g} {answer.unit}"
     ratio = "" if answer.ratio is None else f"{answer.ratio:.3f}"
-    limits = "" if answer.lowest is None else f"{answer.lowest:.2f} to {answer.highest:.2f}"
+    limits = "" if answer.lowest in (None, answer.highest) else f"{answer.lowest:.2f} to {answer.highest:.2f}"
     target = (
         "" if answer.target is None else f"{answer.target:g}{'' if answer.ratio is not None else ' ' + answer.unit}"
     )

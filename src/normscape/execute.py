@@ -7,10 +7,12 @@ from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 
+from normscape.build import device_of
 from normscape.config import RunConfig
 from normscape.directories import said_of_others
 from normscape.errors import Interrupted, UserError
 from normscape.files import read_json, replacing, require_writable, write_json
+from normscape.forward import require_tf32
 from normscape.identity import identity
 from normscape.interrupts import stop_signals
 from normscape.mirror import hint
@@ -116,6 +118,8 @@ def _record_failure(directory: RunDirectory, error: Exception) -> None:
 
 def _train(runs: Sequence[tuple[RunConfig, RunDirectory]], reporter: Reporter, stopped: Callable[[], bool]) -> None:
     sessions: list[Session] = []
+    for config, _ in runs:
+        require_tf32(config, device_of(config))
     if len(runs) > 1:
         reporter.message(f"{len(runs)} runs are trained as one: {_names([config for config, _ in runs])}")
     try:

@@ -21,6 +21,9 @@ PRECISIONS = ("float32", "bfloat16")
 COMPILATIONS = ("none", "default", "reduce-overhead", "max-autotune")
 """The modes of ``torch.compile``; on a GPU ``reduce-overhead`` replays CUDA graphs."""
 
+AMPERE = (8, 0)
+"""The compute capability of the first GPUs that have TF32."""
+
 
 @dataclass(frozen=True)
 class Forward:
@@ -95,6 +98,15 @@ class Forward:
                 f"compile={self.compilation}: torch cannot compile the network on this machine ({first_line(error)}); "
                 "use compile=none"
             ) from error
+
+
+def require_tf32(config: RunConfig, device: torch.device) -> None:
+    """Raise `UserError` if a run asks for TF32 where it would get float32 under that name."""
+    if config.tf32 and not (device.type == "cuda" and torch.cuda.get_device_capability(device) >= AMPERE):
+        raise UserError(
+            f"{config.name}: tf32=true: expected a GPU that computes in TF32 (NVIDIA's since Ampere), and this run is "
+            f"on {device}; tf32=false is float32 (scale=paper instead of scale=paper_tf32)"
+        )
 
 
 def set_tf32(allowed: bool) -> None:

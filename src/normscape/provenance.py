@@ -67,11 +67,13 @@ STAMP = Path(".carry") / "code.json"
 """In a copy of the code that is carried to a machine without its git history: the commit, and what it consists of."""
 
 CODE = ("src", "configs", "experiments")
+MADE = ("__pycache__", ".egg-info")
 
 
 def code_digest(project: Path) -> str:
-    """Return a hash of the code and the configs of a copy of the project."""
-    files = [path for folder in CODE for path in (project / folder).rglob("*") if path.suffix in (".py", ".yaml")]
+    """Return a hash of the code and the configs of a copy of the project: of all but what Python makes of it."""
+    there = [path for folder in CODE for path in (project / folder).rglob("*") if path.is_file()]
+    files = [path for path in there if not any(part.endswith(MADE) for part in path.relative_to(project).parts)]
     digest = hashlib.sha256()
     for path in sorted(files):
         digest.update(f"{path.relative_to(project).as_posix()}\0".encode() + path.read_bytes() + b"\0")
@@ -103,7 +105,8 @@ def commit_of_code() -> tuple[str | None, str | None]:
     if not changed:
         return revision, None
     stamped = _stamped()  # a copy may be carried into a checkout of another commit
-    return (stamped if stamped and not stamped.endswith("+changes") else f"{revision}+changes"), None
+    known = stamped and not stamped.endswith("+changes")
+    return (stamped if known else f"{revision}+changes"), None
 
 
 def commit() -> str | None:

@@ -78,12 +78,12 @@ class Scale:
     """A named set of sizes from which the runs take theirs."""
 
     name: str
-    tf32: bool  # whether image networks are trained in TF32 on a GPU
     vgg: VggScale
     dln: DlnScale
     short: ShortScale
     mnist: MnistScale
     conv: ConvScale
+    tf32: bool = False  # whether image networks are trained in TF32 on a GPU
 
 
 @dataclass

@@ -9,7 +9,7 @@ import gzip
 import json
 import shutil
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -59,8 +59,31 @@ def require_whole(store: Path) -> None:
         read_json(run.path / "provenance.json")
 
 
-def pack_store(store: Path, folder: Path, part_bytes: int) -> list[Path]:
-    """Pack what of a store travels, in parts, and return their paths."""
+def that_fit(store: Path, most_bytes: float, known: Container[str] = ()) -> tuple[list[RunDirectory], list[str]]:
+    """Choose the runs whose files have so many bytes together at most; return them, and the names of the others.
+
+    Runs that have ended come first, then those that are furthest; last come ended ones whose names are ``known``, where
+    the store goes to.
+    """
+
+    def order(run: RunDirectory) -> tuple[bool, bool, float]:
+        ended, status = run.summary is not None, run.status
+        return ended and run.path.name in known, not ended, -status["step"] / max(1, status.get("steps", 1))
+
+    chosen, left = [], []
+    for run in sorted(runs_in(store), key=order):
+        size = sum(path.stat().st_size for path in _travelling(run))
+        if size <= most_bytes:
+            most_bytes -= size
+            chosen.append(run)
+        else:
+            left.append(run.path.name)
+    return chosen, left
+
+
+def pack_store(store: Path, folder: Path, part_bytes: int, chosen: Sequence[RunDirectory] | None = None) -> list[Path]:
+    """Pack what of a store travels, or of some of its runs, in parts, and return their paths."""
+    runs = runs_in(store) if chosen is None else chosen
     archive = store / ARCHIVE
     try:
         with (
@@ -68,7 +91,7 @@ def pack_store(store: Path, folder: Path, part_bytes: int) -> list[Path]:
             gzip.GzipFile(fileobj=file, mode="wb", compresslevel=COMPRESSION) as smaller,
             tarfile.open(fileobj=smaller, mode="w|") as content,
         ):
-            for path in [path for run in runs_in(store) for path in _travelling(run)]:
+            for path in [path for run in runs for path in _travelling(run)]:
                 content.add(path, str(path.relative_to(store / "runs")))
         return pack(archive, folder, part_bytes)
     finally:

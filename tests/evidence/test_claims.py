@@ -95,12 +95,12 @@ def test_a_part_that_is_the_whole_tells_nothing():
 
 @pytest.mark.parametrize(
     ("scale", "verdict"),
-    [("paper", "does not hold"), ("paper_tf32", "does not hold"), ("laptop", "not applicable at this scale")],
+    [("paper", "does not hold"), ("paper_tf32", "does not hold"), ("paper_small", "not applicable at this scale")],
 )
 def test_what_needs_the_paper_s_setup_is_judged_there_alone(scale, verdict):
     found = judged([3], above=9, scale=scale)
     assert found.kind == "does not hold"
-    claim = replace(found.claim, scale="paper")
+    claim = replace(found.claim, scales=("paper", "paper_tf32"))
     found = judge(claim, indexed(seeds(3)), None, scale)
     assert found.kind == verdict
     assert Verdict.from_json(claim, found.to_json()).kind == verdict

@@ -132,7 +132,7 @@ def test_a_summary_says_whose_findings_they_are_and_names_no_curves_that_there_a
 
 
 def test_what_cannot_be_judged_at_this_scale_is_counted_as_that():
-    judged = judged_figure(1, [replace(LARGE, scale="paper")], [1.0])
+    judged = judged_figure(1, [replace(LARGE, scales=("paper",))], [1.0])
     assert "1 cannot be judged at this scale. If" in summary([judged])
 
 
@@ -181,7 +181,17 @@ def test_an_answer_is_from_the_largest_scale_that_has_its_figure(results, tmp_pa
         for figure in (Results(tmp_path / name, figure) for figure in family.figures()):
             content = read_json(figure.file)
             write_json(figure.file, {**content, "manifest": {**content["manifest"], "scale": scale}})
-    assert [figure.manifest["scale"] for figure in at_largest_scale(family, tmp_path)] == ["paper_tf32"] * 2
+    Results(tmp_path / "paper_tf32", family.figures()[1]).file.unlink()
+    found = at_largest_scale(family, tmp_path)
+    assert [figure.manifest["scale"] for figure in found] == ["paper_tf32", "laptop"]
+    questions = [
+        Answer("Is it?", (Asked(figure.figure.name, figure.verdicts[0].claim.name, "It is {}", 1.0),))
+        for figure in found
+    ]
+    _, *lines, _ = answer_block(questions, found, "results").splitlines()
+    for line, figure in zip(lines, found, strict=True):
+        scale = figure.manifest["scale"]
+        assert f"(results/{scale}/{figure.figure.stem}.png) at `scale={scale}`" in line
 
 
 def test_results_of_other_claims_are_one_line(results, tmp_path):

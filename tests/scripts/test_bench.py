@@ -122,23 +122,49 @@ def test_what_is_written_says_where_and_when(tmp_path):
     hardware = {"processor": "AMD EPYC", "cores": 2, "threads": 1, "instruction_set": "AVX2", "device": "cpu"}
     header = {"written": "today", "command": "benchmark.py", "commit": "abc", "hardware": hardware, "load": [1.0, 2.0]}
     header["versions"] = {"torch": "2", "python": "3"}
-    answers = [compared("q", "net", Timed([2.0]), Timed([1.0]), target=3.0), Answer("start", "", 1.6, None, "s")]
+    answers = [
+        compared("q", "net", Timed([2.0, 3.0]), Timed([1.0, 1.2]), target=3.0),
+        Answer("start", "", 1.6, None, "s"),
+    ]
     grown = [Growth(Case("step", "net", "width", (1, 2), lambda size: None, (1, 2), "why"), (1, 2), (5.0, 10.0))]
     found = Findings()
     lines = [found.add(each) for each in (*answers, *grown, Share("net", "ReLU", 2.0, 0.25))]
-    assert [line.split()[0] for line in lines] == ["2.000", "1.60", "1.00", "25.0%"]
+    assert [line.split()[0] for line in lines] == ["2.273", "1.60", "1.00", "25.0%"]
     files = write(tmp_path / "bench", header, found)
     endings = (".csv", "-growth.csv", "-shares.csv", ".json", ".md")
     assert [file.name for file in files] == [f"amd-epyc{ending}" for ending in endings]
-    assert list(pd.read_csv(files[0])["ratio"].fillna(0)) == [2.0, 0.0]
+    assert list(pd.read_csv(files[0])["ratio"].fillna(0)) == [2.273, 0.0]
     assert list(pd.read_csv(files[1])["ms"]) == [5.0, 10.0]
     assert list(pd.read_csv(files[2])["share"]) == [0.25]
     assert json.loads(files[3].read_text()) == header
     text = files[4].read_text()
     assert "| net | ReLU | 2 | 25.0% |" in text
-    assert "| q | net | 2000 ms | 1000 ms | 2.000 | 2.00 to 2.00 | 3 | met |" in text
+    assert "| q | net | 2500 ms | 1100 ms | 2.273 | 2.00 to 2.50 | 3 | met |" in text
     assert "| step | net | width | 1, 2 | 5, 10 | 1.00 | 1.00 | 1 to 2 | why |" in text
     assert "ImageNet" not in text  # what it would be put together from was not asked
+
+
+def test_a_page_of_a_gpu_is_called_after_it_and_has_no_empty_tables(tmp_path):
+    hardware = {"processor": "AMD EPYC", "cores": 2, "threads": 1, "instruction_set": "AVX2", "device": "NVIDIA H100"}
+    header = {"written": "today", "command": "c", "commit": None, "hardware": hardware, "load": [1.0, 2.0]}
+    header["versions"] = {"torch": "2", "python": "3"}
+    once = compared("q", "net", Timed([2.0]), Timed([1.0]))
+    files = write(tmp_path, header, Findings([once]))
+    assert [file.name for file in files] == [f"nvidia-h100{ending}" for ending in (".csv", ".json", ".md")]
+    text = files[-1].read_text()
+    assert text.startswith("# What it costs on NVIDIA H100\n")
+    assert "AMD EPYC, 2 cores" in text
+    assert "| q | net | 2000 ms | 1000 ms | 2.000 |  |  |  |" in text  # one round has no range
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="has a GPU")
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [("--gpu", "--gpu: expected a machine with a GPU"), ("--gpu --only loops", "--gpu: expected without --only")],
+)
+def test_a_gpu_that_is_not_there_is_one_line(line, said):
+    with pytest.raises(UserError, match=said):
+        benchmark.main(line.split())
 
 
 def test_shares_are_of_the_whole_step():

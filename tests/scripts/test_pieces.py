@@ -20,7 +20,7 @@ from normscape.errors import UserError
 from normscape.files import read_json, write_json
 from normscape.pieces import Piece, in_order
 from normscape.runs import RunDirectory
-from normscape.store import join_store, only_one, pack_store, require_whole, runs_in
+from normscape.store import _travelling, join_store, only_one, pack_store, require_whole, runs_in, that_fit
 from normscape.trackers import NoTracker
 from patience import PATIENCE_SECONDS, wait_until
 
@@ -121,7 +121,7 @@ def test_when_its_time_is_over_a_piece_saves_and_the_next_one_continues(unbroken
         monkeypatch.setattr(module, "time", CLOCK)
     monkeypatch.setattr(pieces, "BEGAN", time.time())
     late, out = f"tracker._target_={__name__}.Late", tmp_path / "out"
-    pieces.main(command(store, "--workers=1", f"--out={out}", "--mebibytes=0.01", late))
+    pieces.main(command(store, "--workers=1", f"--out={out}", "--mebibytes=0.01", "--most=60", late))
     assert statuses(store) == {"dln_standard": ("interrupted", 5)}
     require_whole(store)
     said = capsys.readouterr().out
@@ -232,6 +232,29 @@ def test_a_store_never_goes_back(unbroken, tmp_path):
     assert not list((tmp_path / "new").rglob("checkpoint.pt"))
 
 
+def test_what_fits_is_carried_the_newest_first(unbroken, tmp_path):
+    """Of four runs: one ended before, one in this piece, two have not ended. What has not is larger: its checkpoint."""
+    store = shutil.copytree(unbroken, tmp_path / "store")
+    for run in runs_in(store):
+        name, _, own = run.path.name.rpartition("-")
+        shutil.copytree(run.path, run.path.with_name(f"{name}-{own[::-1]}"))
+    before, ended, far, near = runs_in(store)
+    for run, step in ((far, 12), (near, 4)):
+        (run.path / "summary.json").unlink()
+        write_json(run.path / "status.json", {**run.status, "status": "interrupted", "step": step})
+    names = [run.path.name for run in (ended, far, near, before)]
+    sizes = {run.path.name: sum(file.stat().st_size for file in _travelling(run)) for run in runs_in(store)}
+    for count in range(5):
+        most = sum(sizes[name] for name in names[:count])
+        chosen, left = that_fit(store, most, {before.path.name})
+        assert [run.path.name for run in chosen] == names[:count]
+        assert left == names[count:]
+    chosen, _ = that_fit(store, sum(sizes[name] for name in names[:2]), {before.path.name})
+    pack_store(store, tmp_path / "out", 1 << 20, chosen)
+    assert join_store(tmp_path / "out", tmp_path / "new") == 2
+    assert {run.path.name for run in runs_in(tmp_path / "new")} == {*names[:2]}
+
+
 def cut(file):
     file.write_bytes(file.read_bytes()[:-100])
 
@@ -271,6 +294,7 @@ def test_a_damaged_file_of_a_store_is_named_in_one_line(unbroken, tmp_path, name
     [
         (["--minutes=0"], "--minutes 0: expected a number above 0"),
         (["--minutes=nan"], "--minutes nan: expected a number above 0"),
+        (["--most=-1"], "--most -1: expected a number above 0"),
         (["--minutes=soon"], "argument --minutes: invalid float value: 'soon'"),
         (["--figures=1,14"], "--figures 14: there is no such figure"),
         (["--scale=papper"], "--scale papper: no such scale; did you mean 'paper'?"),

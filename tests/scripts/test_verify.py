@@ -75,7 +75,7 @@ def test_what_is_made_here_is_the_same_here(results, capsys):
         ),
         pytest.param(
             None,
-            "portable kernels promise the same, here and there",
+            "portable kernels should give the same, here and there",
             marks=pytest.mark.skipif(not portable.has_avx2(), reason="no x86 processor with AVX2"),
         ),
     ],

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 
+from normscape.build import device_of
 from normscape.config import RunConfig
 from normscape.engines.engine import require_number
 from normscape.estimate import estimate_seconds
+from normscape.forward import require_tf32
 from normscape.lanes import in_words, lane_seconds, side_by_side
 from normscape.pool import execute_all
 from normscape.tally import Tally
@@ -26,7 +28,9 @@ class LocalEngine:
         self._runs_at_once = runs_at_once
 
     def require(self, configs: Sequence[RunConfig]) -> None:
-        """Raise nothing: whether the devices are there has been checked with each run."""
+        """Raise `UserError` if a device lacks what a run asks for; that it is there has been checked with each run."""
+        for config in configs:
+            require_tf32(config, device_of(config))
 
     def described(self, configs: Sequence[RunConfig]) -> str:
         """Return how many go side by side."""

@@ -44,8 +44,8 @@ class Claim:
     about
         Facts of the runs that are meant, where the figure has others too: ``{"net": "vgg", "lr": 0.1}``. Only the
         seeds that have such runs are asked.
-    scale
-        The only scale at which it can be judged, where it needs the paper's own setup; empty for any.
+    scales
+        The only scales at which it can be judged, where it needs the paper's own setup; empty for any.
     note
         Printed where the claim does not hold: how to read the evidence. It says nothing about the outcome.
     construction
@@ -65,7 +65,7 @@ class Claim:
     below: float | None = None
     origin: Origin = "text"
     about: Mapping[str, Any] = field(default_factory=dict)
-    scale: str = ""
+    scales: tuple[str, ...] = ()
     note: str = ""
     construction: str = ""
     parts: Sequence[Statistic] = ()
@@ -234,5 +234,5 @@ def judge(claim: Claim, seeds: Mapping[int, Curves], original: Curves | None = N
         tuple(judge(reason, dict(enumerate(mine)), theirs) for reason in claim.reasons),
         tuple(measured(statistic, statistic.words) for statistic in claim.evidence),
         tuple(sorted(runs)),
-        applicable=not claim.scale or scale.split("_")[0] == claim.scale,  # paper_tf32 is the paper's setup too
+        applicable=not claim.scales or scale in claim.scales,
     )

@@ -9,6 +9,7 @@ from fakes import FakeFamily, Known, judged_figure
 
 from normscape.errors import UserError
 from normscape.evidence.answers import ANSWER_MARKS, CLAIM_MARKS, Answer, Asked, answer_block, claims_block
+from normscape.evidence.cells import number
 from normscape.evidence.claims import Claim
 from normscape.evidence.counts import summary
 from normscape.evidence.report import claims_markdown
@@ -283,3 +284,17 @@ def test_what_holds_by_construction_is_said_once_whatever_the_verdict(tmp_path):
     family = FakeFamily(judged_figure(1, claims, [9.0, 9.0]))
     family.write(tmp_path / "laptop")
     assert "- By construction: It must. This bears on: one; two." in claims_markdown(family, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "shown"),
+    [
+        (1324.0, 3, "1320"),
+        (14950.4, 4, "14950"),
+        (123456.0, 4, "1.235e+05"),
+        (0.00012345, 4, "0.0001234"),
+        (-2801.0, 2, "-2800"),
+    ],
+)
+def test_numbers_of_steps_have_no_exponent(value, digits, shown):
+    assert number(value, digits) == shown

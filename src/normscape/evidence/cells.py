@@ -5,12 +5,15 @@ from collections.abc import Iterable, Sequence
 from normscape.evidence.claims import Kind, Verdict
 from normscape.evidence.interval import Measured
 
+PLAIN = 1e5
+
 WHOSE = {"text": "the paper", "curves": "its curves", "ours": "ours"}
 
 
 def number(value: float, digits: int = 4) -> str:
-    """Return a number to the given number of significant digits."""
-    return f"{value:.{digits}g}"
+    """Return a number to the given number of significant digits; up to five before its point it has no exponent."""
+    rounded = f"{value:.{digits}g}"
+    return f"{float(rounded):.0f}" if "e+" in rounded and abs(float(rounded)) < PLAIN else rounded
 
 
 def spread(measured: Measured, digits: int = 4) -> str:

@@ -36,7 +36,7 @@ def forest(
         positive = [value for measured in column.values() for value in measured.values if 0 < value < np.inf]
         if log[place] and positive:
             axes.set_xscale("log")
-            plain_log_ticks(axes.xaxis, positive)
+            plain_log_ticks(axes.xaxis, positive, fine=3)
         axes.set_ylim(-0.6, len(column) - 0.4)
         axes.set_yticks([*rows.values()], [short_label(series) for series in rows] if place == 0 else [])
         axes.tick_params(axis="y", length=0)

@@ -107,9 +107,8 @@ def test_compiled_steps_are_those_of_the_modules_to_rounding():
     compiled, plain = trained(*run, "compile=reduce-overhead"), trained(*run)
     begun = build(compose_run(run), GPU).state
     moved = {name: (bits(plain)[name] - tensor).norm() for name, tensor in begun.model.named_parameters()}
-    far = [
-        name for name, distance in moved.items() if distance > 1e-3
-    ]  # biases before BatchNorm move by rounding alone
+    # biases before BatchNorm move by rounding alone
+    far = [name for name, distance in moved.items() if distance > 1e-3]
     assert len(far) > 13
     for name in far:
         assert (bits(compiled)[name] - bits(plain)[name]).norm() < 0.05 * moved[name], name

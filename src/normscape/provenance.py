@@ -68,6 +68,7 @@ STAMP = Path(".carry") / "code.json"
 
 CODE = ("src", "configs", "experiments")
 MADE = ("__pycache__", ".egg-info")
+"""How folders end that Python makes beside the code."""
 
 
 def code_digest(project: Path) -> str:

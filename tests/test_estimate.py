@@ -61,3 +61,14 @@ def test_each_run_is_estimated_and_each_kind_timed_once():
     assert estimate_seconds([one] * 1000) == pytest.approx([20 * STEP] * 1000)
     assert NOW[0] - began == pytest.approx(2 * once)
     assert estimate_seconds([]) == []
+
+
+def test_runs_that_are_trained_as_one_share_the_time(monkeypatch):
+    def train(config, runs):
+        NOW[0] += STEP * runs[0].plan.steps
+
+    monkeypatch.setattr(estimates, "train_any", train)
+    settings = ["run=dln_batch", "scale=smoke", "tracker=none", "steps=1000", "eval_every=1000"]
+    together = estimate_seconds([compose_run([*settings, f"seed={seed}"]) for seed in range(10)])
+    alone = estimate_seconds([compose_run([*settings, "arithmetic=plain"])])
+    assert together == pytest.approx([alone[0] / 10] * 10)

@@ -1,6 +1,7 @@
 """Commands that train nothing start without what takes seconds to import: seen in the modules, not on a clock."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +45,16 @@ COMMANDS = sorted(
 @pytest.mark.parametrize("script", COMMANDS)
 def test_help_imports_nothing_slow(script):
     assert slow_imports(script, "--help") == []
+
+
+@pytest.mark.parametrize("script", COMMANDS)
+def test_help_that_nobody_reads_ends_in_silence(script):
+    """As with `| head`."""
+    read, write = os.pipe()
+    os.close(read)
+    ended = subprocess.run([sys.executable, script, "--help"], cwd=PROJECT, stdout=write, stderr=subprocess.PIPE)
+    os.close(write)
+    assert ended.stderr.decode() == ""
 
 
 def test_a_figure_is_redrawn_without_anything_slow(tmp_path):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from normscape.entry import Parser
+from normscape.entry import Parser, entry_point
 from normscape.errors import UserError
 
 DRY_RUN = "--dry-run"
@@ -24,7 +24,8 @@ def show_help(script: str) -> None:
 
     sys.argv.append(f"hydra.job.name={Path(sys.argv[0]).stem}")  # what the help says is powered by Hydra
     configs = Path(script).resolve().parents[1] / "configs"
-    hydra.main(version_base="1.3", config_path=str(configs), config_name="train")(_nothing)()
+    with entry_point():
+        hydra.main(version_base="1.3", config_path=str(configs), config_name="train")(_nothing)()
     sys.exit()
 
 

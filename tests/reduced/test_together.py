@@ -8,7 +8,6 @@ import torch
 from normscape.config import compose_run
 from normscape.engines.here import LocalEngine
 from normscape.errors import Interrupted
-from normscape.estimate import estimate_seconds
 from normscape.execute import execute, execute_together
 from normscape.launch import train_missing
 from normscape.runs import RunDirectory
@@ -100,8 +99,3 @@ def test_one_that_fails_takes_none_with_it(tmp_path, workers, capsys):
 def test_the_settings_say_how_it_was_computed(tmp_path):
     directory = execute(configs(tmp_path, 1)[0], Told())
     assert json.loads((directory.path / "config.json").read_text())["arithmetic"] == "reduced"
-
-
-def test_the_estimate_of_runs_as_one_is_shared(tmp_path):
-    one, many = (sum(estimate_seconds(configs(tmp_path, count, "steps=1000"))) for count in (1, 10))
-    assert 0 < many < 10 * one

@@ -38,6 +38,7 @@ help: ## list the targets
 	@echo "  Variables: SCALE=laptop|desk|paper_tf32|paper|smoke (default: paper with a GPU, else laptop)  SEEDS=0,1,2  DLN_SEEDS=0-9  WORKERS=2"
 	@echo "  LAUNCHER=ray|slurm trains on GPUs side by side or on a cluster (make env EXTRAS=ray,slurm,optuna installs what it needs)"
 	@echo "  ARGS='--dry-run' says what would be trained, and what it costs"
+	@echo "  ARGS='--add' keeps the runs that the results have and adds those of SEEDS"
 	@echo "  ARGS='--paper' draws the paper's own curves behind ours; ARGS='tracker=none' sets any key of configs/train.yaml"
 
 REPRODUCE = $(BIN)/python experiments/reproduce.py

@@ -3,6 +3,7 @@
 python experiments/reproduce.py 1                        one seed, at the scale that suits the machine
 python experiments/reproduce.py 1 --seeds 0,1,2 --paper  three seeds, with the paper's own curves behind
 python experiments/reproduce.py 1 --from-results         redraw from the table in results/, without any run
+python experiments/reproduce.py 1 --seeds 1,2 --add      two seeds more than the results have
 python experiments/reproduce.py all --dln-seeds 0-9      every figure, each run trained once
 python experiments/reproduce.py all --launcher ray       the same on Ray; --dry-run says what it would do
 """
@@ -15,7 +16,6 @@ if __name__ == "__main__":  # from here on, so that Ctrl-C says one line while t
     end_at_once()
 
 import argparse
-import itertools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,6 +34,7 @@ from normscape.names import file_name
 
 if TYPE_CHECKING:
     from normscape.config import RunConfig
+    from normscape.evidence.asked import Asked
 
 PROJECT = Path(__file__).resolve().parents[1]
 SET_BY_FIGURE = {
@@ -66,6 +67,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--launcher", default="local", help="local, ray or slurm: what trains the runs, as in a sweep")
     parser.add_argument("--dry-run", action="store_true", help="say what would be trained, and stop")
+    parser.add_argument("--add", action="store_true", help="keep the runs that the results have, and add seeds")
     parser.add_argument("--paper", action="store_true", help="draw the paper's own curves behind ours")
     parser.add_argument("--from-results", action="store_true", help="redraw from results/, without any run")
     parser.add_argument("--results", type=Path, default=PROJECT / "results", help="where figures go")
@@ -79,6 +81,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         raise UserError(f"--workers {options.workers}: expected 1 or more, or 0 for one per core")
     if options.from_results and options.dry_run:
         raise UserError("--dry-run: expected without --from-results, which trains nothing")
+    if options.from_results and options.add:
+        raise UserError("--add: expected without --from-results, which trains nothing")
     if options.launcher != "local":
         if options.workers:
             raise UserError(
@@ -135,27 +139,12 @@ def seeds(option: str, text: str) -> list[int]:
     return values
 
 
-def declared_runs(figures: Sequence[Figure], options: argparse.Namespace) -> "dict[str, list[RunConfig]]":
-    """Compose and check the runs that figures declare, for every seed; a run of several figures is composed once."""
-    from normscape.build import dry_build
-    from normscape.config import compose_seeds
-    from normscape.evidence.preflight import planned, require_evidence
+def asked(options: argparse.Namespace) -> "Asked":
+    """Return what the command line asks of the runs of figures."""
+    from normscape.evidence.asked import Asked
 
-    declared: dict[str, list[RunConfig]] = {}
-    for figure in figures:
-        for run, own in figure.runs.items():
-            if run not in declared:
-                fixed = [*own, f"scale={options.scale}", f"group={figure.group}", *options.overrides]
-                of_seed = compose_seeds(fixed)
-                first = of_seed(options.seeds[0])
-                dry_build(first, device_too=options.launcher == "local")
-                wanted = options.dln_seeds if first.net == "dln" else options.seeds
-                declared[run] = [first if seed == first.seed else of_seed(seed) for seed in wanted]
-    firsts = {run: configs[0] for run, configs in declared.items()}
-    plans = {run: planned(config) for run, config in firsts.items()}
-    for figure in figures:
-        require_evidence(figure, firsts, plans)
-    return declared
+    local = options.launcher == "local"
+    return Asked(options.scale, options.seeds, options.dln_seeds, options.overrides, here=local)
 
 
 Made = tuple[dict[str, Any], bytes | None, "RunConfig | None"]
@@ -184,27 +173,36 @@ def train(configs: "Sequence[RunConfig]", options: argparse.Namespace) -> bool:
 
 def from_runs(figures: Sequence[Figure], options: argparse.Namespace) -> list[Made] | None:
     """Train what is missing of the runs of figures, and return their manifests and tables; None if it was only dry."""
+    from normscape.evidence.added import Kept
     from normscape.evidence.tabulate import tabulate
     from normscape.kernels import use_kernels
 
-    declared = declared_runs(figures, options)
-    use_kernels([config for configs in declared.values() for config in configs])
-    require_readable(options.family, options.results, [Results(options.folder, figure) for figure in figures])
+    places = [Results(options.folder, figure) for figure in figures]
+    kept = [Kept.of(results) if options.add else Kept() for results in places]
+    ask = asked(options)
+    declared = ask.declared(figures, kept)
+    wanted = [ask.wanted(figure, each, declared) for figure, each in zip(figures, kept, strict=True)]
+    missing: dict[str, RunConfig] = {}
+    for results, each, configs in zip(places, kept, wanted, strict=True):
+        each.require_same(results, configs)
+        missing |= {f"{config.name} {config.seed}": config for config in configs if config not in each}
+    use_kernels([*missing.values()])
+    require_readable(options.family, options.results, places)
     if not options.dry_run:
         require_writable(options.folder, "--results")
     title = f"{figures[0].label} at scale={options.scale}: {figures[0].title}"
     console.print(f"All figures at scale={options.scale}" if len(figures) > 1 else title)
-    if not train(list(itertools.chain(*declared.values())), options):
+    if not train([*missing.values()], options):
         return None
     made: list[Made] = []
-    for figure in figures:
-        configs = [config for run in figure.runs for config in declared[run]]
-        text, manifest = tabulate(figure, configs, options.scale)
+    for results, configs, each in zip(places, wanted, kept, strict=True):
+        text, manifest = tabulate(results.figure, configs, options.scale, each)
         made.append((manifest, text, configs[0] if configs else None))
-        replaced, now = _seeds_kept(Results(options.folder, figure)), len(manifest["seeds"])
+        replaced, now = _seeds_kept(results), len(manifest["seeds"])
         if replaced > now:  # in a clone they are the committed evidence
             back = f"git checkout {_shown(options.results)} brings back what is committed"
-            console.print(f"{figure.label}: replaces results from {replaced} seeds with results from {now}; {back}")
+            counts = f"replaces results from {replaced} seeds with results from {now}"
+            console.print(f"{results.figure.label}: {counts}; {back}")
     return made
 
 

@@ -84,7 +84,7 @@ def main(arguments: list[str]) -> None:
 
     store = options.store.absolute()
     os.environ["NORMSCAPE_RUNS"] = str(store / "runs")
-    configs = in_order(list(reproduce.declared_runs(chosen(options), options.shared).values()))
+    configs = in_order(list(reproduce.asked(options.shared).declared(chosen(options)).values()))
     use_kernels(configs)
     with only_one(store):
         require_whole(store)

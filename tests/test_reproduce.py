@@ -18,8 +18,8 @@ from normscape.evidence.figure import Family, Shown
 from normscape.evidence.interval import plain
 from normscape.evidence.original import read_original
 from normscape.evidence.results import configs_of, run_entries
-from normscape.evidence.table import read_table
-from normscape.files import SEAL
+from normscape.evidence.table import described, read_table, table_bytes
+from normscape.files import SEAL, read_json, write_json
 
 PROJECT = Path(__file__).parents[1]
 EXPERIMENTS = PROJECT / "experiments"
@@ -491,3 +491,87 @@ def test_a_new_family_is_a_folder_a_config_folder_and_a_line_of_the_makefile(tmp
     found = json.loads((folder / "fig01.json").read_text())
     assert (found["claims"]["ends_lower"]["n"], found["manifest"]["seeds"]) == (2, [0, 1])
     assert "BatchNorm ends lower" in done.stdout
+
+
+def added(root, *arguments):
+    reproduce(root, "--workers=1", "--add", *arguments, *QUICK)
+    return json.loads((results(root) / "fig01.json").read_text())["manifest"]
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory):
+    """Reproduce Figure 1 with one seed alone, the higher one; for reading only."""
+    root = tmp_path_factory.mktemp("first")
+    reproduce(root, "--seeds=1", "--workers=1", *QUICK)
+    return root
+
+
+def test_seeds_are_added_to_results_without_their_runs(first, tmp_path, finished):
+    """The table is the one that training all of them at once gives, and the origin of each run is its own."""
+    root = Path(shutil.copytree(first, tmp_path / "copy"))
+    shutil.rmtree(root / "runs")
+    manifest = added(root, "--seeds=0")
+    assert set(runs(root)) == {(run, 0) for run in DECLARED}
+    assert (results(root) / "fig01.csv").read_bytes() == (results(finished) / "fig01.csv").read_bytes()
+    assert manifest["seeds"] == [0, 1]
+    entries = {(name, seed): entry for name, seed, entry in run_entries(manifest)}
+    before = json.loads((results(first) / "fig01.json").read_text())["manifest"]
+    for name, seed, entry in run_entries(before):
+        assert entries[name, seed] == {**entry, "tabulated_by": before["tabulated_by"]["commit"]}
+        assert "tabulated_by" not in entries[name, 0]
+    untouched = content(root, ["fig01.csv"]), written(root)
+    assert added(root, "--seeds=1")["seeds"] == [0, 1]  # there already
+    assert (content(root, ["fig01.csv"]), written(root)) == untouched
+
+
+def test_what_was_kept_before_keeps_its_origin(first, tmp_path):
+    root = Path(shutil.copytree(first, tmp_path / "copy"))
+    added(root, "--seeds=2")
+    file = results(root) / "fig01.json"
+    kept = read_json(file)
+    kept["manifest"]["tabulated_by"]["commit"] = "later"
+    write_json(file, kept)
+    entries = {(name, seed): entry for name, seed, entry in run_entries(added(root, "--seeds=0"))}
+    before = json.loads((results(first) / "fig01.json").read_text())["manifest"]["tabulated_by"]["commit"]
+    assert [entries[DECLARED[0], seed].get("tabulated_by") for seed in (0, 1, 2)] == [None, before, "later"]
+
+
+def test_added_to_nothing_is_made_anew(tmp_path):
+    assert added(tmp_path, "--seeds=1")["seeds"] == [1]
+
+
+def test_seeds_are_not_added_to_other_runs(first, tmp_path, monkeypatch):
+    root = Path(shutil.copytree(first, tmp_path / "copy"))
+    before, was = content(root), written(root)
+    monkeypatch.setattr("normscape.identity.NUMERICS", 1000)
+    with pytest.raises(UserError, match=rf"--add: .*fig01\.json: {DECLARED[0]} seed 1 is run .* without --add"):
+        added(root, "--seeds=0")
+    assert (content(root), written(root)) == (before, was)
+
+
+def test_seeds_are_not_added_to_a_table_that_lacks_what_is_measured_now(first, tmp_path):
+    root = Path(shutil.copytree(first, tmp_path / "copy"))
+    table = read_table(results(root) / "fig01.csv")
+    text = table_bytes(table[table["quantity"] != "test_accuracy"])
+    (results(root) / "fig01.csv").write_bytes(text)
+    kept = read_json(results(root) / "fig01.json")
+    kept["manifest"]["table"] = described(text)
+    write_json(results(root) / "fig01.json", kept)
+    before = content(root)
+    with pytest.raises(UserError, match=r"--add: the results have no test_accuracy of vgg_\w+; make them anew"):
+        added(root, "--seeds=0")
+    assert content(root) == before
+
+
+def test_seeds_are_not_added_to_damaged_results(first, tmp_path):
+    root = Path(shutil.copytree(first, tmp_path / "copy"))
+    file = results(root) / "fig01.csv"
+    file.write_bytes(file.read_bytes()[:-20])
+    with pytest.raises(UserError, match=r"fig01\.csv: not the table that its manifest describes"):
+        added(root, "--seeds=0")
+
+
+def test_adding_trains_and_redrawing_does_not(tmp_path):
+    assert refusal(tmp_path / "none", "--from-results", "--add") == (
+        "--add: expected without --from-results, which trains nothing"
+    )

@@ -21,6 +21,9 @@ from normscape.evidence.table import gather, select
 from theory.lemma import lemma_rows
 from theory.shared import NETS, over_layers
 
+ACROSS_SEEDS = True
+"""Its rows of a run depend on that of the next seed (`theory.lemma`): seeds are not added to it one by one."""
+
 SLACKS = {"theorem_4_1_slack": "slack of 4.1 as printed", "theorem_4_2_slack": "size of the slack of 4.2 as printed"}
 RESIDUALS = {
     "theorem_4_1_residual": "theorem 4.1",

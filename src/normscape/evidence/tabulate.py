@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
+import pandas as pd
+
 from normscape.errors import UserError
+from normscape.evidence.added import Kept
 from normscape.evidence.figure import Figure
 from normscape.evidence.finished import FinishedRun
 from normscape.evidence.results import by_run
-from normscape.evidence.table import described, table_bytes
+from normscape.evidence.table import COLUMNS, described, parse_table, table_bytes
 from normscape.files import read_json
 from normscape.identity import same_settings
 from normscape.provenance import provenance
@@ -15,17 +18,31 @@ from normscape.runs import AGAIN, RunDirectory
 from normscape.schema import RunConfig
 
 
-def tabulate(figure: Figure, configs: Sequence[RunConfig], scale: str) -> tuple[bytes, dict[str, Any]]:
-    """Return a figure's table from its finished runs, as CSV, and its manifest: where the numbers come from."""
-    directories = [RunDirectory.of(config) for config in configs]
-    runs = [FinishedRun(config, directory) for config, directory in zip(configs, directories, strict=True)]
-    text = table_bytes(figure.module.table(runs))
+def tabulate(
+    figure: Figure, configs: Sequence[RunConfig], scale: str, kept: Kept | None = None
+) -> tuple[bytes, dict[str, Any]]:
+    """Return a figure's table, as CSV, and its manifest: where the numbers come from.
+
+    Its runs, ``configs``, have finished, or are among those that are ``kept`` of its results.
+    """
+    kept = kept or Kept()
+    order = [(config.name, config.seed) for config in configs]
+    new = [config for config in configs if config not in kept]
+    directories = [RunDirectory.of(config) for config in new]
+    runs = [FinishedRun(config, directory) for config, directory in zip(new, directories, strict=True)]
+    rows = figure.module.table(runs) if new or not configs else pd.DataFrame(columns=COLUMNS)
+    text = table_bytes(rows)
+    if configs:
+        text = table_bytes(kept.with_new(parse_table(text), order))
+    entries = dict(kept.entries)
+    for config, directory in zip(new, directories, strict=True):
+        entries[config.name, config.seed] = _entry(config, directory)
     return text, {
         "scale": scale,
-        "seeds": sorted({config.seed for config in configs}),
+        "seeds": sorted({seed for _, seed in order}),
         "tabulated_by": provenance(),
         "table": described(text),
-        "runs": by_run([_entry(config, directory) for config, directory in zip(configs, directories, strict=True)]),
+        "runs": by_run([entries[key] for key in order]),
     }
 
 

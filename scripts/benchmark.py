@@ -169,12 +169,13 @@ def main(arguments: Sequence[str]) -> None:
     header: dict[str, Any] = {**provenance(device), "load": [os.getloadavg()[0]] * 2}
     findings = Findings()
     files: list[Path] = []
-    for name, question in (ON_GPU if options.gpu else QUESTIONS).items():
-        if options.only and name not in options.only:
-            continue
-        for found in question(options.quick):
+    questions = ON_GPU if options.gpu else QUESTIONS
+    asked = [name for name in questions if not options.only or name in options.only]
+    for place, name in enumerate(asked):
+        for found in questions[name](options.quick):
             print(findings.add(found), flush=True)
         header["load"][1] = os.getloadavg()[0]
+        header["unanswered"] = asked[place + 1 :]
         if not options.quick and not options.only:
             files = write(options.results, header, findings)
     print("\n".join(map(str, files)) if files else f"\n{page(header, findings)}", flush=True)

@@ -106,7 +106,7 @@ def _csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 def page(header: Mapping[str, Any], found: Findings) -> str:
     """Return the page."""
-    hardware, load = header["hardware"], header["load"]
+    hardware, load, unanswered = header["hardware"], header["load"], header["unanswered"]
     lines = [
         f"# What it costs on {machine(hardware)}",
         "",
@@ -117,6 +117,7 @@ def page(header: Mapping[str, Any], found: Findings) -> str:
         "",
         "Times are the processor's, those of commands, and all on a GPU, the clock's: medians of rounds. A ratio is "
         "that of the medians, its range over the rounds. How each is taken: [docs/speed.md](../../docs/speed.md).",
+        *([f"It ended before these questions were answered: {', '.join(unanswered)}."] if unanswered else []),
         "",
         "| question | network | ours | beside | ratio | range | target | |",
         "|---|---|---:|---:|---:|---:|---:|---|",

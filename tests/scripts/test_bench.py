@@ -121,7 +121,7 @@ def test_what_is_written_says_where_and_when(tmp_path):
     assert machine_name("Intel(R) Xeon(R) CPU E5-2680 v4 @ 2.40GHz") == "intel-xeon-e5-2680-v4"
     hardware = {"processor": "AMD EPYC", "cores": 2, "threads": 1, "instruction_set": "AVX2", "device": "cpu"}
     header = {"written": "today", "command": "benchmark.py", "commit": "abc", "hardware": hardware, "load": [1.0, 2.0]}
-    header["versions"] = {"torch": "2", "python": "3"}
+    header |= {"versions": {"torch": "2", "python": "3"}, "unanswered": []}
     answers = [
         compared("q", "net", Timed([2.0, 3.0]), Timed([1.0, 1.2]), target=3.0),
         Answer("start", "", 1.6, None, "s"),
@@ -147,7 +147,7 @@ def test_what_is_written_says_where_and_when(tmp_path):
 def test_a_page_of_a_gpu_is_called_after_it_and_has_no_empty_tables(tmp_path):
     hardware = {"processor": "AMD EPYC", "cores": 2, "threads": 1, "instruction_set": "AVX2", "device": "NVIDIA H100"}
     header = {"written": "today", "command": "c", "commit": None, "hardware": hardware, "load": [1.0, 2.0]}
-    header["versions"] = {"torch": "2", "python": "3"}
+    header |= {"versions": {"torch": "2", "python": "3"}, "unanswered": []}
     once = compared("q", "net", Timed([2.0]), Timed([1.0]))
     files = write(tmp_path, header, Findings([once]))
     assert [file.name for file in files] == [f"nvidia-h100{ending}" for ending in (".csv", ".json", ".md")]
@@ -244,3 +244,21 @@ def test_a_peak_is_the_process_s_own(tmp_path):
 def test_an_unknown_question_is_one_line():
     with pytest.raises(UserError, match="--only loop: no such question; did you mean"):
         benchmark.parse(["--only", "loop"])
+
+
+def test_a_page_says_which_questions_it_ended_before(tmp_path, monkeypatch):
+    """Each answer is written when it is there; what came to no end is named."""
+
+    def interrupted(quick):
+        raise KeyboardInterrupt
+
+    once = compared("a step", "VGG", Timed([2.0]), Timed([1.0]))
+    questions = {"loops": lambda quick: [once], "growth": interrupted, "shares": interrupted}
+    monkeypatch.setattr(benchmark, "QUESTIONS", questions)
+    with pytest.raises(KeyboardInterrupt):
+        benchmark.main(["--results", str(tmp_path)])
+    (page,) = tmp_path.glob("*.md")
+    assert "It ended before these questions were answered: growth, shares." in page.read_text()
+    monkeypatch.setattr(benchmark, "QUESTIONS", {"loops": questions["loops"]})
+    benchmark.main(["--results", str(tmp_path)])
+    assert "It ended before" not in page.read_text()

@@ -69,7 +69,9 @@ def edges(low, high, **more):
         (MedianTimesHalfRate("x"), [10, 20, 90], 1.0),  # lr 0.1: 2 / lr is 20
         (Final("x", points=3), [9, 1, 2, 3], 2),
         (Final("x", points=5), [50, 50, NAN], INF),  # a loss that is no number
+        (Final("x", points=5), [50, 50, 50, 50], NAN),  # logged too seldom
         (Final("x", points=1, percent=True), [0.1, 0.25], 0.25),
+        (StepsTo(quantity="x", level=0.5), [0, 1, 1, 1], NAN),
         (StepsTo(quantity="x", level=0.5), [0] * 6 + [1] * 9, 60),  # the mean of five
         (StepsTo(quantity="x", level=0.5), [0] * 9, INF),
     ],
@@ -102,6 +104,9 @@ def test_no_curve_is_no_number(measure):
 def test_a_run_that_ended_early_is_judged_by_its_last_point_alone():
     found = accuracies(standard=[0.1] * 8, batch=[0.2, 0.5, 0.7, 0.8, 0.1])
     assert Final("train_accuracy").of(found, "batch") == 0.1
+    few = accuracies(standard=[0.1] * 8, batch=[0.2, 0.1])
+    assert Final("train_accuracy").of(few, "batch") == 0.1
+    assert StepsTo(level=0.5).of(few, "batch") == INF
 
 
 @pytest.mark.parametrize(

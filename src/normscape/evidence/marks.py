@@ -5,8 +5,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from normscape.evidence.curves import Curves
+from normscape.evidence.curves import Curve, Curves
 from normscape.evidence.measures import Measure
+
+NEIGHBOURS = 5
+"""How many logged values are averaged where a curve is asked when it reaches a level."""
 
 
 @dataclass(frozen=True)
@@ -14,7 +17,7 @@ class Final(Measure):
     """The mean of a curve's last ``points`` values; of its last one alone if the run ended before the others.
 
     A run that ended early has diverged: its state shortly before says nothing about its end. A loss that is
-    no longer a number counts as infinite.
+    no longer a number counts as infinite. Of a curve with fewer values it is NaN: it was logged too seldom.
     """
 
     points: int = 5
@@ -25,9 +28,11 @@ class Final(Measure):
         curve = curves.curve(series, self.quantity, self.layer)
         if not len(curve):
             return math.nan
-        ended_early = curve.steps[-1] < curves.last_of(self.quantity)
-        value = float(curve.values[-1 if ended_early else -self.points :].mean())
-        return math.inf if math.isnan(value) else value
+        early = ended_early(curve, self.quantity, curves)
+        value = float(curve.values[-1 if early else -self.points :].mean())
+        if math.isnan(value):
+            return math.inf
+        return value if early or len(curve) >= self.points else math.nan
 
     @property
     def factor(self) -> float:
@@ -44,19 +49,25 @@ class Final(Measure):
 
 @dataclass(frozen=True)
 class StepsTo(Measure):
-    """The first step at which the mean of five neighbouring logged values reaches ``level``; inf if it never does."""
+    """The first step at which the mean of five neighbouring logged values reaches ``level``; inf if it never does.
+
+    NaN of a curve with fewer values, unless the run has diverged: it was logged too seldom to say.
+    """
 
     quantity: str = "train_accuracy"
     level: float = math.nan
 
     def of(self, curves: Curves, series: str) -> float:
         """Compute it."""
-        return steps_to_reach(curves.curve(series, self.quantity, self.layer).series(), self.level)
+        curve = curves.curve(series, self.quantity, self.layer)
+        if len(curve) < NEIGHBOURS and not ended_early(curve, self.quantity, curves):
+            return math.nan
+        return steps_to_reach(curve.series(), self.level)
 
     @property
     def words(self) -> str:
         """What it is."""
-        return f"steps to {100 * self.level:g} % {self.name} (mean of 5 logged mini-batches)"
+        return f"steps to {100 * self.level:g} % {self.name} (mean of {NEIGHBOURS} logged mini-batches)"
 
 
 @dataclass(frozen=True)
@@ -79,7 +90,12 @@ class StepsToCount(Measure):
         return f"steps to {self.count} {self.name}"
 
 
-def steps_to_reach(curve: pd.Series, level: float, points: int = 5) -> float:
+def ended_early(curve: Curve, quantity: str, curves: Curves) -> bool:
+    """Whether a run ended before others that have the quantity, as one that diverges does."""
+    return bool(len(curve)) and bool(curve.steps[-1] < curves.last_of(quantity))
+
+
+def steps_to_reach(curve: pd.Series, level: float, points: int = NEIGHBOURS) -> float:
     """Return the first step at which the mean of ``points`` neighbouring values of a curve reaches ``level``.
 
     Parameters

@@ -5,6 +5,7 @@ import math
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 import torchvision
@@ -606,7 +607,7 @@ def test_a_loss_that_reaches_another_network_through_helpers_is_refused_too():
     def judged(fake):
         return critics["one"](fake).square().mean()
 
-    with pytest.raises(UserError, match=r"loss: <lambda>.critics changes when it is called"):
+    with pytest.raises(UserError, match=r"loss: <lambda>.critics\['one'\] changes when it is called"):
         watched(zoo.PlainNet().double(), loss=lambda fake, _: judged(fake))
     assert critics["one"][0].num_batches_tracked == 1
 
@@ -857,3 +858,57 @@ def test_importing_changes_nothing_of_the_process():
     done = subprocess.run([sys.executable, "-c", IMPORT], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("[] ")
     assert set(normscape.__all__) <= set(dir(normscape))
+
+
+@pytest.mark.parametrize("order", [[0, 1], [1, 0]])
+def test_a_step_of_two_optimizers_is_refused_whichever_comes_last(order):
+    net, loss = nn.Sequential(nn.Linear(8, 6), nn.Tanh(), nn.Linear(6, 3)).double(), nn.CrossEntropyLoss()
+    both = [torch.optim.SGD(net[place].parameters(), lr=1.0) for place in (0, 2)]
+    x, y = torch.randn(16, 8, dtype=torch.float64), torch.randint(3, (16,))
+
+    def update():
+        with normscape.observe(net, both[1], loss, [normscape.InternalCovariateShift()]) as seen, seen.step(y):
+            loss(net(x), y).backward()
+            for place in order:
+                both[place].step()
+
+    with pytest.raises(UserError, match=r"it has moved in this step|repeated at W\(t\)"):
+        update()
+
+
+def test_weights_that_the_optimizer_leaves_alone_have_no_part_in_the_objective():
+    """SGD skips parameters without a gradient, and with them their weight decay."""
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.used, self.unused = nn.Linear(8, 3), nn.Linear(8, 3)
+
+        def forward(self, x):
+            return self.used(x)
+
+    net, loss = Net().double(), nn.CrossEntropyLoss()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1, weight_decay=0.1)
+    x, y = torch.randn(16, 8, dtype=torch.float64), torch.randint(3, (16,))
+    expected = loss(net(x), y) + 0.05 * sum(p.square().sum() for p in net.used.parameters())
+    with normscape.observe(net, optimizer, loss, [normscape.Landscape([1.0])]) as seen, seen.step(y):
+        loss(net(x), y).backward()
+        optimizer.step()
+    table = seen.table().set_index("quantity")["value"]
+    assert table["objective"] == pytest.approx(expected.item(), rel=1e-12)
+
+
+@pytest.mark.parametrize("norm", [normscape.Whitening, normscape.NoisyStandard, normscape.LpNorm])
+def test_every_norm_of_the_suite_is_one_in_any_network(norm):
+    """What enters the nonlinearity is what the norm puts out."""
+    made = norm(4, 2.0) if norm is normscape.LpNorm else norm(4)
+    net = nn.Sequential(nn.Linear(8, 4), made, nn.ReLU(), nn.Linear(4, 3)).double()
+    out, optimizer, loss = [], sgd(net.parameters()), nn.CrossEntropyLoss()
+    handle = net[1].register_forward_hook(lambda module, inputs, output: out.append(output.detach().clone()))
+    x, y = 3 * torch.randn(64, 8, dtype=torch.float64) + 1, torch.randint(3, (64,))
+    with normscape.observe(net, optimizer, loss, [normscape.Activations(["0"])]) as seen, seen.step(y):
+        loss(net(x), y).backward()
+        handle.remove()
+        optimizer.step()
+    moments = seen.arrays()["unit_moments/0"][0]
+    np.testing.assert_allclose(moments[:, 1], out[0].var(0, correction=0), rtol=1e-6)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
+import passes
 from normscape.models import MLP, Layer, LayeredModel
 from normscape.norms import BatchNorm, Standard
 from normscape.probes import Probe
@@ -133,6 +134,89 @@ class HiddenNoise(nn.Module):
 
     def forward(self, x, counter=itertools.count()):  # noqa: B008
         return x * (1 + 0.05 * (next(counter) % 11))
+
+
+class Progress:
+    """Counts, for all norms of a file."""
+
+    step = 0
+
+    def __init__(self):
+        self.step = 0
+
+
+PROGRESS, PASSES = Progress(), itertools.count()
+
+
+class WarmsUpByObject(BatchNorm):
+    """Changes its formula once an object of its file has counted some passes, long after the first step."""
+
+    def forward(self, x):
+        PROGRESS.step += 1
+        return super().forward(x if PROGRESS.step < 40 else x.sin())
+
+
+class WarmsUpByIterator(BatchNorm):
+    """The same by an iterator of its file."""
+
+    def forward(self, x):
+        return super().forward(x if next(PASSES) < 40 else x.sin())
+
+
+class WarmsUpByOtherFile(BatchNorm):
+    """The same by a number in another file."""
+
+    def forward(self, x):
+        passes.COUNT += 1
+        return super().forward(x if passes.COUNT < 40 else x.sin())
+
+
+def _warm_up_in_closure():
+    counts = [0]
+
+    class WarmsUpInClosure(BatchNorm):
+        """The same by a list that its method has from the function that made it."""
+
+        def forward(self, x):
+            counts[0] += 1
+            return super().forward(x if counts[0] < 40 else x.sin())
+
+    return WarmsUpInClosure
+
+
+WarmsUpInClosure = _warm_up_in_closure()
+
+
+class RunningWithoutGradient(BatchNorm):
+    """Takes batch statistics only where a gradient is recorded."""
+
+    def forward(self, x):
+        self.training = torch.is_grad_enabled()
+        return super().forward(x)
+
+
+class AnnealedLoss:
+    """Weighs the loss by how often it was called, which it keeps in a dictionary; its log is no fault."""
+
+    def __init__(self):
+        self.state, self.log = {"calls": 0}, []
+
+    def __call__(self, outputs, targets):
+        self.state["calls"] += 1
+        self.log.append(self.state["calls"])
+        return nn.functional.cross_entropy(outputs, targets) * (1.0 if self.state["calls"] < 40 else 0.1)
+
+
+class DepthNorm(BatchNorm):
+    """Divides by the depth at which it runs, which the norms of a network count together in each pass."""
+
+    def __init__(self, features, shared):
+        super().__init__(features)
+        self.shared = shared
+
+    def forward(self, x):
+        self.shared["depth"] = self.shared["depth"] % 3 + 1
+        return super().forward(x) / self.shared["depth"]
 
 
 def per_feature(values, x):

@@ -17,10 +17,10 @@ from normscape.copies import attributes
 from normscape.data.dataset import Dataset
 from normscape.errors import UserError
 from normscape.fingerprint import digest
-from normscape.identity import is_known
 from normscape.models.layered import LayeredModel, NormFactory, initialise
 from normscape.network import is_chain, network_of
 from normscape.norms.standard import Standard
+from normscape.own_files import is_known
 from normscape.probes.probe import Probe
 from normscape.replay import LossFunction
 from normscape.seeds import kept_streams, seed_streams

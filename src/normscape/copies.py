@@ -72,10 +72,10 @@ def rebound(function: Any, twin_of: Memo) -> Any:
         return function if owner is None else MethodType(function.__func__, owner)
     if not isinstance(function, FunctionType) or not function.__closure__:
         return function
-    before = [cell.cell_contents for cell in function.__closure__ if _is_filled(cell)]
+    before = [cell.cell_contents for cell in function.__closure__ if is_filled(cell)]
     if not any(_seen(content, twin_of) is not content for content in before):
         return function
-    cells = [CellType(_seen(c.cell_contents, twin_of)) if _is_filled(c) else c for c in function.__closure__]
+    cells = [CellType(_seen(c.cell_contents, twin_of)) if is_filled(c) else c for c in function.__closure__]
     made = FunctionType(function.__code__, function.__globals__, function.__name__, function.__defaults__, tuple(cells))
     made.__kwdefaults__ = function.__kwdefaults__
     return made
@@ -87,7 +87,8 @@ def _seen(content: Any, twin_of: Memo) -> Any:
     return twin_of.get(id(content), content)
 
 
-def _is_filled(cell: CellType) -> bool:
+def is_filled(cell: CellType) -> bool:
+    """Whether a variable of a closure has a value."""
     try:
         cell.cell_contents  # noqa: B018
     except ValueError:
@@ -109,7 +110,7 @@ def reached(function: Any) -> dict[str, Any]:
     if not isinstance(function, FunctionType):
         return dict(getattr(function, "__dict__", {}))
     cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
-    closure = {name: cell.cell_contents for name, cell in cells if _is_filled(cell)}
+    closure = {name: cell.cell_contents for name, cell in cells if is_filled(cell)}
     loaded = {i.argval for i in dis.get_instructions(function) if i.opname == "LOAD_GLOBAL"}
     return {**closure, **{name: function.__globals__[name] for name in loaded if name in function.__globals__}}
 
@@ -128,7 +129,7 @@ def reached_at_last(function: Any) -> dict[str, Any]:
         elif isinstance(value, list | tuple | set | dict) and len(value) < MANY:
             for item in value.values() if isinstance(value, dict) else value:
                 visit(name, item, depth + 1)
-        elif isinstance(value, partial | MethodType | FunctionType) and not _is_torch_s(value):
+        elif isinstance(value, partial | MethodType | FunctionType) and not is_torch_s(value):
             for inner, item in reached(value).items():
                 visit(inner, item, depth + 1)
 
@@ -142,11 +143,13 @@ MANY = 1000
 """Longer containers are taken for data."""
 
 
-def _is_torch_s(function: Any) -> bool:
+def is_torch_s(function: Any) -> bool:
+    """Whether a function is torch's or NumPy's."""
     return str(getattr(function, "__module__", "")).split(".")[0] in ("torch", "torchvision", "numpy")
 
 
-def _is_plain_object(value: Any) -> bool:
+def is_plain_object(value: Any) -> bool:
+    """Whether a value is an object with attributes, and none of the kinds that have a meaning of their own."""
     foreign = not isinstance(
         value, nn.Module | Tensor | type | FunctionType | MethodType | ModuleType | torch.optim.Optimizer
     )
@@ -163,7 +166,7 @@ def kept_contents(functions: Iterable[Any]) -> Iterator[None]:
         for value in (function, getattr(function, "__self__", None), *reached(function).values()):
             if isinstance(value, list | deque):
                 lists.append((value, list(value)))
-            held = value if isinstance(value, dict) else vars(value) if _is_plain_object(value) else {}
+            held = value if isinstance(value, dict) else vars(value) if is_plain_object(value) else {}
             if held:
                 dictionaries.append((held, dict(held)))
                 tensors += [

@@ -1,15 +1,15 @@
 """Digests of all that training depends on, to tell whether anything has changed, and what."""
 
 import hashlib
-import math
+import itertools
 import pickle
-import sys
+import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from types import FunctionType, MethodType
+from types import BuiltinFunctionType, FunctionType, GeneratorType, MethodType, ModuleType
 from typing import Any
 from weakref import ReferenceType
 
@@ -17,9 +17,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from normscape.copies import MANY, attributes, reached, reached_at_last
+from normscape.copies import attributes, reached_at_last
 from normscape.errors import UserError
+from normscape.held import OF_CLASS, OF_MODULE, held_by_classes, held_by_loss
 from normscape.replica import original
+
+LOSS = "the loss's "
+"""How the places begin that a loss reaches."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +38,13 @@ class Fingerprint:
         return cls(dict(_parts(original(model), optimizer, loss_function)))
 
     def changed(self, other: "Fingerprint") -> list[str]:
-        """Return where two fingerprints differ."""
-        return sorted(
-            place for place in self.parts.keys() | other.parts.keys() if self.parts.get(place) != other.parts.get(place)
-        )
+        """Return where two fingerprints differ; what a loss has appended to a record meanwhile does not count."""
+        places = self.parts.keys() | {place for place in other.parts if not _may_be_appended(place)}
+        return sorted(place for place in places if self.parts.get(place) != other.parts.get(place))
+
+
+def _may_be_appended(place: str) -> bool:
+    return place.startswith(LOSS) and "[" in place
 
 
 def of_view(tensors: Iterable[Mapping[str, Tensor]]) -> str:
@@ -49,7 +56,13 @@ def require_untouched(before: Fingerprint, now: Fingerprint, what: str) -> None:
     """Raise `UserError` if what trains is no longer what it was."""
     if places := before.changed(now):
         more = f" and {len(places) - 1} more" if len(places) > 1 else ""
-        raise UserError(f"{places[0]}{more}: changed by {what}; measuring must not touch what trains")
+        out_of_reach = places[0].endswith((OF_CLASS, OF_MODULE))
+        cure = (
+            "keep it in a buffer, which is saved and restored"
+            if out_of_reach
+            else "measuring must not touch what trains"
+        )
+        raise UserError(f"{places[0]}{more}: changed by {what}; {cure}")
 
 
 @contextmanager
@@ -57,31 +70,19 @@ def stateless(loss_function: Any) -> Iterator[None]:
     """Refuse a loss that the block's call of it changes: nothing would save or restore its state.
 
     What it can reach counts too, e.g. another network that it runs, whose BatchNorm updates its running statistics. The
-    buffers of that network are restored before the loss is refused.
+    buffers of that network are restored before the loss is refused. New entries of containers may be a record that it
+    keeps, and are let pass; entries that have changed may be what it goes by.
     """
-    before = {name: digest(value) for name, value in _held(loss_function).items()}
+    before = {name: digest(value) for name, value in held_by_loss(loss_function)}
     modules = [value for value in reached_at_last(loss_function).values() if isinstance(value, nn.Module)]
     buffers = [(buffer, buffer.clone()) for module in modules for buffer in module.buffers()]
     yield
-    for name, value in _held(loss_function).items():
-        if digest(value) != before.get(name):
+    for name, value in held_by_loss(loss_function):
+        if digest(value) != before.get(name) and (name in before or "[" not in name):
             for buffer, kept in buffers:
                 buffer.copy_(kept)
             kind = getattr(loss_function, "__name__", type(loss_function).__name__)
             raise UserError(f"loss: {kind}.{name} changes when it is called; a loss must be a function")
-
-
-def _held(loss_function: Any) -> dict[str, Any]:
-    """Return what a loss may change and use: what it holds, numbers that it reads, modules that it can reach."""
-    if isinstance(loss_function, nn.Module):
-        return {**attributes(loss_function), **dict(loss_function.named_buffers())}
-    held: dict[str, Any] = {
-        name: value for name, value in reached(loss_function).items() if isinstance(value, int | float | Tensor)
-    }
-    for name, value in reached_at_last(loss_function).items():
-        if isinstance(value, nn.Module):
-            held[name] = [[attributes(part), list(part._buffers.values())] for part in value.modules()]
-    return held
 
 
 def _parts(model: nn.Module, optimizer: torch.optim.Optimizer, loss_function: Any) -> Iterator[tuple[str, str]]:
@@ -92,34 +93,11 @@ def _parts(model: nn.Module, optimizer: torch.optim.Optimizer, loss_function: An
         for name, p in module._parameters.items():
             yield f"gradient of {here}{name}", digest(None if p is None else p.grad)
         yield f"hooks of {here or 'the network'}", str(len(module._forward_hooks) + len(module._forward_pre_hooks))
-    yield from _shared(model)
+    for place, value in held_by_classes(model):
+        yield place, digest(value)
     yield "the optimiser's state", digest([list(optimizer.state.values()), _settings(optimizer)])
-    for name, value in _held(loss_function).items():
-        yield f"the loss's {name}", digest(value)
-
-
-HOLDS = (Tensor, np.ndarray, int, float, list, dict, set, deque, torch.Generator)
-KNOWN = ("torch", "torchvision", "normscape", "builtins")
-
-
-def _shared(model: nn.Module) -> Iterator[tuple[str, str]]:
-    """Yield what foreign classes, and the files that they are from, hold for all of their kind."""
-    kinds = {kind for module in model.modules() for kind in type(module).__mro__}
-    foreign = [kind for kind in kinds if kind.__module__.split(".")[0] not in KNOWN]
-    for kind in foreign:
-        for name, value in vars(kind).items():
-            if isinstance(value, HOLDS) and not name.startswith("__"):
-                yield f"{kind.__name__}.{name} (of the class)", digest(value)
-    for file in {kind.__module__ for kind in foreign}:
-        for name, value in vars(sys.modules.get(file)).items() if file in sys.modules else ():
-            if isinstance(value, HOLDS) and not name.startswith("__") and not _is_long(value):
-                yield f"{file}.{name} (of the module)", digest(value)
-
-
-def _is_long(value: Any) -> bool:
-    if isinstance(value, Tensor | np.ndarray):
-        return math.prod(value.shape) >= MANY * MANY
-    return isinstance(value, list | dict | set | deque) and len(value) >= MANY
+    for name, value in held_by_loss(loss_function):
+        yield f"{LOSS}{name}", digest(value)
 
 
 def _settings(optimizer: torch.optim.Optimizer) -> list[Any]:
@@ -138,12 +116,20 @@ def digest(value: Any, depth: int = 6) -> str:
         return str([(str(key), digest(item, depth)) for key, item in value.items()])
     if isinstance(value, list | tuple | deque):
         return str([digest(item, depth) for item in value])
+    if isinstance(value, type | ModuleType | BuiltinFunctionType):
+        return getattr(value, "__name__", str(type(value)))
     if isinstance(value, nn.Module | MethodType | FunctionType | partial | ReferenceType):
         return str(type(value))
+    if isinstance(value, GeneratorType):
+        frame = value.gi_frame
+        return digest([frame.f_lasti, dict(frame.f_locals)], depth - 1) if frame and depth else str(frame)
+    if isinstance(value, itertools.count):
+        return repr(value)
     if isinstance(value, int | float | str | bytes | bool | type(None)):
         return repr(value)
     try:
-        return _hash(pickle.dumps(value))
+        with warnings.catch_warnings(action="ignore"):
+            return _hash(pickle.dumps(value))
     except Exception:  # what cannot be pickled is what it holds
         held = digest(dict(vars(value)), depth - 1) if hasattr(value, "__dict__") and depth else id(value)
         return f"{type(value)}{held}"

@@ -5,10 +5,8 @@ The same setup under another name, tracker or device is the same run; a changed 
 
 import ast
 import hashlib
-import importlib.util
 import inspect
 import json
-import site
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
@@ -19,6 +17,7 @@ from hydra.utils import get_object
 
 from normscape.config import COMPONENTS, RunConfig
 from normscape.files import worded
+from normscape.own_files import file_of, is_known, is_own
 from normscape.reduced.eligible import arithmetic_of
 
 NUMERICS = 2
@@ -79,12 +78,6 @@ def _targets(node: Any) -> Iterator[str]:
         yield from _targets(item)
 
 
-def is_known(module: str) -> bool:
-    """Whether a dotted path is in this project, in what it builds on, or in Python: no code of the user's."""
-    package = module.split(".")[0]
-    return package in ("normscape", "torch", "torchvision", "hydra") or package in sys.stdlib_module_names
-
-
 def _source_hash(target: str) -> str:
     """Return a hash of the file that a dotted path names, of those of a class's bases, and of what these import."""
     try:
@@ -109,7 +102,7 @@ def _hash_of(file: Path) -> str:
 def _imported(names: set[str]) -> dict[str, Path]:
     """Return the files of modules, and of what they import, anywhere in them, of the user's own."""
     found: dict[str, Path] = {}
-    waiting = {name: _file(name) for name in names}
+    waiting = {name: file_of(name) for name in names}
     while waiting:
         name, file = waiting.popitem()
         if file is None:
@@ -117,8 +110,8 @@ def _imported(names: set[str]) -> dict[str, Path]:
         found[name] = file
         for node in ast.walk(ast.parse(file.read_text())):
             for used in _named(node, name):
-                if used not in found and not is_known(used) and _is_own(used):
-                    waiting[used] = _file(used)
+                if used not in found and not is_known(used) and is_own(used):
+                    waiting[used] = file_of(used)
     return found
 
 
@@ -132,27 +125,6 @@ def _named(node: ast.AST, where: str) -> Iterator[str]:
         base = ".".join(filter(None, [above if node.level else "", node.module or ""]))
         yield base
         yield from (f"{base}.{alias.name}" for alias in node.names)
-
-
-def _is_own(name: str) -> bool:
-    """Whether a module is a file of the user's, which no package index has installed."""
-    installed = [*site.getsitepackages(), site.getusersitepackages(), sys.prefix]
-    top, file = _file(name.partition(".")[0]), None
-    if top is None or not any(top.is_relative_to(folder) for folder in installed):
-        file = _file(name)
-    return file is not None and not any(file.is_relative_to(folder) for folder in installed)
-
-
-def _file(name: str) -> Path | None:
-    """Return the source file of a module, imported or not; None if it has none, or is none."""
-    file = getattr(sys.modules.get(name), "__file__", None)
-    if file is None:
-        try:
-            spec = importlib.util.find_spec(name)
-        except (ImportError, AttributeError, ValueError):
-            return None
-        file = spec.origin if spec else None
-    return Path(file) if file and file.endswith(".py") else None
 
 
 def changes(overrides: Sequence[str]) -> list[str]:

@@ -162,7 +162,10 @@ class OpenStep:
         self.rule = UpdateRule.of(self.observer.optimizer, model)
         named = parameters_of(model)
         self.gradient = {name: _gradient(named[name]) for name in self.rule.learning_rates}
-        self.idle = {name for name in self.gradient if named[name].grad is None}  # SGD leaves these alone
+        self.idle = {name for name in self.gradient if named[name].grad is None}
+        if self.idle:  # optimisers leave them alone, and their weight decay too
+            decays = {name: 0.0 if name in self.idle else decay for name, decay in self.rule.weight_decays.items()}
+            self.rule = replace(self.rule, weight_decays=decays)
         if replica.moved(self.replay.state):  # the pass itself set weights: W(t) is what it left
             self.replay = replace(self.replay, state=replica.capture())
 

@@ -81,8 +81,14 @@ def norms_behind(model: nn.Module, layers: Iterable[WeightLayer]) -> Iterator[di
             handle.remove()
 
 
+def _is_norm(module: nn.Module) -> bool:
+    """Whether a module is a normalisation of the suite or of torch, or its class is called one."""
+    ours = type(module).__module__.startswith("normscape.norms.")
+    return ours or isinstance(module, _NORMALISATIONS) or "norm" in type(module).__name__.lower()
+
+
 def _norm_modules(model: nn.Module) -> list[nn.Module]:
-    """Return the normalisations: of a `LayeredModel` its layers' own, elsewhere torch's, and classes called a norm.
+    """Return the normalisations: of a `LayeredModel` its layers' own, elsewhere the suite's, torch's, and by name.
 
     A module that contains a weight layer is not a normalisation, whatever its name; of a norm within a norm, the outer
     one counts.
@@ -92,8 +98,7 @@ def _norm_modules(model: nn.Module) -> list[nn.Module]:
     found: list[nn.Module] = []
     inner: set[nn.Module] = set()
     for module in model.modules():
-        named = isinstance(module, _NORMALISATIONS) or "norm" in type(module).__name__.lower()
-        if named and module not in inner and not any(isinstance(part, WEIGHTY) for part in module.modules()):
+        if _is_norm(module) and module not in inner and not any(isinstance(part, WEIGHTY) for part in module.modules()):
             found.append(module)
             inner.update(module.modules())
     return found

@@ -124,6 +124,10 @@ class Replica:
             tuple(_state(loss, {})),
         )
 
+    def now(self, loss: tuple[ModuleState, ...]) -> NetworkState:
+        """Copy all that the twin holds now besides parameters, as in the midst of a pass; of the loss what is given."""
+        return NetworkState({}, tuple(_state(self._modules, {**self._itself})), loss)
+
     def moved(self, state: NetworkState) -> bool:
         """Whether the network's parameters have changed, as after a data-dependent initialisation."""
         now = parameters_of(self.model)

@@ -5,8 +5,9 @@ of them is tested on the step itself, at the cost of two forward-backward passes
 
 - repeated at the step's own point, the step gives the same loss and gradient: nothing that the pass depends on is
   missing from the copy, be it state, random numbers or modes;
+- repeated without gradients, as where only activations are looked at, it gives the same loss;
 - repeated once more it does so again: along the chain where the network is one, so that the chain's output is the
-  network's and G' of its first layer is G;
+  network's, and G' of its first and its last layer, with no layer updated, is G;
 - the network in training, with its buffers, attributes and gradients, the optimiser and the loss are unchanged;
 - if the optimiser is plain gradient descent, its update is what the landscape assumes at s = lr.
 """
@@ -19,7 +20,7 @@ from torch import Tensor
 
 from normscape.errors import UserError
 from normscape.fingerprint import digest
-from normscape.probes.ics import gradients_after_update, joined
+from normscape.probes.ics import along_the_chain, joined
 from normscape.rounding import tolerance
 from normscape.update_rule import UpdateRule
 from normscape.view import StepView
@@ -38,6 +39,7 @@ def self_check(view: StepView, given: Mapping[str, Tensor]) -> None:
     loss, gradient = view.loss_and_gradient_at(view.parameters)
     _require_same_loss(view, loss)
     require_same_gradient(view, gradient)
+    _require_same_loss(view, view.loss_at(view.parameters), " without gradients (torch.no_grad)")
     if view.network.chain:
         _require_chain(view)
     else:
@@ -47,13 +49,13 @@ def self_check(view: StepView, given: Mapping[str, Tensor]) -> None:
     _require_update(view, given)
 
 
-def _require_same_loss(view: StepView, loss: Tensor) -> None:
+def _require_same_loss(view: StepView, loss: Tensor, how: str = "") -> None:
     if loss.dim():
         raise UserError(f"loss: expected a scalar, not a tensor of shape {tuple(loss.shape)}; take its mean or sum")
     allowed = tolerance(view)
     if not torch.isclose(loss.double(), view.loss.double(), rtol=allowed, atol=allowed, equal_nan=True):
         raise UserError(
-            f"{_culprit(view)}: repeated at W(t), its loss is {loss.item():g}, not {view.loss.item():g}; "
+            f"{_culprit(view)}: repeated at W(t){how}, its loss is {loss.item():g}, not {view.loss.item():g}; "
             f"{_advice(view)}"
         )
 
@@ -98,18 +100,16 @@ def _norm(tensor: Tensor) -> float:
 
 
 def _require_chain(view: StepView) -> None:
-    """Walk the chain at W(t): its loss is the step's, and G' of the first layer is G."""
-    first = view.network.layers[0]
-    if not set(first.weights) <= view.gradient.keys():
-        return
-    (walked,) = gradients_after_update(view, [first]).values()
-    before = joined([view.gradient[name] for name in first.weights])
-    difference = _norm(walked - before)
-    if difference > tolerance(view) * _length(view.gradient):
-        raise UserError(
-            f"{first.path}: its gradient along the chain of layers differs from the step's own by {difference:.3g}; "
-            "the covariate shift of the first layer must be 0; " + ADVICE
-        )
+    """Walk the chain at W(t): the gradients of its first and its last layer are the step's own."""
+    trained = [layer for layer in view.network.layers if set(layer.weights) <= view.gradient.keys()]
+    ends = list(dict.fromkeys([*trained[:1], *trained[-1:]]))
+    for layer, walked in along_the_chain(view, ends, view.parameters).items():
+        difference = _norm(walked - joined([view.gradient[name] for name in layer.weights]))
+        if difference > tolerance(view) * _length(view.gradient):
+            raise UserError(
+                f"{layer.path}: its gradient along the chain of layers differs from the step's by {difference:.3g}; "
+                "without an update there must be no covariate shift; " + ADVICE
+            )
 
 
 def _require_update(view: StepView, given: Mapping[str, Tensor]) -> None:

@@ -114,7 +114,19 @@ class Watch:
                 f"{what}: the optimiser made no update in the block of seen.step; nothing measured", stacklevel=4
             )
             return
+        self._require_one_optimizer(opened)
         opened.measure(self._compared(opened), records)
+
+    def _require_one_optimizer(self, opened: OpenStep) -> None:
+        """Refuse a step in which another optimiser moves weights too, before or after the one that is observed."""
+        now, before, rule = parameters_of(self._observer.model), opened.replay.state.parameters, opened.rule
+        assert rule is not None
+        for name in self._accumulated:
+            if name not in rule.learning_rates and name in before and not torch.equal(now[name], before[name]):
+                raise UserError(
+                    f"{name}: it has moved in this step, and {rule.name} does not train it; give normscape.observe one "
+                    "optimiser that trains all of the network (groups of parameters may have rates of their own)"
+                )
 
     def _compared(self, opened: OpenStep) -> StepView:
         """Return the view of the repeated step, if its gradient is the one that the loop trains on.

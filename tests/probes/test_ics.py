@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+import zoo
 from normscape.errors import UserError
 from normscape.models import DLN, Layer, LayeredModel
 from normscape.network import network_of
@@ -79,6 +80,17 @@ def test_it_equals_a_brute_force_twin_at_every_layer(kind, norm):
         cosine = torch.nn.functional.cosine_similarity(before.flatten(), after.flatten(), dim=0)
         assert rows["ics_cosine", layer] == pytest.approx(float(cosine), abs=1e-9)
         assert rows["ics_gradient_norm", layer] == pytest.approx(scale, rel=1e-10)
+
+
+def test_state_that_norms_share_is_that_of_the_walk():
+    """Of a pass through the updated layers, the old one that follows sees what these have written."""
+    shared = {"depth": 0}
+    model = LayeredModel([Layer(nn.Linear(5, 5), zoo.DepthNorm(5, shared), nn.Tanh()) for _ in range(3)])
+    view = step(model, (8, 5), loss_function=lambda outputs, _: outputs.square().sum(), lr=0.5)
+    for layer, walked in gradients_after_update(view, view.network.layers).items():
+        earlier = {name: view.updated[name] for name, n in view.network.block.items() if n < layer.number}
+        _, whole = view.loss_and_gradient_at({**view.parameters, **earlier}, layer.weights)
+        torch.testing.assert_close(walked, whole[layer.weights[0]], rtol=1e-12, atol=1e-12)
 
 
 def test_without_an_update_there_is_none():

@@ -1,7 +1,7 @@
 """Internal covariate shift as the paper defines it: how much updates of earlier layers change a layer's gradient."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -95,7 +95,8 @@ def _is_tied(layer: WeightLayer, network: Network) -> bool:
 def gradients_after_update(view: StepView, layers: Sequence[WeightLayer]) -> dict[WeightLayer, Tensor]:
     """Return G'_i for each asked layer, of the shape of W_i, or flat if W_i is several parameters."""
     if view.network.chain:
-        return dict(sorted(_along_the_chain(view, layers).items(), key=lambda item: layers.index(item[0])))
+        found = along_the_chain(view, layers, view.updated)
+        return dict(sorted(found.items(), key=lambda item: layers.index(item[0])))
     return {layer: _with_earlier_blocks_updated(view, layer) for layer in layers}
 
 
@@ -107,8 +108,13 @@ def _with_earlier_blocks_updated(view: StepView, layer: WeightLayer) -> Tensor:
     return joined([gradient[name] for name in layer.weights])
 
 
-def _along_the_chain(view: StepView, layers: Sequence[WeightLayer]) -> dict[WeightLayer, Tensor]:
-    """Walk forward once through the updated layers and, from the input of each asked layer, through the old ones."""
+def along_the_chain(
+    view: StepView, layers: Sequence[WeightLayer], updated: Mapping[str, Tensor]
+) -> dict[WeightLayer, Tensor]:
+    """Return the gradient of each asked layer with all earlier blocks at ``updated``.
+
+    Walks forward once through the updated layers and, from the input of each asked layer, through the old ones.
+    """
     gradients: dict[WeightLayer, Tensor] = {}
     replica, x = view.replay.replica, fresh(view.inputs)
     last = max((layer.number for layer in layers), default=0)
@@ -116,12 +122,13 @@ def _along_the_chain(view: StepView, layers: Sequence[WeightLayer]) -> dict[Weig
     with view.replay.forward_pass():
         for layer in view.network.layers[:last]:
             if layer in layers:
+                walked = replica.now(view.replay.state.loss)  # norms may share state that earlier layers have written
                 with kept_streams(x.device):  # the updated layer draws the noise that the old one is about to draw
                     gradients[layer] = gradient_from(view, layer, x)
-                replica.restore(view.replay.state)
+                replica.restore(walked)
             if layer.number < last:
                 block = [name for name, number in view.network.block.items() if number == layer.number]
-                replica.place({name: view.updated[name] for name in block})
+                replica.place({name: updated[name] for name in block})
                 with torch.no_grad(), view.replay.autocast.again():
                     x = replica.twin.get_submodule(f"layers.{layer.number}")(x)
     return gradients

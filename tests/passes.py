@@ -1,0 +1,3 @@
+"""A file of a user's that counts passes."""
+
+COUNT = 0

@@ -51,6 +51,9 @@ SET_BY_FIGURE = {
 }
 """Settings that a figure's runs take from its declaration and its options: what to give instead."""
 
+MOST_SEEDS = 10_000
+"""More are a slip of the keyboard."""
+
 console = Console(highlight=False, soft_wrap=True)
 
 
@@ -129,6 +132,8 @@ def seeds(option: str, text: str) -> list[int]:
     """Read ``0,1,2`` or ``0-9``."""
     try:
         first, dash, last = text.partition("-")
+        if dash and int(last) - int(first) >= MOST_SEEDS:
+            raise UserError(f"{option} {text}: expected at most {MOST_SEEDS} seeds")
         values = [*range(int(first), int(last) + 1)] if dash else [int(seed) for seed in text.split(",")]
     except ValueError as error:
         raise UserError(f"{option} {text}: expected numbers separated by commas, e.g. 0,1,2") from error
@@ -178,41 +183,40 @@ def from_runs(figures: Sequence[Figure], options: argparse.Namespace) -> list[Ma
     from normscape.kernels import use_kernels
 
     places = [Results(options.folder, figure) for figure in figures]
-    kept = [Kept.of(results) if options.add else Kept() for results in places]
-    ask = asked(options)
-    declared = ask.declared(figures, kept)
-    wanted = [ask.wanted(figure, each, declared) for figure, each in zip(figures, kept, strict=True)]
-    missing: dict[str, RunConfig] = {}
-    for results, each, configs in zip(places, kept, wanted, strict=True):
-        each.require_same(results, configs)
-        missing |= {f"{config.name} {config.seed}": config for config in configs if config not in each}
-    use_kernels([*missing.values()])
-    require_readable(options.family, options.results, places)
-    if not options.dry_run:
-        require_writable(options.folder, "--results")
-    title = f"{figures[0].label} at scale={options.scale}: {figures[0].title}"
-    console.print(f"All figures at scale={options.scale}" if len(figures) > 1 else title)
-    if not train([*missing.values()], options):
-        return None
+    trained = False
+    while not trained:
+        manifests = [results.content() for results in places]
+        kept = [Kept.of(results) if options.add else Kept() for results in places]
+        wanted, missing = asked(options).planned(places, kept)
+        use_kernels(missing)
+        require_readable(options.family, options.results, places)
+        if not options.dry_run:
+            require_writable(options.folder, "--results")
+        title = f"{figures[0].label} at scale={options.scale}: {figures[0].title}"
+        console.print(f"All figures at scale={options.scale}" if len(figures) > 1 else title)
+        if not train(missing, options):
+            return None
+        trained = not options.add or manifests == [results.content() for results in places]
+        if not trained:
+            console.print("--add: the results have changed meanwhile; what has come is kept too")
     made: list[Made] = []
     for results, configs, each in zip(places, wanted, kept, strict=True):
         text, manifest = tabulate(results.figure, configs, options.scale, each)
         made.append((manifest, text, configs[0] if configs else None))
-        replaced, now = _seeds_kept(results), len(manifest["seeds"])
-        if replaced > now:  # in a clone they are the committed evidence
-            back = f"git checkout {_shown(options.results)} brings back what is committed"
-            counts = f"replaces results from {replaced} seeds with results from {now}"
-            console.print(f"{results.figure.label}: {counts}; {back}")
+        if lost := sorted(_seeds_kept(results) - {*manifest["seeds"]}):  # in a clone they are the committed evidence
+            seeds = f"seed{'s' * (len(lost) > 1)} {', '.join(map(str, lost))}"
+            cure = f"--add keeps them; git checkout {_shown(options.results)} brings back what is committed"
+            console.print(f"{results.figure.label}: replaces results that have {seeds} too; {cure}")
     return made
 
 
-def _seeds_kept(results: Results) -> int:
-    """Return how many seeds results are of; 0 if there are none, or they are damaged, as they are to be replaced."""
+def _seeds_kept(results: Results) -> set[int]:
+    """Return the seeds that results are of; none if they are damaged, as they are to be replaced."""
     try:
         kept = results.kept()
     except UserError:
-        return 0
-    return len(kept["manifest"]["seeds"]) if kept else 0
+        return set()
+    return {*kept["manifest"]["seeds"]} if kept else set()
 
 
 def _shown(path: Path) -> str:

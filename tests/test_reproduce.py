@@ -1,5 +1,6 @@
 """Reproducing a figure: exactly its runs, what it leaves, and redrawing it from that alone."""
 
+import errno
 import json
 import math
 import os
@@ -7,10 +8,13 @@ import re
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from normscape import files, launch
 from normscape.errors import UserError
 from normscape.evidence.claims import judge
 from normscape.evidence.curves import indexed
@@ -422,7 +426,7 @@ def test_changed_settings_are_part_of_the_folder_and_of_the_list_of_claims(tmp_p
 
 def test_says_when_results_of_more_seeds_are_replaced(copy, capsys):
     reproduce(copy, "--seeds=0", *QUICK)
-    assert "Figure 1: replaces results from 2 seeds with results from 1; git checkout " in capsys.readouterr().out
+    assert "Figure 1: replaces results that have seed 1 too; --add keeps them; git checkout " in capsys.readouterr().out
     reproduce(copy, "--seeds=0", *QUICK)
     assert "replaces" not in capsys.readouterr().out
 
@@ -575,3 +579,82 @@ def test_adding_trains_and_redrawing_does_not(tmp_path):
     assert refusal(tmp_path / "none", "--from-results", "--add") == (
         "--add: expected without --from-results, which trains nothing"
     )
+
+
+def full(path):
+    """Return what makes writing one file fail as on a full disk."""
+    write = files.replacing
+
+    def refuse(content):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    @contextmanager
+    def replacing(target):
+        with write(target) as file:
+            yield SimpleNamespace(write=refuse) if target.name == path else file
+
+    return replacing
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_results_stay_whole_if_one_of_their_files_cannot_be_written(first, tmp_path, monkeypatch, name):
+    root = Path(shutil.copytree(first, tmp_path / "copy"))
+    before = content(root)
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "replacing", full(name))
+        with pytest.raises(UserError, match=rf"{re.escape(name)}: cannot be written \(No space left on device\)"):
+            added(root, "--seeds=0")
+    assert content(root) == before
+    assert {path.name for path in results(root).iterdir()} == {*FILES}
+    assert added(root, "--seeds=0")["seeds"] == [0, 1]
+
+
+def test_a_folder_in_the_place_of_a_picture_is_named_before_anything_is_replaced(first, tmp_path):
+    root = Path(shutil.copytree(first, tmp_path / "copy"))
+    (results(root) / "fig01.pdf").unlink()
+    (results(root) / "fig01.pdf").mkdir()
+    kept = [name for name in FILES if name != "fig01.pdf"]
+    before = content(root, kept)
+    with pytest.raises(UserError, match=r"fig01\.pdf: a folder, expected a file"):
+        added(root, "--seeds=0")
+    assert content(root, kept) == before
+
+
+def test_what_another_adds_meanwhile_is_kept(first, tmp_path, monkeypatch):
+    """Two shells add seeds to the same results; the one that ends last has those of both."""
+    root = Path(shutil.copytree(first, tmp_path / "copy"))
+    train, others = launch.train_missing, [2]
+
+    def slow(*arguments, **options):
+        failures = train(*arguments, **options)
+        if others:
+            added(root, f"--seeds={others.pop()}")
+        return failures
+
+    monkeypatch.setattr(launch, "train_missing", slow)
+    assert added(root, "--seeds=0")["seeds"] == [0, 1, 2]
+    assert set(read_table(results(root) / "fig01.csv")["seed"]) == {0, 1, 2}
+
+
+def test_results_of_other_seeds_are_not_replaced_in_silence(first, tmp_path, capsys):
+    root = Path(shutil.copytree(first, tmp_path / "copy"))
+    reproduce(root, "--seeds=0", "--workers=1", *QUICK)
+    assert "Figure 1: replaces results that have seed 1 too" in capsys.readouterr().out
+
+
+def test_a_manifest_without_its_table_is_named(first, tmp_path):
+    root = Path(shutil.copytree(first, tmp_path / "copy"))
+    (results(root) / "fig01.csv").unlink()
+    with pytest.raises(UserError, match=r"--add: .*fig01\.json has no table beside it"):
+        added(root, "--seeds=0")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("--seeds=0-99999999999", "--seeds 0-99999999999: expected at most 10000 seeds"),
+        ("--seeds=9223372036854775808", "seed=9223372036854775808: expected 0 or more and below 2^63"),
+    ],
+)
+def test_seeds_that_no_table_can_hold_are_refused(tmp_path, line, said):
+    assert said in refusal(tmp_path / "none", line, *QUICK)

@@ -6,8 +6,8 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -87,12 +87,38 @@ def _replacing(path: Path) -> Iterator[Any]:
         raise
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Write JSON atomically, sealed by its own hash; infinity and NaN, for which JSON has no number, as words."""
+def replace_all(contents: Mapping[Path, bytes]) -> None:
+    """Write files that belong together, in their order: none is replaced unless all could be written.
+
+    Raises
+    ------
+    UserError
+        If one cannot be written; what was there before stays as it was, and nothing else is left.
+    """
+    with ExitStack() as opened:
+        for path, content in reversed([*contents.items()]):  # the first is replaced first
+            if path.is_dir():
+                raise UserError(f"{path}: a folder, expected a file; move it away, and start again")
+            file = opened.enter_context(replacing(path))
+            try:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            except OSError as error:
+                raise unwritable(path, error) from error
+
+
+def json_bytes(content: Any) -> bytes:
+    """Return JSON, sealed by its own hash; infinity and NaN, for which JSON has no number, as words."""
     plain = worded(content)
     sealed = {**plain, SEAL: _seal(plain)} if isinstance(plain, dict) else plain
+    return (json.dumps(sealed, indent=2, allow_nan=False) + "\n").encode()
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON atomically (`json_bytes`)."""
     with replacing(path) as file:
-        file.write((json.dumps(sealed, indent=2, allow_nan=False) + "\n").encode())
+        file.write(json_bytes(content))
 
 
 def _seal(content: dict[str, Any]) -> str:

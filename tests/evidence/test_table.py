@@ -20,8 +20,8 @@ from normscape.evidence.table import (
     select,
     table_bytes,
     table_file,
+    written,
 )
-from normscape.evidence.table import write_table as write_text
 from normscape.records import Records, Row
 from normscape.runs import RunDirectory
 
@@ -32,7 +32,9 @@ SAMPLES = np.random.default_rng(0).normal(size=(5, 100)) * [[1], [2], [3], [2], 
 def write_table(table, folder, stem):
     """Write a table, and return what its manifest keeps of it."""
     text = table_bytes(table)
-    write_text(text, folder, stem)
+    path, content, beside = written(text, folder, stem)
+    path.write_bytes(content)
+    beside.unlink(missing_ok=True)
     return described(text)
 
 

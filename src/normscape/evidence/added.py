@@ -9,7 +9,7 @@ import pandas as pd
 
 from normscape.errors import UserError
 from normscape.evidence.results import Results, run_entries
-from normscape.evidence.table import COLUMNS, gather
+from normscape.evidence.table import COLUMNS, RESTORE, gather
 from normscape.identity import identity
 from normscape.schema import RunConfig
 
@@ -46,6 +46,8 @@ class Kept:
         """
         if results.kept() is None or not results.figure.runs:
             return cls()
+        if results.table_file is None:
+            raise UserError(f"--add: {results.file} has no table beside it; {RESTORE}")
         if getattr(results.figure.module, "ACROSS_SEEDS", False):
             reason = "its table compares runs of several seeds with each other"
             raise UserError(f"--add: {results.figure.label}: {reason}; make it anew, without --add")
@@ -90,8 +92,14 @@ class Kept:
 
 
 def run_by_run(rows: pd.DataFrame, order: Sequence[Key]) -> pd.DataFrame:
-    """Return the rows of some runs in the order of these; the rows of a run stay in theirs."""
+    """Return the rows of some runs in the order of these; the rows of a run stay in theirs.
+
+    Rows of runs that the figure does not declare any more are left out; those of another seed would be a fault.
+    """
     place = {key: number for number, key in enumerate(order)}
+    labels = {run for run, _ in order}
+    if lost := {key for key in zip(rows["run"], rows["seed"], strict=True) if key not in place and key[0] in labels}:
+        raise ValueError(f"rows of runs that are not asked for: {sorted(lost)[:3]}")
     places = np.array([place.get(key, -1) for key in zip(rows["run"], rows["seed"], strict=True)], dtype=int)
     return rows.iloc[np.argsort(places, kind="stable")[(places < 0).sum() :]].reset_index(drop=True)
 

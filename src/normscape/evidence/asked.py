@@ -8,6 +8,7 @@ from normscape.config import compose_seeds
 from normscape.evidence.added import Kept
 from normscape.evidence.figure import Figure
 from normscape.evidence.preflight import planned, require_evidence
+from normscape.evidence.results import Results
 from normscape.schema import RunConfig
 
 Declared = Mapping[str, Sequence[RunConfig]]
@@ -60,7 +61,23 @@ class Asked:
             require_evidence(figure, firsts, plans)
         return declared
 
-    def wanted(self, figure: Figure, kept: Kept, declared: Declared) -> list[RunConfig]:
+    def planned(self, places: Sequence[Results], kept: Sequence[Kept]) -> tuple[list[list[RunConfig]], list[RunConfig]]:
+        """Return the runs that each figure is made from, and those that are not kept, each once.
+
+        Raises
+        ------
+        UserError
+            If a run cannot be built or would not measure what is needed, or if what is kept of it was another run.
+        """
+        declared = self.declared([results.figure for results in places], kept)
+        wanted = [self._wanted(results.figure, each, declared) for results, each in zip(places, kept, strict=True)]
+        missing: dict[tuple[str, int], RunConfig] = {}
+        for results, each, configs in zip(places, kept, wanted, strict=True):
+            each.require_same(results, configs)
+            missing |= {(config.name, config.seed): config for config in configs if config not in each}
+        return wanted, list(missing.values())
+
+    def _wanted(self, figure: Figure, kept: Kept, declared: Declared) -> list[RunConfig]:
         """Return what a figure is made from: of the runs it declares the seeds asked for, and those that are kept."""
         runs = [config for run in figure.runs for config in declared[run]]
         return [config for config in runs if config.seed in self.seeds_of(config) or config in kept]

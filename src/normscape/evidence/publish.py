@@ -19,8 +19,8 @@ from normscape.evidence.curves import indexed
 from normscape.evidence.figure import Family, Shown
 from normscape.evidence.original import read_original
 from normscape.evidence.results import JudgedFigure, Results, configs_of
-from normscape.evidence.table import parse_table, write_table
-from normscape.files import replacing
+from normscape.evidence.table import parse_table, written
+from normscape.files import replace_all
 from normscape.interrupts import held_back, ignore
 from normscape.surroundings import usable_cores
 
@@ -30,7 +30,7 @@ def publish(
 ) -> JudgedFigure:
     """Draw a figure and judge its claims from its table alone; write pictures, page, manifest and a new table.
 
-    Nothing is written, and what was there stays, unless the figure can be drawn and judged.
+    Nothing is written, and what was there stays, unless the figure can be drawn and judged, and all can be written.
 
     Parameters
     ----------
@@ -58,16 +58,18 @@ def publish(
     shown = Shown(table, theirs if with_paper else None, configs_of(manifest))
     drawing = figure.module.draw(shown)
     page = figure.module.page(shown, verdicts) if hasattr(figure.module, "page") else None
-    pictures = [(picture, rendered(drawing, picture.suffix)) for picture in results.pictures]
-    if text is not None:
-        write_table(text, results.folder, figure.stem)
-    for picture, content in pictures:
-        with replacing(picture) as file:
-            file.write(content)
+    files = {picture: rendered(drawing, picture.suffix) for picture in results.pictures}
     if page is not None:
-        with replacing(results.page) as file:
-            file.write("\n".join([*page, ""]).encode())
-    results.write(verdicts, manifest, with_paper=with_paper)
+        files[results.page] = "\n".join([*page, ""]).encode()
+    beside: Path | None = None
+    if text is not None:
+        path, content, beside = written(text, results.folder, figure.stem)
+        files[path] = content
+    manifest_file = results.judged_content(verdicts, manifest, with_paper=with_paper)
+    files[results.file] = manifest_file  # the last, since it vouches for the table
+    replace_all(files)
+    if beside is not None:
+        beside.unlink(missing_ok=True)
     return JudgedFigure(figure, verdicts, manifest)
 
 

@@ -11,7 +11,7 @@ from normscape.errors import UserError
 from normscape.evidence.claims import Verdict
 from normscape.evidence.figure import Family, Figure
 from normscape.evidence.table import RESTORE, read_table, table_file
-from normscape.files import read_json, write_json
+from normscape.files import json_bytes, read_json
 
 SCALES = ("paper", "paper_tf32", "desk", "laptop", "smoke")
 """From the paper's own setup down to what only shows that everything runs."""
@@ -87,11 +87,15 @@ class Results:
         assert self.table_file is not None
         return read_table(self.table_file, manifest["table"])
 
-    def write(self, verdicts: Sequence[Verdict], manifest: Mapping[str, Any], *, with_paper: bool) -> None:
-        """Write the manifest, with the numbers of the verdicts."""
+    def content(self) -> bytes | None:
+        """Return what its manifest's file holds now, None if there is none."""
+        return self.file.read_bytes() if self.file.is_file() else None
+
+    def judged_content(self, verdicts: Sequence[Verdict], manifest: Mapping[str, Any], *, with_paper: bool) -> bytes:
+        """Return what the manifest's file holds, with the numbers of the verdicts."""
         claims = {verdict.claim.name: verdict.to_json() for verdict in verdicts}
         content = {"figure": self.figure.name, "with_paper": with_paper, "claims": claims, "manifest": manifest}
-        write_json(self.file, content)
+        return json_bytes(content)
 
     def judged(self) -> JudgedFigure:
         """Return the verdicts that were written, with the words that the code has for them now.

@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 
 from normscape.errors import UserError, first_line
-from normscape.files import replacing
 
 FACTS = ["run", "net", "series", "lr", "augment", "scale", "seed"]
 """What a run is, from its config: its label, its network, what figures call it, its rate, and so on."""
@@ -68,13 +67,13 @@ def described(text: bytes) -> dict[str, Any]:
     return {"rows": text.count(b"\n") - 1, "sha256": hashlib.sha256(text).hexdigest()}
 
 
-def write_table(text: bytes, folder: Path, stem: str) -> None:
-    """Write a figure's table, as CSV, to ``<stem>.csv``, or to ``<stem>.csv.gz`` if it is large."""
-    large = len(text) > LARGE_BYTES
-    paths = folder / f"{stem}.csv", folder / f"{stem}.csv.gz"
-    with replacing(paths[large]) as file:
-        file.write(gzip.compress(text, mtime=0) if large else text)
-    paths[not large].unlink(missing_ok=True)
+def written(text: bytes, folder: Path, stem: str) -> tuple[Path, bytes, Path]:
+    """Return the file of a figure's table and what to write into it, and the file that it must not have beside it.
+
+    ``<stem>.csv``, or ``<stem>.csv.gz`` if it is large.
+    """
+    small, large = folder / f"{stem}.csv", folder / f"{stem}.csv.gz"
+    return (large, gzip.compress(text, mtime=0), small) if len(text) > LARGE_BYTES else (small, text, large)
 
 
 def parse_table(text: bytes) -> pd.DataFrame:

@@ -218,6 +218,11 @@ REFUSED = {
         [*model("TupleNet"), "data.image_size=8"],
         "model: expected a tensor as its output, not a tuple",
     ),
+    "tuple in evaluation": (
+        [*model("TupleInEvaluation"), "data.image_size=8"],
+        "model: expected a tensor as its output in evaluation mode, not a tuple",
+    ),
+    "fewer outputs than classes": (["model.out_features=9"], "for 10 samples of 10 classes or more, not (10, 9)"),
     "lazy": (model("LazyNet"), "model._target_=zoo.LazyNet: its lazy modules have no weights yet"),
     "norm that would do nothing": (["model=own", "model._target_=zoo.LazyNet", "norm=batch"], "it takes no 'norm', so"),
     "ReLU as norm": (

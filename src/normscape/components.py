@@ -212,6 +212,7 @@ def build_data(config: RunConfig) -> Dataset:
     if not isinstance(dataset, Dataset):
         target = config.data["_target_"]
         raise UserError(f"data._target_={target}: expected a normscape.data.Dataset, not a {type(dataset).__name__}")
+    dataset.require_sound()
     shape = tuple(dataset.train.inputs.shape[1:])
     if config.augment and len(shape) != 3:
         raise UserError(f"augment=true: expected images (C, H, W), not the {dataset.name} data of shape {shape}")

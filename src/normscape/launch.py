@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from normscape import disk
-from normscape.components import build_component
+from normscape.components import build_component, build_data
 from normscape.config import RunConfig
 from normscape.engines.engine import Engine
-from normscape.files import require_writable
+from normscape.errors import UserError
+from normscape.files import read_json, require_writable
 from normscape.mirror import hint
+from normscape.own_files import is_known
 from normscape.progress import duration
 from normscape.provenance import commit_of_code
 from normscape.runs import RunDirectory
@@ -49,6 +51,7 @@ class Plan:
         """
         found = standings(configs)
         cached = [each for each in found if each.kind == "cached"]
+        require_same_data([each.config for each in cached])
         missing = [each for kind in ORDER for each in found if each.kind == kind]
         unmirrored = [line for line in [hint(each.config for each in cached)] if line]
         if not missing:
@@ -105,6 +108,24 @@ def unknown_commit() -> list[str]:
     """Return a line that says why the commit of the code is not known, if it is not."""
     reason = commit_of_code()[1]
     return [f"The commit of the code will not be recorded: {reason}"] if reason else []
+
+
+def require_same_data(configs: Sequence[RunConfig]) -> None:
+    """Raise `UserError` if a run that has ended was trained on other data than the user's own code now gives."""
+    checksums: dict[str, str] = {}
+    for config in configs:
+        if is_known(str(config.data.get("_target_"))):  # whose data are what they were
+            continue
+        if (key := str(config.data)) not in checksums:
+            checksums[key] = build_data(config).checksum
+        directory = RunDirectory.of(config)
+        origin = read_json(directory.path / "provenance.json")
+        was = origin["data"]["checksum"] if isinstance(origin, dict) and "data" in origin else None
+        if was is not None and was != checksums[key]:
+            again = f"restore the data, or remove {directory.path} to train it anew"
+            raise UserError(
+                f"data: {directory.path.name} was trained on {was}, and they now are {checksums[key]}; {again}"
+            )
 
 
 def fetch_data(configs: Sequence[RunConfig]) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from normscape.copies import kept_contents
 from normscape.errors import UserError
 from normscape.fingerprint import require_untouched, stateless
-from normscape.loop import Batches, Plan, State
+from normscape.loop import EVALUATION_BATCH, Batches, Plan, State
 from normscape.observer import Observer
 from normscape.replay import Replay
 from normscape.replica import hooks_of, parameters_of
@@ -47,12 +47,33 @@ def _pass_batches(observer: Observer, plan: Plan) -> None:
             _require_outputs(replay, inputs, targets, plan)
         if step == 0 and plan.probes:
             observer.describe(replay)
-    if plan.dataset.test is not None:
-        stored = plan.dataset.test.inputs[:2]
-        twin, inputs = replay.replica.twin, plan.dataset.network_inputs(stored)
+    for count in _evaluated(plan):
+        assert plan.dataset.test is not None
+        twin, inputs = replay.replica.twin, plan.dataset.network_inputs(plan.dataset.test.inputs[:count])
         replay.replica.restore(replay.state)
         with forward_mode(twin, training=False), torch.no_grad(), _named_failure(replay, inputs, "evaluation"):
-            twin(inputs)
+            outputs = twin(inputs)
+        if plan.dataset.test.has_classes:
+            _require_classes(outputs, count, plan, " in evaluation mode")
+
+
+def _evaluated(plan: Plan) -> set[int]:
+    """Return sizes of batches of the test set to try: two samples, and one if one is left over at the end."""
+    samples = len(plan.dataset.test or ())
+    return {min(2, samples), 1 if samples % EVALUATION_BATCH == 1 else min(2, samples)} if samples else set()
+
+
+def _require_classes(outputs: object, count: int, plan: Plan, when: str = "") -> None:
+    """Require a score for each class of each sample: accuracies are of the largest."""
+    if not isinstance(outputs, Tensor):
+        raise UserError(f"model: expected a tensor as its output{when}, not a {type(outputs).__name__}")
+    splits = [split for split in (plan.dataset.train, plan.dataset.test) if split is not None]
+    classes = max(2, 1 + max(int(split.targets.max()) for split in splits))
+    if outputs.dim() != 2 or len(outputs) != count or outputs.shape[1] < classes:
+        raise UserError(
+            f"model: expected an output (N, classes){when} for {count} samples of {classes} classes or more, not "
+            f"{tuple(outputs.shape)}"
+        )
 
 
 def _smallest(plan: Plan) -> int:
@@ -75,10 +96,8 @@ def _require_outputs(replay: Replay, inputs: Tensor, targets: Tensor, plan: Plan
         outputs = twin(inputs)
         if not isinstance(outputs, Tensor):
             raise UserError(f"model: expected a tensor as its output, not a {type(outputs).__name__}")
-        if not targets.is_floating_point() and (outputs.dim() != 2 or len(outputs) != len(targets)):
-            raise UserError(
-                f"model: expected an output (N, classes) for {len(targets)} samples, not {tuple(outputs.shape)}"
-            )
+        if not targets.is_floating_point():
+            _require_classes(outputs, len(targets), plan)
         with warnings.catch_warnings(record=True) as said:
             loss = replay.loss(outputs)
     if any("target size" in str(warning.message) for warning in said):

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from normscape.errors import UserError
+
 
 @dataclass(frozen=True)
 class Split:
@@ -15,6 +17,26 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.targets)
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether the targets are classes, of which accuracies are taken."""
+        return not self.targets.is_floating_point()
+
+    def fault(self) -> str | None:
+        """Return what is wrong with it, in words; None if nothing is."""
+        inputs, targets = self.inputs, self.targets
+        if not all(isinstance(each, Tensor) for each in (inputs, targets)):
+            return f"a {type(inputs).__name__} and a {type(targets).__name__}, expected tensors"
+        if not targets.dim() or not len(targets) or len(inputs) != len(targets):
+            counts = f"{len(inputs)} inputs and {len(targets) if targets.dim() else 'no'} targets"
+            return f"{counts}, expected as many of both, and at least one"
+        if self.has_classes and (targets.dtype is not torch.int64 or targets.dim() != 1):
+            found = f"targets {tuple(targets.shape)} of {str(targets.dtype).removeprefix('torch.')}"
+            return f"{found}, expected classes (N,) of int64, or floats (N, D)"
+        if self.has_classes and int(targets.min()) < 0:
+            return f"the class {int(targets.min())}, expected 0 or more"
+        return None
 
 
 @dataclass(frozen=True)
@@ -51,6 +73,16 @@ class Dataset:
             mean=self.mean.to(device) if self.mean is not None else None,
             std=self.std.to(device) if self.std is not None else None,
         )
+
+    def require_sound(self) -> None:
+        """Raise `UserError` if its arrays are not what `Split` says: accuracies of others would be no accuracies."""
+        for name, split in (("training", self.train), ("test", self.test)):
+            if split is not None and (fault := split.fault()):
+                raise UserError(f"data: the {name} set of {self.name} has {fault}")
+        if self.test is not None and self.test.has_classes != self.train.has_classes:
+            raise UserError(
+                f"data: the targets of {self.name} are classes in one of training and test set, not in both"
+            )
 
     def network_inputs(self, stored: Tensor) -> Tensor:
         """Turn stored inputs ``(N, C, H, W)`` or ``(N, D)`` into float32, standardised per channel if so declared."""

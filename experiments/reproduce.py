@@ -77,7 +77,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("overrides", nargs="*", help="settings for every run, e.g. tracker=none device=cpu")
     options = parser.parse_intermixed_args(arguments)
     options.family = Family.of(options.family, PROJECT)
-    options.results = options.results / options.family.name
+    options.results = options.results.expanduser() / options.family.name
     options.seeds = seeds("--seeds", options.seeds)
     options.dln_seeds = seeds("--dln-seeds", options.dln_seeds) if options.dln_seeds else options.seeds
     if options.workers < 0:

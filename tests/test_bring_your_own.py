@@ -218,6 +218,10 @@ REFUSED = {
         [*model("TupleNet"), "data.image_size=8"],
         "model: expected a tensor as its output, not a tuple",
     ),
+    "complex weights": (
+        own("norm", name="ComplexScale"),
+        "model: layers.1.norm.scale is complex; the probes measure real",
+    ),
     "tuple in evaluation": (
         [*model("TupleInEvaluation"), "data.image_size=8"],
         "model: expected a tensor as its output in evaluation mode, not a tuple",

@@ -463,6 +463,17 @@ class TupleInEvaluation(PlainNet):
         return super().forward(x) if self.training else (super().forward(x), x)
 
 
+class ComplexScale(nn.Module):
+    """Has complex weights."""
+
+    def __init__(self, features):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(features, dtype=torch.complex64))
+
+    def forward(self, x):
+        return (x * self.scale).abs()
+
+
 class LazyNet(nn.Module):
     """Its weights have no shape until it has run."""
 

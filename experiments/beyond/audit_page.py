@@ -1,7 +1,8 @@
 """The audit of a normalisation or a network: a figure whose runs are made from what the user names."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import ModuleType
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure as Drawing
@@ -43,7 +44,8 @@ def figure(norm: str | None, model: str | None, settings: Sequence[str] = ()) ->
     target = " in ".join(filter(None, (norm, model)))
     module = ModuleType("audit")
     vars(module).update(table=compared_rows, CLAIMS=_claims("own" if norm and model else "vgg"), draw=_draw, page=_page)
-    title = f"Beside no normalisation and BatchNorm: {target.replace(' in ', '-in-')}"
+    named = ",".join([target.replace(" in ", "-in-"), *(each.lstrip("+").replace(" ", "") for each in settings)])
+    title = f"Beside no normalisation and BatchNorm: {named}"
     return Figure("beyond", "audit", title, runs, (), (), module, called="The audit")
 
 
@@ -72,8 +74,14 @@ def _page(shown: Shown, verdicts: tuple[Verdict, ...]) -> list[str]:
 def _target(shown: Shown) -> str:
     """Return what was audited, from the settings of its run."""
     run, plain = shown.configs["own"], shown.configs["standard"]
-    paths = [run[part]["_target_"] for part in ("norm", "model") if run[part]["_target_"] != plain[part]["_target_"]]
-    return " in ".join(paths) or str(run["model"]["_target_"])
+    parts = [part for part in ("norm", "model") if run[part]["_target_"] != plain[part]["_target_"]] or ["model"]
+    return " in ".join(_called(run[part]) for part in parts)
+
+
+def _called(component: Mapping[str, Any]) -> str:
+    """Return a component as it would be called, e.g. ``mypackage.MyNorm(eps=0.1)``."""
+    settings = ", ".join(f"{key}={value}" for key, value in component.items() if not key.startswith("_"))
+    return f"{component['_target_']}({settings})" if settings else str(component["_target_"])
 
 
 def _sentence(verdict: Verdict) -> str:

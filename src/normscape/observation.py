@@ -16,7 +16,7 @@ from normscape.observer import Observer
 from normscape.probes.probe import Probe
 from normscape.records import Records
 from normscape.replay import LossFunction
-from normscape.replica import parameters_of
+from normscape.replica import parameters_of, require_real
 from normscape.watch import Watch
 
 
@@ -138,5 +138,4 @@ def _require_trainable(model: Any, optimizer: Any, loss_fn: Any, probes: Any) ->
     for name, p in parameters_of(model).items():
         if torch.nn.parameter.is_lazy(p):
             raise UserError(f"model: {name} has no shape yet; run one forward pass first")
-        if p.is_complex():
-            raise UserError(f"model: {name} is complex; the probes measure real weights")
+    require_real(model)

@@ -13,7 +13,7 @@ from normscape.fingerprint import require_untouched, stateless
 from normscape.loop import EVALUATION_BATCH, Batches, Plan, State
 from normscape.observer import Observer
 from normscape.replay import Replay
-from normscape.replica import hooks_of, parameters_of
+from normscape.replica import hooks_of, parameters_of, require_real
 from normscape.seeds import kept_streams, seed_layer_noise
 from normscape.view import forward_mode
 
@@ -27,6 +27,8 @@ def rehearse(plan: Plan, state: State) -> None:
         If a batch does not pass: names the module that refuses it. If a batch is a single sample left over, if the
         output or the loss is not what the suite can record, or if a probe asks for a layer that does not run.
     """
+    if plan.probes:
+        require_real(state.model)
     observer = Observer(state.model, state.optimizer, plan.loss_function, plan.probes, plan.seed)
     before = observer.fingerprint()
     with kept_streams(plan.dataset.train.inputs.device), kept_contents([*hooks_of(state.model), plan.loss_function]):

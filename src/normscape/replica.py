@@ -50,6 +50,13 @@ def parameters_of(model: nn.Module) -> dict[str, nn.Parameter]:
     return {name.replace(f"{WRAPPED}.", ""): p for name, p in model.named_parameters()}
 
 
+def require_real(model: nn.Module) -> None:
+    """Raise `UserError` if a network has complex weights."""
+    for name, p in parameters_of(model).items():
+        if p.is_complex():
+            raise UserError(f"model: {name} is complex; the probes measure real weights")
+
+
 @dataclass(frozen=True)
 class ModuleState:
     """What one module holds besides its parameters."""

@@ -152,6 +152,10 @@ def test_the_audit_is_a_page_of_picture_table_and_sentences():
     verdicts = tuple(judge(claim, indexed(made)) for claim in figure.claims)
     page = "\n".join(figure.module.page(shown, verdicts))
     assert page.startswith("# Audit of `mypackage.MyNorm`\n\n![")
+    own = CONFIG | {"norm": {**CONFIG["norm"], "_partial_": True, "eps": 1e-4}}
+    told = figure.module.page(Shown(made, None, {**shown.configs, "own": own}), verdicts)
+    assert told[0] == "# Audit of `mypackage.MyNorm(eps=0.0001)`"
+    assert figure.title.endswith(" mypackage.MyNorm,norm.eps=1e-4")  # which names the folder
     assert page.count("\n- ") == len(verdicts)
     assert "Yours makes the VGG's loss more Lipschitz along the gradient: **" in page
 

@@ -11,6 +11,7 @@ from normscape.evidence.figure import Figure
 from normscape.evidence.results import JudgedFigure, Results
 from normscape.evidence.statistics import Statistic
 from normscape.evidence.table import COLUMNS
+from normscape.files import replacing
 
 
 @dataclass(frozen=True)
@@ -65,4 +66,7 @@ class FakeFamily:
     def write(self, folder):
         """Write the manifests of its figures to a folder of results."""
         for judged in self.judged:
-            Results(folder, judged.figure).write(judged.verdicts, judged.manifest, with_paper=False)
+            results = Results(folder, judged.figure)
+            content = results.judged_content(judged.verdicts, judged.manifest, with_paper=False)
+            with replacing(results.file) as file:
+                file.write(content)

@@ -139,6 +139,8 @@ def seeds(option: str, text: str) -> list[int]:
         raise UserError(f"{option} {text}: expected numbers separated by commas, e.g. 0,1,2") from error
     if not values:
         raise UserError(f"{option} {text}: expected numbers from low to high, e.g. 0-9")
+    if max(values) >= 2**63:
+        raise UserError(f"{option} {text}: expected seeds below 2^63, which tables can hold")
     if len(set(values)) < len(values):
         raise UserError(f"{option} {text}: expected each seed once")
     return values

@@ -653,7 +653,7 @@ def test_a_manifest_without_its_table_is_named(first, tmp_path):
     ("line", "said"),
     [
         ("--seeds=0-99999999999", "--seeds 0-99999999999: expected at most 10000 seeds"),
-        ("--seeds=9223372036854775808", "seed=9223372036854775808: expected 0 or more and below 2^63"),
+        ("--seeds=9223372036854775808", "--seeds 9223372036854775808: expected seeds below 2^63"),
     ],
 )
 def test_seeds_that_no_table_can_hold_are_refused(tmp_path, line, said):

@@ -24,7 +24,6 @@ class Limit(NamedTuple):
 
 ABOVE_0 = Limit("a number above 0", lambda number: number > 0)
 FROM_0 = Limit("0 or more", lambda number: number >= 0)
-SEED = Limit("0 or more and below 2^63", lambda number: 0 <= number < 2**63)
 FROM_1 = Limit("1 or more", lambda number: number >= 1)
 BELOW_1 = Limit("0 or more and below 1", lambda number: 0 <= number < 1)
 UP_TO_1 = Limit("a number from 0 to 1", lambda number: 0 <= number <= 1)
@@ -34,7 +33,7 @@ LIMITS = {
     "scale.*.width": ABOVE_0,
     "scale.*gamma": ABOVE_0,
     "scale.*": FROM_1,
-    "seed": SEED,
+    "seed": FROM_0,
     "steps": FROM_1,
     "batch_size": FROM_1,
     "log_every": FROM_1,
@@ -60,7 +59,7 @@ LIMITS = {
 """Limits by key, the first that fits; a list's hold for each of its numbers."""
 
 OWN_LIMITS = {
-    "data.seed": SEED,
+    "data.seed": FROM_0,
     "data.noise": FROM_0,
     "data.target_scale": ABOVE_0,
     "data.*": FROM_1,

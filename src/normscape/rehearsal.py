@@ -61,8 +61,10 @@ def _pass_batches(observer: Observer, plan: Plan) -> None:
 
 def _evaluated(plan: Plan) -> set[int]:
     """Return sizes of batches of the test set to try: two samples, and one if one is left over at the end."""
-    samples = len(plan.dataset.test or ())
-    return {min(2, samples), 1 if samples % EVALUATION_BATCH == 1 else min(2, samples)} if samples else set()
+    if plan.dataset.test is None:
+        return set()
+    samples = len(plan.dataset.test)
+    return {min(2, samples)} | ({1} if samples % EVALUATION_BATCH == 1 else set())
 
 
 def _require_classes(outputs: object, count: int, plan: Plan, when: str = "") -> None:

@@ -98,9 +98,10 @@ def run_by_run(rows: pd.DataFrame, order: Sequence[Key]) -> pd.DataFrame:
     """
     place = {key: number for number, key in enumerate(order)}
     labels = {run for run, _ in order}
-    if lost := {key for key in zip(rows["run"], rows["seed"], strict=True) if key not in place and key[0] in labels}:
+    keys = [*zip(rows["run"], rows["seed"], strict=True)]
+    if lost := {key for key in keys if key not in place and key[0] in labels}:
         raise ValueError(f"rows of runs that are not asked for: {sorted(lost)[:3]}")
-    places = np.array([place.get(key, -1) for key in zip(rows["run"], rows["seed"], strict=True)], dtype=int)
+    places = np.array([place.get(key, -1) for key in keys], dtype=int)
     return rows.iloc[np.argsort(places, kind="stable")[(places < 0).sum() :]].reset_index(drop=True)
 
 

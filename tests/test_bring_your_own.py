@@ -282,6 +282,24 @@ def test_so_does_an_edited_helper_of_the_class_s_file(tmp_path, monkeypatch):
     assert identity(config("norm._target_=norm_with_helper.Mine")) != before
 
 
+def test_so_does_an_edited_helper_in_the_class_s_installed_package(tmp_path, monkeypatch):
+    """A package of the user's that was installed, and installed anew under the same version."""
+    package = tmp_path / "a_package_of_mine"
+    package.mkdir()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr("site.getsitepackages", lambda: [str(tmp_path)])
+    (package / "__init__.py").write_text("")
+    mine = "from normscape import Standard\n\n\nclass Mine(Standard):\n    def forward(self, x):\n"
+    mine += "        from .helpers import scale\n\n        return scale() * x\n"
+    (package / "norms.py").write_text(mine)
+    (package / "helpers.py").write_text("from .constants import SCALE\n\n\ndef scale():\n    return SCALE\n")
+    constants = package / "constants.py"
+    constants.write_text("SCALE = 1.0\n")
+    before = identity(config("norm._target_=a_package_of_mine.norms.Mine"))
+    constants.write_text("SCALE = 2.0\n")
+    assert identity(config("norm._target_=a_package_of_mine.norms.Mine")) != before
+
+
 def test_so_does_an_edited_file_whose_class_is_made_on_the_way(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     mine = tmp_path / "partial_loss_edited.py"

@@ -62,4 +62,7 @@ def table_of(rows: pd.DataFrame, order: Sequence[str]) -> list[str]:
         [short_label(name), *(value_and_spread(column[name], 3) if name in column else "1" for column in columns)]
         for name in series
     ]
-    return markdown_table(["", *titles], lines)
+    table = markdown_table(["", *titles], lines)
+    if any("inf" in cell for _, *cells in lines for cell in cells):
+        table += ["", "`inf`: a level never reached, or an overflow of float32."]
+    return table

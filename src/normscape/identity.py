@@ -10,6 +10,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,8 @@ def identity(config: RunConfig) -> str:
     """Return the run's identity, 12 hexadecimal digits.
 
     Classes of the user's own count by their source: that of the class, of its bases, and of what their files import
-    from the user's own files; edited, they make another run. Classes of this project count by `NUMERICS`.
+    from the user's own files and from the package that they are in, installed or not; edited, they make another run.
+    Classes of this project count by `NUMERICS`.
     """
     content = {"numerics": NUMERICS, **_canonical(settings(config)), **_foreign_sources(config)}
     text = json.dumps(worded(content), sort_keys=True)
@@ -100,7 +102,11 @@ def _hash_of(file: Path) -> str:
 
 
 def _imported(names: set[str]) -> dict[str, Path]:
-    """Return the files of modules, and of what they import, anywhere in them, of the user's own."""
+    """Return the files of modules, and of what they import, anywhere in them, of the user's own or of their packages.
+
+    An installed package that has been named is followed too: it may be the user's own, installed anew after an edit.
+    """
+    packages = {name.partition(".")[0] for name in names}
     found: dict[str, Path] = {}
     waiting = {name: file_of(name) for name in names}
     while waiting:
@@ -108,19 +114,27 @@ def _imported(names: set[str]) -> dict[str, Path]:
         if file is None:
             continue
         found[name] = file
-        for node in ast.walk(ast.parse(file.read_text())):
-            for used in _named(node, name):
-                if used not in found and not is_known(used) and is_own(used):
-                    waiting[used] = file_of(used)
+        changed = file.stat()
+        for used in _imports(name, file, (changed.st_mtime_ns, changed.st_size)):
+            if used in found or is_known(used):
+                continue
+            if used.partition(".")[0] in packages or is_own(used):
+                waiting[used] = file_of(used)
     return found
 
 
-def _named(node: ast.AST, where: str) -> Iterator[str]:
-    """Yield the modules that an import statement may mean, in the module ``where``."""
+@cache
+def _imports(name: str, file: Path, _changed: tuple[int, int]) -> frozenset[str]:
+    """Return the modules that a module's file, last changed then, may import; large packages are read once."""
+    package = name if file.name == "__init__.py" else name.rpartition(".")[0]
+    return frozenset(used for node in ast.walk(ast.parse(file.read_text())) for used in _named(node, package))
+
+
+def _named(node: ast.AST, package: str) -> Iterator[str]:
+    """Yield the modules that an import statement may mean, in a module of the package."""
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
     if isinstance(node, ast.ImportFrom):
-        package = getattr(sys.modules.get(where), "__package__", None) or ""
         above = package.rsplit(".", node.level - 1)[0] if node.level > 1 else package
         base = ".".join(filter(None, [above if node.level else "", node.module or ""]))
         yield base

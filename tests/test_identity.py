@@ -5,7 +5,7 @@ from dataclasses import fields
 import pytest
 
 from normscape.config import RunConfig, compose_run
-from normscape.identity import changes, identity, settings
+from normscape.identity import NUMERICS_OF, changes, identity, settings
 
 GOLDEN = {
     "run=vgg_batch scale=paper": "df455f16a559",
@@ -37,6 +37,14 @@ HOW_NOT_WHAT = {
 @pytest.mark.parametrize("overrides", GOLDEN)
 def test_identities_are_what_they_were(overrides):
     assert identity(compose_run(overrides.split())) == GOLDEN[overrides]
+
+
+def test_a_class_whose_numbers_changed_makes_other_runs_of_those_with_it_alone(monkeypatch):
+    overrides = [["run=vgg_batch", "norm=whitening"], ["run=vgg_batch"], ["run=vgg_l1"]]
+    before = [identity(compose_run(each)) for each in overrides]
+    monkeypatch.setitem(NUMERICS_OF, "Whitening", 1000)
+    after = [identity(compose_run(each)) for each in overrides]
+    assert [old == new for old, new in zip(before, after, strict=True)] == [False, True, True]
 
 
 CHOSEN = ["kernels=portable", "precision=bfloat16", "compile=default"]

@@ -22,7 +22,10 @@ from normscape.own_files import file_of, is_known, is_own
 from normscape.reduced.eligible import arithmetic_of
 
 NUMERICS = 2
-"""Part of every identity; raised by a change of the code that changes the numbers of a run."""
+"""Part of every identity; raised by a change of the code that changes the numbers of every run."""
+
+NUMERICS_OF = {"Whitening": 2}
+"""Part of the identities of runs with that class of this project, raised by a change that changes these alone."""
 
 
 def settings(config: RunConfig) -> dict[str, Any]:
@@ -49,9 +52,9 @@ def identity(config: RunConfig) -> str:
 
     Classes of the user's own count by their source: that of the class, of its bases, and of what their files import
     from the user's own files and from the package that they are in, installed or not; edited, they make another run.
-    Classes of this project count by `NUMERICS`.
+    Classes of this project count by `NUMERICS` and `NUMERICS_OF`.
     """
-    content = {"numerics": NUMERICS, **_canonical(settings(config)), **_foreign_sources(config)}
+    content = {"numerics": NUMERICS, **_canonical(settings(config)), **_numerics(config), **_foreign_sources(config)}
     text = json.dumps(worded(content), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -62,10 +65,21 @@ def same_settings(config: RunConfig, kept: Mapping[str, Any]) -> bool:
     return all(_canonical(kept[key]) == now[key] for key in now if key in kept)
 
 
+def _numerics(config: RunConfig) -> dict[str, int]:
+    """Return the entries of `NUMERICS_OF` for the classes that a config names."""
+    ours = {target.rpartition(".")[2] for target in _of(config) if target.startswith("normscape.")}
+    return {f"numerics of {name}": NUMERICS_OF[name] for name in sorted(ours & NUMERICS_OF.keys())}
+
+
 def _foreign_sources(config: RunConfig) -> dict[str, str]:
     """Return a hash of the source of each target, at any depth, that neither this project nor torch brings."""
+    return {f"source of {target}": _source_hash(target) for target in _of(config) if not is_known(target)}
+
+
+def _of(config: RunConfig) -> list[str]:
+    """Return every dotted path of the config's components that can change a number."""
     nodes = [getattr(config, name) for name in (*COMPONENTS, "schedule", "probe") if name != "tracker"]
-    return {f"source of {target}": _source_hash(target) for target in _targets(nodes) if not is_known(target)}
+    return list(_targets(nodes))
 
 
 def _targets(node: Any) -> Iterator[str]:

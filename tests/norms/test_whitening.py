@@ -130,6 +130,22 @@ def test_features_that_are_copies_stay_finite():
     assert x.grad.isfinite().all()
 
 
+@pytest.mark.parametrize("scale", [1, 10, 100])
+def test_in_float32_the_gradient_of_dependent_features_is_that_of_float64(scale):
+    """As behind a convolution with more maps than its kernels have entries; without double it would be 27 000 off."""
+    torch.manual_seed(0)
+    x, towards = scale * torch.randn(256, 16), torch.randn(256, 16)
+    x[:, 0] = x[:, 1:5].sum(1)
+    gradients = []
+    for dtype in (torch.float64, torch.float32):
+        leaf = x.to(dtype).requires_grad_()
+        y = Whitening(16).to(dtype)(leaf)
+        assert y.dtype is dtype
+        gradients.append(torch.autograd.grad((y * towards.to(dtype)).sum(), leaf)[0].double())
+    exact, found = gradients
+    assert (found - exact).norm() < 1e-3 * exact.norm()
+
+
 @pytest.mark.parametrize("shape", [(4, 4), (1, 4, 2, 2), (1, 4)])
 def test_too_few_values_are_refused_in_training_only(shape):
     norm = Whitening(4)

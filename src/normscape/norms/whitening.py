@@ -22,6 +22,10 @@ class Whitening(nn.Module):
     A batch is whitened by its biased covariance; ``running_covariance`` follows the unbiased one, m / (m - 1) times as
     large for m values per feature, and evaluation uses its root, as in `BatchNorm`.
 
+    Covariance, root and the gradient through both are computed in float64, whatever the input: features may depend on
+    each other (a first convolution with more maps than its kernels have entries has a singular covariance), and the
+    gradient has products of eigenvalues of the root that float32 would round away.
+
     Parameters
     ----------
     num_features
@@ -81,7 +85,7 @@ class Whitening(nn.Module):
             self._follow(mean, covariance, len(rows))
         else:
             centred, covariance = rows - self.running_mean, self.running_covariance
-        scaled = inverse_root(covariance, self.eps) * self.weight.view(self.num_groups, 1, -1)
+        scaled = inverse_root(covariance, self.eps).to(rows.dtype) * self.weight.view(self.num_groups, 1, -1)
         mapped = torch.addmm(self.bias, centred, torch.block_diag(*scaled))  # type: ignore[no-untyped-call]
         return mapped.view(values.shape).movedim(-1, 1)
 
@@ -90,40 +94,41 @@ class Whitening(nn.Module):
         return f"num_groups={self.num_groups}"
 
     def _covariance(self, centred: Tensor) -> Tensor:
-        """Return the biased covariance ``(groups, size, size)`` of ``(m, F)``."""
+        """Return the biased covariance ``(groups, size, size)`` of ``(m, F)``, in float64."""
         count, size = len(centred), self.running_covariance.shape[-1]
         if count <= size:
             cure = "take larger batches, more groups (norm.num_groups) or norm=batch"
             raise UserError(f"Whitening of {size} features together: {count} values each, expected more; {cure}")
-        grouped = centred.view(count, self.num_groups, size).transpose(0, 1)
+        grouped = centred.double().view(count, self.num_groups, size).transpose(0, 1)
         return grouped.mT @ grouped / count
 
     @torch.no_grad()
     def _follow(self, mean: Tensor, covariance: Tensor, count: int) -> None:
         self.running_mean.lerp_(mean, self.momentum)
-        self.running_covariance.lerp_(covariance * (count / (count - 1)), self.momentum)
+        unbiased = covariance * (count / (count - 1))
+        self.running_covariance.lerp_(unbiased.to(self.running_covariance.dtype), self.momentum)
 
 
 def inverse_root(covariance: Tensor, eps: float) -> Tensor:
-    """Return the symmetric ``(covariance + eps I)^(-1/2)`` of symmetric matrices ``(..., n, n)``, differentiably.
+    """Return the symmetric ``(covariance + eps I)^(-1/2)`` of symmetric ``(..., n, n)``, in float64, differentiably.
 
     The gradient of an eigendecomposition divides by differences of eigenvalues, so that equal ones give NaN. That of
     the root has no such differences: from S S = A^(-1), with A the shifted covariance, dS solves
     S dS + dS S = - S S dA S S. Gradients of gradients are supported, forward-mode differentiation is not.
     """
-    shifted = covariance + eps * torch.eye(covariance.shape[-1], dtype=covariance.dtype, device=covariance.device)
+    shifted = covariance.double()
+    shifted = shifted + eps * torch.eye(shifted.shape[-1], dtype=shifted.dtype, device=shifted.device)
     root: Tensor = _InverseRoot.apply(shifted, eps)
     return root
 
 
 class _InverseRoot(torch.autograd.Function):
-    """A^(-1/2) of symmetric A whose eigenvalues are at least ``least``, but for rounding."""
+    """A^(-1/2) of symmetric A in float64 whose eigenvalues are at least ``least``, but for rounding."""
 
     @staticmethod
     def forward(ctx: Any, matrix: Tensor, least: float) -> Tensor:
-        values, vectors = torch.linalg.eigh(matrix.double())  # of float32 the small eigenvalues would be rounding alone
-        exact = (vectors * values.clamp(min=least).rsqrt().unsqueeze(-2)) @ vectors.mT
-        root: Tensor = exact.to(matrix.dtype)
+        values, vectors = torch.linalg.eigh(matrix)
+        root: Tensor = (vectors * values.clamp(min=least).rsqrt().unsqueeze(-2)) @ vectors.mT
         ctx.save_for_backward(root)
         return root
 
@@ -140,9 +145,9 @@ class _Sylvester(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, root: Tensor, right: Tensor) -> Tensor:
-        values, vectors = torch.linalg.eigh(root.double())
-        inner = vectors.mT @ right.double() @ vectors / (values.unsqueeze(-1) + values.unsqueeze(-2))
-        solved: Tensor = (vectors @ inner @ vectors.mT).to(right.dtype)
+        values, vectors = torch.linalg.eigh(root)
+        inner = vectors.mT @ right @ vectors / (values.unsqueeze(-1) + values.unsqueeze(-2))
+        solved: Tensor = vectors @ inner @ vectors.mT
         ctx.save_for_backward(root, solved)
         return solved
 

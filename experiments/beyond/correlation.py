@@ -33,7 +33,7 @@ class RankCorrelationOverSeries(Statistic):
     @property
     def words(self) -> str:
         """What it is."""
-        over = f"over the {len(self.first)} networks other than the standard one"
+        over = f"over those of {len(self.first)} networks other than the standard one that have both"
         return (
             f"rank correlation of {self.first_name}, relative to the standard network, with {self.second_name}, {over}"
         )

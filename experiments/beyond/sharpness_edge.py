@@ -57,8 +57,7 @@ def _lower(net: str) -> Claim:
         origin="ours",
         about={"net": net},
         above=1.0,
-        parts=parts_of_run(net, ratio),
-        evidence=[Ratio(Largest("sharpness"), "standard", "batch")],
+        parts=[*parts_of_run(net, ratio), Ratio(Largest("sharpness"), "standard", "batch")],
     )
 
 

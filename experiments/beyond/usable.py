@@ -35,19 +35,27 @@ class OverRates(Measure):
     every_rate: ClassVar[bool] = True
 
     def usable(self, curves: Curves, series: str) -> list[float]:
+        """Return the usable rates of the grid."""
+        return [rate for rate, is_usable in self._judged(curves, series).items() if is_usable]
+
+    def neighbouring(self, curves: Curves, series: str) -> list[float]:
         """Return the longest run of neighbouring usable rates of the grid; the first, if there are several."""
-        names = {key.series for key in curves.of if key.quantity == self.quantity}
-        best = max(value for name in names for value in final_accuracies(curves, name, self.quantity).values())
         longest: list[float] = []
         current: list[float] = []
-        for rate, value in final_accuracies(curves, series, self.quantity).items():
-            current = [*current, rate] if value >= SHARE * best else []
+        for rate, is_usable in self._judged(curves, series).items():
+            current = [*current, rate] if is_usable else []
             longest = max(longest, current, key=len)
         return longest
 
+    def _judged(self, curves: Curves, series: str) -> dict[float, bool]:
+        """Return by rate, in increasing order, whether it is usable."""
+        names = {key.series for key in curves.of if key.quantity == self.quantity}
+        best = max(value for name in names for value in final_accuracies(curves, name, self.quantity).values())
+        return {rate: v >= SHARE * best for rate, v in final_accuracies(curves, series, self.quantity).items()}
+
     def bounds(self, curves: Curves, series: str) -> tuple[float, float]:
-        """Return the lowest and the highest usable rate; NaN if there is none."""
-        rates = self.usable(curves, series)
+        """Return the lowest and the highest of `neighbouring`; NaN if there is none."""
+        rates = self.neighbouring(curves, series)
         return (rates[0], rates[-1]) if rates else (math.nan, math.nan)
 
     @property
@@ -57,25 +65,25 @@ class OverRates(Measure):
 
 
 class UsableRange(OverRates):
-    """The highest usable rate over the lowest: 1 if one rate of the grid is usable, NaN if none is."""
+    """The highest over the lowest of neighbouring usable rates: 1 if only one rate is usable, 0 if none is."""
 
     def of(self, curves: Curves, series: str) -> float:
         """Compute it."""
         low, high = self.bounds(curves, series)
-        return high / low
+        return 0.0 if math.isnan(low) else high / low
 
     @property
     def words(self) -> str:
         """What it is."""
-        return f"highest / lowest usable learning rate of the grid ({self.meaning})"
+        return f"highest / lowest of neighbouring usable learning rates of the grid ({self.meaning})"
 
 
 class HighestRate(OverRates):
-    """The highest usable rate; NaN if none is."""
+    """The highest usable rate; 0 if none is."""
 
     def of(self, curves: Curves, series: str) -> float:
         """Compute it."""
-        return self.bounds(curves, series)[1]
+        return max(self.usable(curves, series), default=0.0)
 
     @property
     def words(self) -> str:

@@ -66,7 +66,7 @@ CLAIMS = [
     ),
     Claim(
         name="BN-x30_most_accurate",
-        statement="BN-x30, slower at first than BN-x5, has the higher best accuracy",
+        statement="BN-x30 has a higher best accuracy than BN-x5",
         statistic=Difference(BEST, "BN-x30", "BN-x5"),
         above=0.0,
     ),

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from normscape.norms import BatchNorm, TorchBatchNorm
+from normscape.seeds import kept_streams
 
 Norm = Callable[[Tensor], Tensor]
 
@@ -56,8 +57,9 @@ def scale_errors(norm: Norm, weight: Tensor, u: Tensor, towards: Tensor, factor:
 
 def _with_gradients(norm: Norm, weight: Tensor, u: Tensor, towards: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     weight, u = weight.detach().requires_grad_(), u.detach().requires_grad_()
-    torch.manual_seed(0)
-    output = norm(torch.einsum("jd,ndhw->njhw", weight, u))
+    with kept_streams(torch.device("cpu")):
+        torch.manual_seed(0)  # noise, where there is any, is the same for both weights
+        output = norm(torch.einsum("jd,ndhw->njhw", weight, u))
     by_input, by_weight = torch.autograd.grad(output, (u, weight), towards)
     return output.detach(), by_input, by_weight
 

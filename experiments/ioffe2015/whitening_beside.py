@@ -36,8 +36,8 @@ def table(runs: Sequence[FinishedRun]) -> pd.DataFrame:
     """Return the rows that the figure and its claims are made from."""
     parts = [run.rows("train_accuracy", "test_accuracy", "effective_beta") for run in runs]
     parts += [run.step_size_range("loss_landscape") for run in runs]
-    costs = {"BN-baseline": seconds(BatchNorm), "whitening": seconds(Whitening)}
-    parts += [_cost(run, costs[run.config.series]) for run in runs if run.config.series in costs]
+    timed = {"BN-baseline": BatchNorm, "whitening": Whitening}
+    parts += [_cost(run, seconds(timed[run.config.series])) for run in runs if run.config.series in timed]
     return gather(parts)
 
 

@@ -16,7 +16,8 @@ from normscape.evidence.claims import Claim, Origin
 from normscape.evidence.figure import Shown
 from normscape.evidence.finished import FinishedRun
 from normscape.evidence.measures import Largest, Mean, Measure
-from normscape.evidence.statistics import Of
+from normscape.evidence.parts import ALL_STEPS, Part, Share
+from normscape.evidence.statistics import During, Of, Statistic
 from normscape.evidence.table import gather, select
 from theory.lemma import lemma_rows
 from theory.shared import NETS, over_layers
@@ -49,6 +50,8 @@ STYLES = {"standard": "-", "batch": ":"}
 ROUNDING = {"float64": 1e-9, "float32": 1e-3}
 """Up to which share of its terms a difference counts as rounding of second derivatives; of first ones, float64's."""
 
+AT_FIRST = Share("at the first step", 0.0, 1e-9)
+
 MILD = 0.9
 """The share of units of which a *mild* assumption must hold; the paper names none."""
 
@@ -78,7 +81,7 @@ def _share(quantity: str) -> Measure:
 
 @dataclass(frozen=True)
 class Check:
-    """A claim about each net: its name, what it says, what is measured of which series, and the threshold."""
+    """A claim about each net: its name, what it says, what is measured of which series and when, and the threshold."""
 
     name: str
     says: str
@@ -87,14 +90,16 @@ class Check:
     below: float | None = None
     origin: Origin = "text"
     series: str = "standard"
+    within: Part = ALL_STEPS
     note: str = ""
 
     def of(self, net: str) -> Claim:
         """Return the claim about a net."""
+        statistic: Statistic = Of(self.measure, self.series)
         return Claim(
             name=f"{net}_{self.name}",
             statement=f"{NETS[net]}: {self.says}",
-            statistic=Of(self.measure, self.series),
+            statistic=statistic if self.within is ALL_STEPS else During(statistic, self.within),
             about={"net": net},
             above=self.above,
             below=self.below,
@@ -135,7 +140,8 @@ def _checks(net: str) -> Iterator[Check]:
         "4_2_norms", "the Hessian keeps relative norms of g and h", _share("theorem_4_2_norms"), MILD, origin="ours"
     )
     yield Check("4_2_reading", "theorem 4.2 holds as it is read", _share("theorem_4_2_reading"), MILD, origin="ours")
-    yield Check("4_5_positive", f"<W0, W*> > 0 {end}", Mean("lemma_4_5_positive"), MILD, origin="ours")
+    positive = Mean("lemma_4_5_positive")
+    yield Check("4_5_positive", f"<W0, W*> > 0 {end}", positive, MILD, origin="ours", within=AT_FIRST)
 
 
 CLAIMS = [check.of(net) for net in NETS for check in _checks(net)]

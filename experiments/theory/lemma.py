@@ -1,5 +1,6 @@
 """Lemma 4.5 from the weights of runs: how far the nearest of the optima is that BatchNorm makes equally good."""
 
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -24,7 +25,7 @@ def lemma_rows(runs: Sequence[FinishedRun]) -> pd.DataFrame:
     - ``lemma_4_5_positive``: the share of units with <W(t), W*> > 0;
     - ``lemma_4_5_positive_other``: the same with W* of the next seed's run, an optimum that this run did not go to;
     - ``lemma_4_5_taken``: the median over units of 1 - ||W(t) - What*||^2 / ||W(t) - W*||^2;
-    - ``lemma_4_5_residual``: the largest over units.
+    - ``lemma_4_5_residual``: the largest over units; a W* of 0 has no direction, and counts only as not positive.
     """
     groups: dict[tuple[str, str], list[FinishedRun]] = {}
     for run in sorted(runs, key=lambda run: run.config.seed):
@@ -42,12 +43,13 @@ def _of_run(run: FinishedRun, other: FinishedRun) -> Iterator[pd.DataFrame]:
     for time, step in enumerate(steps[:-1]):
         found = [lemma_4_5(layer[time], layer[-1]) for layer in weights]
         joined = {name: torch.cat([getattr(each, name) for each in found]) for name in ("left", "residual")}
+        known = torch.cat([layer[-1].square().sum(1) > 0 for layer in weights])
         distance = torch.cat([(layer[time] - layer[-1]).square().sum(1) for layer in weights])
         positive = torch.cat([each.conditions["positive"] for each in found])
         values = {
             "lemma_4_5_positive": positive.double().mean(),
             "lemma_4_5_taken": (1 - joined["left"] / distance).nanquantile(0.5),
-            "lemma_4_5_residual": joined["residual"].nan_to_num().max(),
+            "lemma_4_5_residual": joined["residual"][known].max() if known.any() else torch.tensor(math.nan),
         }
         if theirs is not None:
             across = [lemma_4_5(layer[time], end) for layer, end in zip(weights, theirs, strict=True)]

@@ -111,7 +111,7 @@ def _change(view: StepView, place: Place, gamma: Tensor, beta: Tensor, loss: Ten
         return normed
 
     with view.loss_behind(place.layer.path, insert) as (_, through):
-        return max(moved[0].item(), ((through - loss) / loss).abs().item())
+        return torch.stack([moved[0], ((through - loss) / loss).abs()]).max().item()  # NaN if one is
 
 
 def _scale_and_shift(norm: nn.Module, z: Tensor) -> tuple[Tensor, Tensor]:

@@ -62,12 +62,18 @@ def test_usable_rates_are_neighbours_near_the_best_of_all():
     assert usable.of(curves, "batch") == pytest.approx(1000)
     assert Ratio(highest, "batch", "standard").of(curves) == pytest.approx(10)
     gap = {**ENDS, "batch": {0.01: 0.5, 0.1: 0.2, 1: 0.5, 10: 0.5}}
-    assert usable.usable(indexed(of_rates(gap))[0], "batch") == [1, 10]  # a gap ends a range
+    broken = indexed(of_rates(gap))[0]
+    assert usable.usable(broken, "batch") == [0.01, 1, 10]
+    assert usable.neighbouring(broken, "batch") == [1, 10]  # a gap ends a range
+    gap["batch"] = {0.01: 0.5, 0.1: 0.5, 1: 0.2, 10: 0.5}
+    assert highest.of(indexed(of_rates(gap))[0], "batch") == 10  # but the highest rate is beyond it
 
 
-def test_no_usable_rate_is_no_number_and_a_run_that_diverged_is_at_chance():
+def test_no_usable_rate_is_less_than_any_and_a_run_that_diverged_is_at_chance():
     never = {**ENDS, "standard": dict.fromkeys(ENDS["standard"], 0.1)}
-    assert math.isnan(UsableRange("train_accuracy").of(indexed(of_rates(never))[0], "standard"))
+    for measure in (UsableRange("train_accuracy"), HighestRate("train_accuracy")):
+        assert measure.of(indexed(of_rates(never))[0], "standard") == 0
+        assert Ratio(measure, "batch", "standard").of(indexed(of_rates(never))[0]) == math.inf
     curves = indexed(of_rates(short=[("batch", 10)]))[0]
     assert final_accuracies(curves, "batch", "train_accuracy") == {0.01: 0.5, 0.1: 0.6, 1: 0.5, 10: 0.1}
     assert UsableRange("train_accuracy").of(curves, "batch") == pytest.approx(100)

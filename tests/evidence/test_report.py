@@ -65,7 +65,7 @@ def test_the_first_page_sums_up_and_shows_the_main_claims(results):
     page = lines[: lines.index("## How to read this")]
     assert (
         "Of the 1 claim taken from the paper, judged on 1 or 3 seeds, 1 does not hold. If every true "
-        "median were right at its threshold, chance alone would decide up to 1 of them wrongly. 1 of them fails on "
+        "median were right at its threshold, chance alone would decide about 0.1 of them wrongly. 1 of them fails on "
         "the paper's own curves. Of 1 further finding (our own), 1 holds."
     ) in page
     assert (
@@ -87,8 +87,8 @@ def test_what_does_not_hold_comes_with_reasons_and_evidence(results):
     assert "Read so." in said
     first = said.index(f"| it is large | its size: above 2 | 0.5 (does not hold) | 1.25 (1 to 1.5) | {NO} (0 of 3) |")
     assert said[first + 1 : first + 4] == [
-        "| why: It is halved | half its size: below 1 | 0.25 | 0.625 (0.5 to 0.75) | holds |",
-        "| considered: It is doubled | double its size: below 1 | 1 | 2.5 (2 to 3) | does not hold |",
+        "| why: It is halved | half its size: below 1 | 0.25 | 0.625 (0.5 to 0.75) | holds on all 3 seeds |",
+        "| considered: It is doubled | double its size: below 1 | 1 | 2.5 (2 to 3) | does not hold on all 3 seeds |",
         "|  | a third | 0.1667 | 0.4167 (0.3333 to 0.5) |  |",
     ]
     assert (
@@ -102,7 +102,10 @@ def test_a_claim_that_holds_only_over_a_part_is_listed(tmp_path):
     family = FakeFamily(judged_figure(1, [replace(LARGE, above=1, parts=parts, reasons=(), evidence=())], [1.5, 1.75]))
     family.write(tmp_path / "laptop")
     lines = claims_markdown(family, tmp_path).splitlines()
-    assert "- it is large: **holds in part** (2 of 2). It holds then and at last. It does not hold at first." in lines
+    assert (
+        "- it is large: **holds in part on 2 seeds** (2 of 2). It holds then and at last. It does not hold at first."
+        in lines
+    )
     assert "|  | at first |  | 0.8125 (0.75 to 0.875) | does not hold |" in lines
 
 
@@ -123,7 +126,7 @@ def test_the_same_statistic_of_the_same_runs_is_counted_once():
 def test_a_summary_says_whose_findings_they_are_and_names_no_curves_that_there_are_not():
     ours = judged_figure(1, [replace(LARGE, origin="ours")], [1.0])
     read_off = judged_figure(2, [replace(LARGE, origin="curves", statistic=Known(3.0))], [1.0])
-    chance = "If every true median were right at its threshold, chance alone would decide up to 1 of them wrongly."
+    chance = "If every true median were right at its threshold, chance alone would decide about 0.5 of them wrongly."
     assert summary([ours]) == f"Of 1 finding (our own), judged on one seed, 1 does not hold. {chance}"
     assert summary([ours, read_off]).startswith("Of 2 findings (our own, or read off the paper's curves), judged on ")
     text = judged_figure(1, [LARGE], [1.0])

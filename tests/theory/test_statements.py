@@ -14,6 +14,7 @@ from normscape.theory import (
     theorem_4_4,
     theorem_c_1,
 )
+from normscape.theory.smoothness import curvature
 from one_norm_layer import UNITS, Layer, M, blocks, drawn, form, gradient, times
 
 EPS = [0.0, 1e-5, 0.3]
@@ -142,6 +143,21 @@ def test_the_conditions_of_4_2_are_what_they_say():
     assert torch.equal(found["aligned"], (layer.g * layer.normalised.values).sum(1) > 0)
     ratio = times(inner, p).norm(dim=1) / times(inner, layer.g).norm(dim=1) / (p.norm(dim=1) / layer.g.norm(dim=1))
     assert torch.equal(found["norms"], (ratio <= 1.25) & (ratio >= 0.8))
+
+
+def test_a_unit_whose_gamma_is_0_takes_nothing_away_and_a_hessian_of_0_keeps_no_norms():
+    layer = Layer(1e-5)
+    layer.gamma[1] = 0.0
+    g, yhat, zero = layer.g, layer.normalised.values, torch.zeros_like(layer.g)
+    inner = layer.blocks[0]
+    products = Products(times(inner, g), times(inner, torch.ones_like(yhat)), times(inner, yhat))
+    forms = curvature(g, products, layer.normalised, layer.gamma)
+    assert forms.second.isfinite().all()
+    assert (forms.second == 0).tolist() == [False, True, False]
+    found = statement_4_2(layer)
+    assert (found.left[1], found.derived[1], found.printed[1]) == (0, 0, 0)
+    flat = theorem_4_2(g, layer.h, zero[:, 0], Products(zero, zero, zero), layer.normalised, layer.gamma)
+    assert not flat.conditions["norms"].any()
 
 
 def test_the_reading_of_4_2_follows_from_the_order_of_the_forms_and_needs_the_factor_once_more():

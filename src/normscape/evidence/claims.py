@@ -131,9 +131,11 @@ class Verdict:
     def words(self) -> str:
         """The verdict in words; with too few seeds for an interval of 95 %, it says on how many seeds it rests."""
         n = len(self.measured.values)
-        if self.kind not in (Kind.HOLDS, Kind.FAILS) or coverage(n) >= ENOUGH:
+        if self.kind not in (Kind.HOLDS, Kind.IN_PART, Kind.FAILS) or coverage(n) >= ENOUGH:
             return str(self.kind)
-        return f"{self.kind} on {f'all {n} seeds' if n > 1 else 'one seed'}"
+        if n == 1:
+            return f"{self.kind} on one seed"
+        return f"{self.kind} on {n if self.kind is Kind.IN_PART else f'all {n}'} seeds"
 
     @property
     def shown_parts(self) -> tuple[Measured, ...]:

@@ -74,10 +74,14 @@ def summary(figures: Sequence[JudgedFigure]) -> str:
 
 
 def _chance(groups: Sequence[Counted]) -> str:
-    """Say how many decided claims chance would get wrong at most: half of what each interval does not cover."""
-    decided = [group for group in groups if group.kind in (Kind.HOLDS, Kind.IN_PART, Kind.FAILS)]
-    wrong = math.ceil(sum((1 - coverage(len(group.verdicts[0].measured.values))) / 2 for group in decided))
-    at_worst = f"chance alone would decide up to {wrong} of them wrongly"
+    """Say how many claims chance alone would be expected to decide wrongly: half of what no interval covers of each.
+
+    Of all whose statistic can be computed: what is undecided by these seeds might as well have been decided.
+    """
+    measured = [group.verdicts[0].measured for group in groups if group.kind is not Kind.NOT_APPLICABLE]
+    sizes = [len(each.values) for each in measured if not math.isnan(each.low)]
+    wrong = sum((1 - coverage(size)) / 2 for size in sizes)
+    at_worst = f"chance alone would decide about {wrong:.1f} of them wrongly"
     return f"If every true median were right at its threshold, {at_worst}."
 
 

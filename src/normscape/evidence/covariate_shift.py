@@ -63,7 +63,7 @@ def shift_claims(place: Place) -> list[Claim]:
         ),
         Claim(
             name=f"angle_no_smaller_{place.net}_{place.name}",
-            statement=f"{where}: BatchNorm's G and G' are no better aligned",
+            statement=f"{where}: BatchNorm's G and G' are hardly better aligned, by less than 0.1",
             statistic=at_equal_accuracy(place.net, turned),
             about=place.about,
             below=0.1,

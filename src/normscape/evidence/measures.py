@@ -133,11 +133,11 @@ class ShareBelow(Measure):
 
 @dataclass(frozen=True)
 class Largest(Measure):
-    """The maximum over steps."""
+    """The maximum over steps; NaN if a value is, which may have been larger."""
 
     def of(self, curves: Curves, series: str) -> float:
         """Compute it."""
-        values = defined(self.values(curves, series))
+        values = self.values(curves, series)
         return float(values.max()) if len(values) else math.nan
 
     @property

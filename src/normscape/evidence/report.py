@@ -30,7 +30,7 @@ HOW_TO_READ = """\
   largest for which it covers the true median with 95 % probability (order statistics; 97.9 % for 10 seeds, the range
   of 6 seeds: 96.9 %). Fewer seeds have no such interval: their range is shown (of 3 seeds: 75 %), and the verdict says
   "on all 3 seeds". `inf`: a level never reached, an overflow of float32, or a division by zero; `nan`: cannot be
-  computed.
+  computed, as where networks are never at equal training accuracy.
 - A claim **holds** if the whole interval meets the threshold (of three seeds: all three), over the whole run, in every
   part of it and for every other statistic that was looked at. It **holds in part** if it holds over the whole run but
   not everywhere, or if it holds in one part and clearly fails in another. It **does not hold** if the interval misses
@@ -173,7 +173,7 @@ def _evidence(verdict: Verdict) -> list[list[str]]:
         words = f"{'why' if reason.kind is Kind.HOLDS else 'considered'}: {reason.claim.statement}"
         judged = f"{reason.claim.statistic.words}: {reason.claim.threshold}"
         values = [on_paper(reason.measured), value_and_spread(reason.measured)]
-        rows.append([words, judged, *values, str(reason.kind)])
+        rows.append([words, judged, *values, reason.words])
     for part in verdict.shown_parts:
         some = f"of {len(part.values)} of {len(verdict.measured.values)} seeds"
         rows.append([*_row(part), str(verdict.of(part)) if verdict.of_all(part) else some])

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 
 from normscape.evidence.claims import Claim
@@ -27,8 +28,15 @@ def landscape_rows(runs: Sequence[FinishedRun]) -> pd.DataFrame:
     """Return training, ranges and effective beta of some runs, sums of tensor norms beside the Euclidean norms."""
     ranged = ("loss_landscape", "gradient_difference", "gradient_difference_tensor_sum")
     spans = [run.step_size_range(*ranged) for run in runs]
-    others = [run.rows(*PER_STEP) for run in runs]
-    return gather([*(run.training_rows() for run in runs), *spans, *others])
+    return gather([*(run.training_rows() for run in runs), *spans, *map(_per_step, runs)])
+
+
+def _per_step(run: FinishedRun) -> pd.DataFrame:
+    """Return what has one value a step; what float32 does not hold is infinite, and only along no gradient missing."""
+    rows = run.rows(*PER_STEP)
+    still = rows.loc[(rows["quantity"] == "gradient_norm") & (rows["value"] == 0), "step"]
+    rows.loc[rows["value"].isna() & ~rows["step"].isin(still), "value"] = np.inf
+    return rows
 
 
 def smoother(net: str, series: str, label: str) -> list[Claim]:

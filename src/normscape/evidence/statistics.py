@@ -197,7 +197,7 @@ class AtEqualAccuracy(Statistic):
     """A ratio or difference of two networks at equal training accuracy, averaged over `BINS`.
 
     Each network counts at its own steps in a bin. Ratios are averaged geometrically, differences arithmetically, over
-    the bins that both networks reach. Networks that are never at equal progress in a bin are compared over all steps.
+    the bins that both networks reach. NaN if they are never at equal progress in a bin, as where one diverges.
     """
 
     statistic: Comparison
@@ -207,7 +207,7 @@ class AtEqualAccuracy(Statistic):
         values = np.array([each.of(curves) for each in self.bins])
         values = values[~np.isnan(values)]
         if not len(values):
-            return self.statistic.of(curves)
+            return math.nan
         if isinstance(self.statistic, Difference):
             return float(values.mean())
         with np.errstate(divide="ignore", invalid="ignore"):  # 0 and infinity
@@ -222,7 +222,7 @@ class AtEqualAccuracy(Statistic):
     def words(self) -> str:
         """What it is."""
         spans = ", ".join(f"{100 * part.low:g}-{100 * part.high:g}" for part in BINS)
-        over = f"mean over those of {spans} % that both reach, else all steps"
+        over = f"mean over those of {spans} % that both reach"
         return f"{self.statistic.words}, at equal training accuracy ({over})"
 
     def uses(self) -> Iterator[Use]:

@@ -40,7 +40,8 @@ class Curvature:
     projected
         (P p)' H (P p) with p = P g: what the projection leaves of it.
     second
-        What the second term subtracts: <g, yhat> ( (3 - 2 kappa) ||p||^2 - <p, yhat>^2/m ) / (m gamma).
+        What the second term subtracts: <g, yhat> ( (3 - 2 kappa) ||p||^2 - <p, yhat>^2/m ) / (m gamma). A unit with
+        gamma = 0 has none: no gradient gets through to y.
     """
 
     whole: Tensor
@@ -56,7 +57,7 @@ def curvature(g: Tensor, products: Products, y: Normalised, gamma: Tensor) -> Cu
     return Curvature(
         (g * products.g).sum(1),
         (pp * form).sum(1),
-        y.along(g) * length / (y.m * gamma),
+        torch.where(gamma == 0, 0.0, y.along(g) * length / (y.m * gamma)),
     )
 
 
@@ -75,7 +76,8 @@ def theorem_4_2(g: Tensor, h: Tensor, left: Tensor, products: Products, y: Norma
     gamma^2/sigma^2 ( gamma^2/sigma^2 g' H g - <g, yhat> ||h||^2 / (m gamma) ). Conditions:
 
     - ``order``: p' H p <= g' H g, the least that the reading needs;
-    - ``norms``: ||H p|| / ||H g|| is ||p|| / ||g|| within a factor ``KEEPS_NORMS``, the paper's words taken literally;
+    - ``norms``: ||H p|| / ||H g|| is ||p|| / ||g|| within a factor ``KEEPS_NORMS``, the paper's words taken literally,
+      and false where both are 0;
     - ``curved``: g' H g > 0, as always for a convex loss of piecewise linear maps;
     - ``aligned``: <g, yhat> > 0: else the second term adds to the form instead of subtracting from it;
     - ``reading``, ``reading_as_printed``: whether the inequality so read holds, with and without that factor.
@@ -103,7 +105,7 @@ def theorem_4_2(g: Tensor, h: Tensor, left: Tensor, products: Products, y: Norma
         size=size,
         conditions={
             "order": form_of_p <= forms.whole,
-            "norms": _alike(_norm(along_p) * _norm(g), _norm(products.g) * _norm(p)),
+            "norms": _alike(_norm(along_p) * _norm(g), _norm(products.g) * _norm(p)) & products.g.any(1),
             "curved": forms.whole > 0,
             "aligned": y.along(g) > 0,
             "reading": left <= read + ROUNDING * size,

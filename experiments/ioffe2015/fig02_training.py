@@ -20,6 +20,7 @@ from normscape.evidence.table import gather, select
 SERIES = tuple(name for name in NETWORKS if name != "whitening")
 FAST = ("BN-baseline", "BN-x5", "BN-x30")
 SERIES_LOOKS = NETWORKS
+DROPOUT = "the baseline's mini-batch accuracy is that of a network with dropout, without which an accuracy is higher."
 
 
 def table(runs: Sequence[FinishedRun]) -> pd.DataFrame:
@@ -34,6 +35,7 @@ CLAIMS = [
             statement=f"{NETWORKS[series][2]} reaches 60 % training accuracy in fewer steps than the baseline",
             statistic=Ratio(StepsTo(level=0.6), BASELINE, series),
             above=1.0,
+            construction=DROPOUT if series != "BN-baseline" else "",
         )
         for series in FAST
     ),

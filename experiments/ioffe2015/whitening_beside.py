@@ -17,8 +17,8 @@ from normscape.drawing.style import STYLE
 from normscape.evidence.claims import Claim
 from normscape.evidence.figure import Shown
 from normscape.evidence.finished import FinishedRun
-from normscape.evidence.marks import StepsTo
-from normscape.evidence.measures import Largest, Median, MedianWidth
+from normscape.evidence.marks import Final, StepsTo
+from normscape.evidence.measures import Median, MedianWidth
 from normscape.evidence.statistics import AtEqualAccuracy, Difference, Of, Ratio
 from normscape.evidence.table import gather, select
 from normscape.norms import BatchNorm, Whitening
@@ -80,7 +80,7 @@ CLAIMS = [
         statistic=Ratio(StepsTo(level=0.6), "BN-baseline", "whitening"),
         origin="ours",
         above=1.0,
-        evidence=[Difference(Largest("test_accuracy"), "whitening", "BN-baseline")],
+        evidence=[Difference(Final("test_accuracy", points=1, percent=True), "whitening", "BN-baseline")],
     ),
     Claim(
         name="whitening_smooths_loss",

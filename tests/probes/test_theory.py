@@ -212,6 +212,13 @@ class Once(Standard):
         return OnceOnly.apply(x)
 
 
+class Doubled(torch.nn.BatchNorm1d):
+    """One of torch's that does more than that."""
+
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+
 @pytest.mark.parametrize(
     ("options", "norm", "line"),
     [
@@ -221,6 +228,7 @@ class Once(Standard):
         ({"eps": 0.0}, Standard, "eps=0.0"),
         ({"layers": [1], "batch_norm": "own"}, LayerNorm, "layers.1.linear: no BatchNorm is behind it"),
         ({"layers": [1], "batch_norm": "own"}, NoisyBatchNorm, "layers.1.linear: no BatchNorm is behind it"),
+        ({"layers": [1], "batch_norm": "own"}, Doubled, "layers.1.linear: no BatchNorm is behind it"),
         ({"layers": [1]}, Once, "layers.1.linear: the loss cannot be differentiated twice behind it"),
     ],
 )

@@ -149,11 +149,11 @@ class Theory(Probe):
 def _batch_norms(view: StepView, layers: list[WeightLayer]) -> dict[WeightLayer, tuple[str, nn.Module]]:
     """Return the BatchNorm behind each layer that has one which normalises by the batch, and does nothing more."""
     found = view.norms_behind(layers)
-    kinds = nn.modules.batchnorm._BatchNorm
+    passes = (BatchNorm.forward, nn.modules.batchnorm._BatchNorm.forward)  # a subclass's own may do anything
     return {
         layer: (path, norm)
         for layer, (path, norm) in found.items()
-        if (type(norm) is BatchNorm or isinstance(norm, kinds)) and norm.training
+        if type(norm).forward in passes and norm.training
     }
 
 

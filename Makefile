@@ -44,6 +44,10 @@ help: ## list the targets
 REPRODUCE = $(BIN)/python experiments/reproduce.py
 OPTIONS = --scale $(SCALE) --seeds $(SEEDS) $(if $(DLN_SEEDS),--dln-seeds $(DLN_SEEDS)) --workers $(WORKERS) --launcher $(LAUNCHER) $(ARGS)
 
+# What was given by hand is passed on, to be refused: a figure is redrawn from the seeds that its table has.
+given = $(if $(filter-out file undefined,$(origin $(1))),$(2) $($(1)))
+REDRAWN = --scale $(SCALE) --from-results $(call given,SEEDS,--seeds) $(call given,DLN_SEEDS,--dln-seeds) $(call given,WORKERS,--workers) $(call given,LAUNCHER,--launcher) $(ARGS)
+
 reproduce-fig%: $(READY) ## train what figure N of the paper needs, draw it, judge its claims (N: 1 to 13)
 	@$(REPRODUCE) $* $(OPTIONS)
 
@@ -66,22 +70,22 @@ audit: $(READY) ## measure and judge a norm or network of yours: make audit NORM
 	@$(BIN)/python experiments/audit.py $(if $(NORM),--norm $(NORM)) $(if $(MODEL),--model $(MODEL)) $(OPTIONS)
 
 redraw-fig%: $(READY) ## redraw figure N from the table in results/, without any run
-	@$(REPRODUCE) $* --scale $(SCALE) --from-results $(ARGS)
+	@$(REPRODUCE) $* $(REDRAWN)
 
 redraw-text: $(READY) ## the same for the claims of the text
-	@$(REPRODUCE) text --scale $(SCALE) --from-results $(ARGS)
+	@$(REPRODUCE) text $(REDRAWN)
 
 redraw-all: $(READY) ## redraw every figure from the tables in results/
-	@$(REPRODUCE) all --scale $(SCALE) --from-results $(ARGS)
+	@$(REPRODUCE) all $(REDRAWN)
 
 redraw-ioffe: $(READY) ## redraw the figures of reproduce-ioffe from the tables in results/
-	@$(REPRODUCE) all --family ioffe2015 --scale $(SCALE) --from-results $(ARGS)
+	@$(REPRODUCE) all --family ioffe2015 $(REDRAWN)
 
 redraw-theory: $(READY) ## redraw the figures of reproduce-theory from the tables in results/
-	@$(REPRODUCE) all --family theory --scale $(SCALE) --from-results $(ARGS)
+	@$(REPRODUCE) all --family theory $(REDRAWN)
 
 redraw-beyond: $(READY) ## redraw the figures of reproduce-beyond from the tables in results/
-	@$(REPRODUCE) all --family beyond --scale $(SCALE) --from-results $(ARGS)
+	@$(REPRODUCE) all --family beyond $(REDRAWN)
 
 report: $(READY) ## one page for a browser of all results, report.html; of a folder of your own runs: make report RUNS=runs
 	@$(BIN)/python scripts/report.py $(if $(RUNS),--runs "$(RUNS)") $(ARGS)

@@ -8,6 +8,7 @@ python experiments/audit.py --norm mypackage.MyNorm +norm.eps=1e-4 tracker=none 
 
 import normscape.portable  # noqa: F401, I001 - first: torch chooses its kernels when it is imported
 
+import re
 import sys
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from normscape.names import file_name
 
 sys.path.append(str(Path.cwd()))  # where mypackage is found
 
+EXAMPLES = {"--norm": "MyNorm, or normscape.norms.LpNorm and +norm.p=1", "--model": "MyNet"}
+
 
 def audited(options: list[str]) -> tuple[Figure, list[str]]:
     """Return the figure that audits what is named, and the options that are left, those of `reproduce`."""
@@ -33,9 +36,18 @@ def audited(options: list[str]) -> tuple[Figure, list[str]]:
     named, others = parser.parse_known_args(options)
     if not named.norm and not named.model:
         raise UserError("audit: expected what to measure, e.g. make audit NORM=mypackage.MyNorm, or MODEL=")
+    for option, path in (("--norm", named.norm), ("--model", named.model)):
+        if path and not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)+", path):
+            raise UserError(f"{option} {path}: expected the dotted path of a class, e.g. mypackage.{EXAMPLES[option]}")
+    for option in others:
+        if option.split("=")[0] in ("--from-results", "--family"):
+            raise UserError(f"{option}: an audit takes no such option; it trains what is missing, and draws it")
     from beyond import audit_page
 
     own = [each for each in others if each.lstrip("+~").startswith(("norm.", "model."))]
+    for each in own:
+        if "_target_" in each.split("=")[0].split("."):
+            raise UserError(f"{each}: expected --norm and --model to say what is audited")
     return audit_page.figure(named.norm, named.model, own), [each for each in others if each not in own]
 
 

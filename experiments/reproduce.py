@@ -16,6 +16,7 @@ if __name__ == "__main__":  # from here on, so that Ctrl-C says one line while t
     end_at_once()
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +26,7 @@ from rich.console import Console
 
 from normscape.entry import Parser, entry_point
 from normscape.errors import UserError, suggest
-from normscape.evidence.figure import Family, Figure, stem_of
+from normscape.evidence.figure import Family, Figure, figure_name, stem_of
 from normscape.evidence.publish import Publication, publish_all
 from normscape.evidence.report import verdict_table, write_claims
 from normscape.evidence.results import JudgedFigure, Results, require_readable, scales_in
@@ -60,11 +61,11 @@ console = Console(highlight=False, soft_wrap=True)
 def parse(arguments: list[str]) -> argparse.Namespace:
     """Read the command line."""
     parser = Parser(prog="reproduce.py", description="Reproduce figures of a paper.")
-    parser.add_argument("figure", help="figure number, text (claims without a figure) or all")
+    parser.add_argument("figure", nargs="?", help="figure number, text (claims without a figure) or all")
     parser.add_argument("--family", default="santurkar2018", help="the folder of its figures in experiments/")
     parser.add_argument("--scale", default="auto", help="of configs/scale; auto: paper on a GPU, else laptop")
-    parser.add_argument("--seeds", default="0", help="comma-separated, e.g. 0,1,2, or a range, e.g. 0-9 (default: 0)")
-    parser.add_argument("--dln-seeds", default=None, help="the same for the deep linear nets (default: as --seeds)")
+    parser.add_argument("--seeds", help="comma-separated, e.g. 0,1,2, or a range, e.g. 0-9 (default: 0)")
+    parser.add_argument("--dln-seeds", help="the same for the deep linear nets (default: as --seeds)")
     parser.add_argument(
         "--workers", type=int, default=0, help="runs side by side on the GPU if there is one, else on the CPU"
     )
@@ -76,16 +77,16 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--results", type=Path, default=PROJECT / "results", help="where figures go")
     parser.add_argument("overrides", nargs="*", help="settings for every run, e.g. tracker=none device=cpu")
     options = parser.parse_intermixed_args(arguments)
+    if not options.figure:
+        raise UserError("expected a figure: its number, text or all, e.g. reproduce.py 1")
     options.family = Family.of(options.family, PROJECT)
     options.results = options.results.expanduser() / options.family.name
-    options.seeds = seeds("--seeds", options.seeds)
+    if options.from_results:
+        _require_nothing_to_train(options)
+    options.seeds = seeds("--seeds", "0" if options.seeds is None else options.seeds)
     options.dln_seeds = seeds("--dln-seeds", options.dln_seeds) if options.dln_seeds else options.seeds
     if options.workers < 0:
         raise UserError(f"--workers {options.workers}: expected 1 or more, or 0 for one per core")
-    if options.from_results and options.dry_run:
-        raise UserError("--dry-run: expected without --from-results, which trains nothing")
-    if options.from_results and options.add:
-        raise UserError("--add: expected without --from-results, which trains nothing")
     if options.launcher != "local":
         if options.workers:
             raise UserError(
@@ -93,6 +94,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
             )
         options.overrides = [f"hydra/launcher={options.launcher}", *options.overrides]
     for override in options.overrides:
+        if "=" not in override and not override.startswith("~"):
+            figures = "; one figure at a time, or all" if override in options.family.known else ""
+            raise UserError(f"{override}: expected key=value{figures}")
         key = override.lstrip("+~").split("=")[0]
         key = "schedule" if key.startswith("schedule.") else key
         if key in SET_BY_FIGURE:
@@ -101,6 +105,15 @@ def parse(arguments: list[str]) -> argparse.Namespace:
             raise UserError(f"{override}: expected no settings to redraw from results")
     options.folder = options.results / _folder(options)
     return options
+
+
+def _require_nothing_to_train(options: argparse.Namespace) -> None:
+    """Refuse what says how to train where figures are redrawn from their tables."""
+    defaults = {"dry_run": False, "add": False, "seeds": None, "dln_seeds": None, "workers": 0, "launcher": "local"}
+    for name, default in defaults.items():
+        if getattr(options, name) != default:
+            option = f"--{name.replace('_', '-')}"
+            raise UserError(f"{option}: expected without --from-results, which trains nothing and draws what is there")
 
 
 def _folder(options: argparse.Namespace) -> str:
@@ -124,7 +137,7 @@ def _folder(options: argparse.Namespace) -> str:
 
 def _drawn_scale(options: argparse.Namespace) -> str:
     """Return the largest scale that there are results of the figure at."""
-    wanted = "*.json" if options.figure == "all" else f"{stem_of(options.figure)}.json"
+    wanted = "*.json" if options.figure == "all" else f"{stem_of(figure_name(options.figure))}.json"
     return next((folder.name for folder in scales_in(options.results) if any(folder.glob(wanted))), "laptop")
 
 
@@ -132,9 +145,9 @@ def seeds(option: str, text: str) -> list[int]:
     """Read ``0,1,2`` or ``0-9``."""
     try:
         first, dash, last = text.partition("-")
-        if dash and int(last) - int(first) >= MOST_SEEDS:
+        if dash and _number(last) - _number(first) >= MOST_SEEDS:
             raise UserError(f"{option} {text}: expected at most {MOST_SEEDS} seeds")
-        values = [*range(int(first), int(last) + 1)] if dash else [int(seed) for seed in text.split(",")]
+        values = [*range(_number(first), _number(last) + 1)] if dash else [*map(_number, text.split(","))]
     except ValueError as error:
         raise UserError(f"{option} {text}: expected numbers separated by commas, e.g. 0,1,2") from error
     if not values:
@@ -144,6 +157,13 @@ def seeds(option: str, text: str) -> list[int]:
     if len(set(values)) < len(values):
         raise UserError(f"{option} {text}: expected each seed once")
     return values
+
+
+def _number(text: str) -> int:
+    """Read digits, and nothing else that Python takes for a number."""
+    if not re.fullmatch(r" *[0-9]+ *", text):
+        raise ValueError(text)
+    return int(text)
 
 
 def asked(options: argparse.Namespace) -> "Asked":
@@ -192,8 +212,7 @@ def from_runs(figures: Sequence[Figure], options: argparse.Namespace) -> list[Ma
         wanted, missing = asked(options).planned(places, kept)
         use_kernels(missing)
         require_readable(options.family, options.results, places)
-        if not options.dry_run:
-            require_writable(options.folder, "--results")
+        require_writable(options.folder, "--results", make=not options.dry_run)
         title = f"{figures[0].label} at scale={options.scale}: {figures[0].title}"
         console.print(f"All figures at scale={options.scale}" if len(figures) > 1 else title)
         if not train(missing, options):
@@ -229,14 +248,16 @@ def main(arguments: list[str]) -> None:
     """Do what the command line asks."""
     options = parse(arguments)
     family: Family = options.family
-    figures = family.figures() if options.figure == "all" else [family.figure(options.figure)]
+    figures = family.figures() if options.figure == "all" else [family.figure(figure_name(options.figure))]
     if options.from_results:
         if options.figure == "all":
             figures = [figure for figure in figures if Results(options.folder, figure).files]
-            console.print(f"In {_shown(options.folder)}: {', '.join(figure.stem for figure in figures) or 'no figure'}")
+            console.print(f"In {_shown(options.folder)}: {', '.join(figure.stem for figure in figures)}")
+            if not figures:
+                again = f"make reproduce-all SCALE={options.scale}"
+                raise UserError(f"{_shown(options.folder)}: no figure to redraw; expected results, e.g. of {again}")
         made: list[Made] = [(Results(options.folder, figure).manifest(), None, None) for figure in figures]
-        if figures:
-            require_writable(options.folder, "--results")
+        require_writable(options.folder, "--results")
     elif (new := from_runs(figures, options)) is None:
         return
     else:

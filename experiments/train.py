@@ -109,6 +109,9 @@ def prepare(arguments: Sequence[str]) -> Asked:
     chosen = overrides[-1] if overrides[-1:] != parsed.overrides[-1:] else None
     flags = [argument for argument in arguments if argument not in (*parsed.overrides, DRY_RUN)]
     asked = _sweep(with_group(overrides), flags, tree) if parsed.multirun else _single(overrides, flags, tree)
+    if any(override.lstrip("+").startswith("objective=") for override in overrides):
+        for config in asked.configs:
+            require_objective(config)
     use_kernels(asked.configs)
     if chosen:
         print(f"{chosen}, which suits this machine", file=sys.stderr)

@@ -3,28 +3,30 @@
 Prints for each quantity how many rows differ, from which step on and by how much. Exits with 1 if anything differs.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
 import pandas as pd
 
+from normscape.entry import Parser, entry_point
+from normscape.errors import UserError
+from normscape.runs import RunDirectory
+
 KEY = ["step", "quantity", "layer", "step_size"]
 
 
 def main(arguments: list[str]) -> int:
-    """Return the exit code: 0 for the same, 1 for a difference, 2 for a folder without a run that has ended."""
-    parser = argparse.ArgumentParser(description="Compare two runs, row by row.")
+    """Return the exit code, 0 for the same and 1 for a difference; `UserError` for what is no run that has ended."""
+    parser = Parser(prog="compare_runs.py", description="Compare two runs, row by row.")
     parser.add_argument("first", type=Path)
     parser.add_argument("second", type=Path)
     options = parser.parse_args(arguments)
     tables = []
     for folder in (options.first, options.second):
-        file = folder / "metrics.csv"
-        if not file.exists():
-            print(f"{folder}: expected the folder of a run that has ended, with its metrics.csv", file=sys.stderr)
-            return 2
-        tables.append(pd.read_csv(file, dtype={"layer": str}))
+        directory = RunDirectory(folder)
+        if directory.summary is None:
+            raise UserError(f"{folder}: expected the folder of a run that has ended, with its summary.json")
+        tables.append(directory.table())
     return report(*tables)
 
 
@@ -52,4 +54,5 @@ def report(first: pd.DataFrame, second: pd.DataFrame) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    with entry_point():
+        sys.exit(main(sys.argv[1:]))

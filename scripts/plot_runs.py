@@ -5,6 +5,7 @@ python scripts/plot_runs.py runs --against batch_size --value train_accuracy_bes
 """
 
 import sys
+from functools import partial
 from pathlib import Path
 
 from normscape.drawing.rates import draw_against
@@ -23,14 +24,13 @@ def main(arguments: list[str]) -> None:
         "--out", type=Path, default=Path("runs.png"), help="the picture, PNG or PDF (default: runs.png)"
     )
     options = parser.parse_args(arguments)
-    from normscape.gather import gather, left_out
+    from normscape.gather import gather
 
-    if said := left_out(options.folder):
-        print(said, file=sys.stderr)
     if options.out.suffix not in (".png", ".pdf"):
         raise UserError(f"--out {options.out}: expected a name that ends in .png or .pdf")
+    table = gather(options.folder, partial(print, file=sys.stderr))
     with styled():
-        save_figure(draw_against(gather(options.folder), options.against, options.value), options.out)
+        save_figure(draw_against(table, options.against, options.value), options.out)
     print(options.out)
 
 

@@ -5,6 +5,7 @@ python scripts/runs_table.py runs --csv runs.csv     and as a file
 """
 
 import sys
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -23,11 +24,9 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("folder", type=Path, help="folder of the runs, e.g. runs")
     parser.add_argument("--csv", type=Path, help="write the table there, with all columns")
     options = parser.parse_args(arguments)
-    from normscape.gather import gather, left_out
+    from normscape.gather import gather
 
-    if said := left_out(options.folder):
-        print(said, file=sys.stderr)
-    table = gather(options.folder)
+    table = gather(options.folder, partial(print, file=sys.stderr))
     shown = table.drop(columns=[*SHORT])
     printed = Table(show_lines=False)
     for column in shown:

@@ -43,6 +43,8 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("folder", type=Path, nargs="?", default=FOLDER, help=f"folder of the runs (default: {FOLDER})")
     parser.add_argument("--again", action="store_true", help="send everything again")
     options = parser.parse_args(arguments)
+    if not options.folder.is_dir():
+        raise UserError(f"{options.folder}: no such folder; expected a folder of runs, e.g. runs")
     from normscape.mirror import repair
 
     repair(options.folder)

@@ -164,6 +164,19 @@ REFUSED = {
         own("norm", name="Counted"),
         "norm.index differs when the network is built again",
     ),
+    "a place for a norm that has none": (
+        ["run=mlp_batch", "model=own", "model._target_=zoo.NoPlace", "norm=l1"],
+        "model._target_=zoo.NoPlace: it takes 'norm' and has no LpNorm; call norm(features) for its layers",
+    ),
+    "a schedule that ends before the run": (
+        [
+            "run=mlp_batch",
+            "+schedule._target_=torch.optim.lr_scheduler.OneCycleLR",
+            "+schedule.max_lr=0.1",
+            "+schedule.total_steps=1",
+        ],
+        "schedule: torch.optim.lr_scheduler.OneCycleLR fails after step 2 of",
+    ),
     "state in the class": (
         own("norm", name="ClassCounter"),
         "ClassCounter.passes (of the class): changed by a rehearsal on a copy",

@@ -196,7 +196,7 @@ def test_the_scale_suits_the_machine_unless_it_is_given(monkeypatch):
             "decayed=weight: expected weights or all; did you mean 'weights'?",
         ),
         ("model.output_gain=0", "model.output_gain=0: expected a number above 0"),
-        ("model.width=0.01", "width 0.01 makes 0.64 of 64 units; take a multiple of 1/64"),
+        ("model.width=0.01", "width 0.01 makes 0.64 of 64 units; take a width that is a multiple of 1/64"),
         ("probe.activations.layers=[99]", "probe layer 99: the VGG has layers 1 to 15"),
         ("probe.activations.every=0", "probe.activations.every=0: expected 1 or more"),
         ("tracker.mode=onlin", "tracker.mode='onlin' is neither offline nor online; did you mean 'online'?"),

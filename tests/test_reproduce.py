@@ -18,7 +18,7 @@ from normscape import files, launch
 from normscape.errors import UserError
 from normscape.evidence.claims import judge
 from normscape.evidence.curves import indexed
-from normscape.evidence.figure import Family, Shown
+from normscape.evidence.figure import Family, Shown, figure_name
 from normscape.evidence.interval import plain
 from normscape.evidence.original import read_original
 from normscape.evidence.results import configs_of, run_entries
@@ -285,6 +285,10 @@ def test_failing_runs_are_named_in_one_line_and_the_others_are_kept(tmp_path, mo
         (["--seeds=0,0"], "--seeds 0,0: expected each seed once"),
         (["--seeds=-1"], "--seeds -1: expected numbers separated by commas"),
         (["--seeds=3-1"], "--seeds 3-1: expected numbers"),
+        (["--seeds=1_0"], "--seeds 1_0: expected numbers separated by commas"),
+        (["--seeds=\u0663"], "--seeds \u0663: expected numbers separated by commas"),
+        (["2"], "2: expected key=value; one figure at a time, or all"),
+        (["tracker"], "tracker: expected key=value"),
         (["--dln-seeds=a"], "--dln-seeds a: expected numbers separated by commas"),
         (["--workers=-1"], "--workers -1: expected 1 or more"),
         (["optimizer.lrr=1"], "optimizer.lrr=1: there is no key 'lrr'; did you mean 'lr'?"),
@@ -379,6 +383,8 @@ def test_results_that_cannot_be_written_are_refused_first(tmp_path):
     (tmp_path / "results").write_text("a file")
     with pytest.raises(UserError, match=r"^--results: .* cannot be written to \(.*\); give another folder$"):
         reproduce(tmp_path, *QUICK)
+    with pytest.raises(UserError, match=r"^--results: .* cannot be written to \(Not a directory\)"):
+        reproduce(tmp_path, *QUICK, "--dry-run")
     assert not (tmp_path / "runs").exists()
 
 
@@ -431,12 +437,24 @@ def test_says_when_results_of_more_seeds_are_replaced(copy, capsys):
     assert "replaces" not in capsys.readouterr().out
 
 
-def test_an_unknown_figure_is_one_line(monkeypatch):
+@pytest.mark.parametrize("name", ["4", "04", "fig4", "fig04", "Fig4", "figure4"])
+def test_a_figure_may_be_called_as_its_files_and_targets_are(name):
+    assert figure_name(name) == "4"
+    assert [figure_name(word) for word in ("text", "norms", "0", "fig")] == ["text", "norms", "0", "fig"]
+
+
+def test_an_unknown_figure_is_one_line(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(EXPERIMENTS)
     import reproduce as script
 
-    with pytest.raises(UserError, match=r"^figure 99: no such figure; known: 1"):
+    with pytest.raises(UserError, match=r"^figure 99: no such figure; expected one of 1, 2"):
         script.main(["99"])
+    with pytest.raises(UserError, match=r"^expected a figure: its number, text or all"):
+        script.main([])
+    with pytest.raises(
+        UserError, match=r"no figure to redraw; expected results, e.g. of make reproduce-all SCALE=desk"
+    ):
+        script.main(["all", "--from-results", "--scale", "desk", "--results", str(tmp_path)])
     with pytest.raises(UserError, match=r"^--family santurkar: there is no such family; did you mean"):
         script.main(["1", "--family", "santurkar"])
 
@@ -576,9 +594,9 @@ def test_seeds_are_not_added_to_damaged_results(first, tmp_path):
 
 
 def test_adding_trains_and_redrawing_does_not(tmp_path):
-    assert refusal(tmp_path / "none", "--from-results", "--add") == (
-        "--add: expected without --from-results, which trains nothing"
-    )
+    for option in (["--add"], ["--dry-run"], ["--seeds=0"], ["--dln-seeds", "3"], ["--workers=2"], ["--launcher=ray"]):
+        said = refusal(tmp_path / "none", "--from-results", *option)
+        assert said.startswith(f"{option[0].split('=')[0]}: expected without --from-results, which trains nothing")
 
 
 def full(path):

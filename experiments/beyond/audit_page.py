@@ -14,6 +14,8 @@ from normscape.drawing.style import STYLE, short_label
 from normscape.evidence.cells import value_and_spread
 from normscape.evidence.claims import Claim, Verdict
 from normscape.evidence.figure import Figure, Shown
+from normscape.evidence.table import select
+from normscape.own_files import is_known
 
 SERIES = ("standard", "batch", "own")
 SHORT = ("run=vgg_standard", "study=short")
@@ -30,16 +32,17 @@ def figure(norm: str | None, model: str | None, settings: Sequence[str] = ()) ->
         The dotted path of a network. Without ``norm`` it is measured as it is, beside the VGG; with it, the network
         takes each of the three normalisations.
     settings
-        Overrides for the runs of what is audited.
+        Overrides for the runs of what is audited; those of the network for all runs that have it.
     """
     net = ("model=own", f"model._target_={model}", "net=own") if model else ()
     everywhere = net if norm else ()
-    mine = tuple(each for each in settings if "model." in each.split("=")[0]) if norm and model else ()
+    mine = tuple(each for each in settings if "model." in each.split("=")[0]) if norm else ()
     own_norm = ("norm=standard", f"norm._target_={norm}") if norm else ("norm=standard",)
+    name = (norm or model or "").rpartition(".")[2]
     runs = {
         "standard": (*SHORT, *everywhere, *mine, "name=standard"),
         "batch": (*SHORT, *everywhere, *mine, "norm=batch", "series=batch", "name=batch"),
-        "own": (*SHORT, *net, *own_norm, *settings, "series=own", "name=own"),
+        "own": (*SHORT, *net, *own_norm, *settings, "series=own", f"name='{name}'"),
     }
     target = " in ".join(filter(None, (norm, model)))
     module = ModuleType("audit")
@@ -72,9 +75,12 @@ def _page(shown: Shown, verdicts: tuple[Verdict, ...]) -> list[str]:
 
 
 def _target(shown: Shown) -> str:
-    """Return what was audited, from the settings of its run."""
-    run, plain = shown.configs["own"], shown.configs["standard"]
+    """Return what was audited, and the network that all runs had where it is not the suite's own, from its settings."""
+    own, standard = (select(shown.rows, series=name)["run"].iloc[0] for name in ("own", "standard"))
+    run, plain = shown.configs[own], shown.configs[standard]
     parts = [part for part in ("norm", "model") if run[part]["_target_"] != plain[part]["_target_"]] or ["model"]
+    if parts == ["norm"] and not is_known(run["model"]["_target_"]):
+        parts = ["norm", "model"]
     return " in ".join(_called(run[part]) for part in parts)
 
 

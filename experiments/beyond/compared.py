@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from beyond.training import TO_HALF, trains_like_batch
+from normscape.errors import UserError
 from normscape.evidence.claims import Claim
 from normscape.evidence.comparing import NETS, TRAINED_TO, at_equal_accuracy, parts_of_run
 from normscape.evidence.finished import FinishedRun
@@ -61,7 +62,10 @@ def shift_rows(run: FinishedRun) -> pd.DataFrame:
     and v (`normscape.norms.WeightNorm`).
     """
     rows = run.rows("ics_l2", "ics_gradient_norm")
-    wide = rows[rows["layer"] > 1].pivot_table(index=["step", "layer"], columns="quantity", values="value")
+    wide = rows[rows["layer"] > 1].pivot(index=["step", "layer"], columns="quantity", values="value")
+    if wide.empty:
+        one_layer = f"{run.label}: has one weight layer, before which nothing shifts; expected a network with more"
+        raise UserError(one_layer)
     relative = (wide["ics_l2"] / wide["ics_gradient_norm"]).groupby("step").median()
     return run.labelled(relative.rename("value").reset_index().assign(quantity="ics_relative"))
 

@@ -13,6 +13,7 @@ from normscape.components import (
     build_optimizer,
     build_probes,
     build_schedule,
+    require_whole,
 )
 from normscape.config import RunConfig, check_threads
 from normscape.errors import UserError
@@ -66,7 +67,9 @@ def dry_build(config: RunConfig, device_too: bool = True) -> None:
     if device_too:
         check_device(config.kernels, device_of(config))
     model = dry_model(config)
-    build_schedule(config, build_optimizer(config, model))
+    schedule = build_schedule(config, build_optimizer(config, model))
+    if schedule is not None:
+        require_whole(schedule, config)
     build_loss(config)
     build_component("tracker", config.tracker)
     build_probes(config, model)

@@ -152,7 +152,7 @@ def _check_component(path: str, node: Mapping[str, Any]) -> None:
                 raise UserError(f"{path}.{key}={shown(value)}: expected {in_words(bool)}")
             continue
         if key not in taken and not takes_anything(called):
-            own = "; model=own leaves the settings of other networks out" if path == "model" else ""
+            own = f"; {path}=own leaves the settings of others out" if path in ("model", "data") else ""
             raise UserError(f"{path}.{key}={shown(value)}: {target} takes no '{key}'{suggest(key, taken)}{own}")
         if key in expected and not suits(value, expected[key]) and not (value is None and taken[key].default is None):
             raise UserError(_mistyped(f"{path}.{key}", value, target, expected[key]))

@@ -1,6 +1,7 @@
 """The components that a config names, built one by one; what cannot be built or is of the wrong kind is named."""
 
 import inspect
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -102,9 +103,24 @@ def build_model(config: RunConfig) -> nn.Module:
         raise UserError(f"model._target_={target}: its lazy modules have no weights yet; give their sizes")
     if not all(is_known(path) for path in (target, config.norm["_target_"])):
         _require_function(model, _seeded_model(config, norm), target)
+        _require_norm(model, norm, config)
     if isinstance(model, LayeredModel):
         initialise(model, config.seed)
     return model
+
+
+def _require_norm(model: nn.Module, norm: NormFactory, config: RunConfig) -> None:
+    """Refuse a network that takes a normalisation and has none of it: its runs would all be the same."""
+    if get_object(config.norm["_target_"]) is Standard or not accepts(get_object(config.model["_target_"]), "norm"):
+        return
+    with seeded(config, "norm"):
+        kind = type(norm(64))
+    if not any(type(module) is kind for module in model.modules()):
+        target = config.model["_target_"]
+        raise UserError(
+            f"model._target_={target}: it takes 'norm' and has no {kind.__name__}; call norm(features) for its layers, "
+            "or take no 'norm' and set norm=standard"
+        )
 
 
 def _seeded_model(config: RunConfig, norm: NormFactory) -> Any:
@@ -165,6 +181,20 @@ def build_schedule(config: RunConfig, optimizer: torch.optim.Optimizer) -> LRSch
         target = config.schedule["_target_"]
         raise UserError(f"schedule._target_={target}: expected a scheduler by steps alone, not a {type(made).__name__}")
     return made
+
+
+def require_whole(schedule: LRScheduler, config: RunConfig) -> None:
+    """Raise `UserError` unless a schedule, which is used up by this, goes on until the last step of the run."""
+    for step in range(1, config.steps + 1):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # the optimiser has taken no step
+                schedule.step()
+        except Exception as error:
+            target, reason = config.schedule["_target_"], next(iter(str(error).splitlines()), type(error).__name__)
+            raise UserError(
+                f"schedule: {target} fails after step {step} of {config.steps}: {reason}; let it reach to the last step"
+            ) from error
 
 
 def build_loss(config: RunConfig) -> LossFunction:

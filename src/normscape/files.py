@@ -46,7 +46,7 @@ def unwritable(path: Path, error: OSError) -> UserError:
     return UserError(f"{path}: cannot be written ({error.strerror or error}); {cure}")
 
 
-def require_writable(folder: Path, what: str) -> None:
+def require_writable(folder: Path, what: str, *, make: bool = True) -> None:
     """Make a folder; raise `UserError` if nothing can be written there.
 
     Parameters
@@ -55,7 +55,11 @@ def require_writable(folder: Path, what: str) -> None:
         It and those above it are made if they are not there.
     what
         The option or setting that names it.
+    make
+        If it is false, nothing is made: the nearest folder that there is has to be one, and writable.
     """
+    if not make:
+        folder = next((place for place in (folder, *folder.parents) if place.exists()), folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -136,8 +140,8 @@ def worded(value: Any) -> Any:
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def read_json(path: Path) -> Any:
-    """Return the content of a JSON file, or None if there is no such file.
+def read_json(path: Path, cure: str = RESTORE) -> Any:
+    """Return the content of a JSON file, or None if there is no such file; ``cure`` says what to do if it is damaged.
 
     Raises
     ------
@@ -150,10 +154,10 @@ def read_json(path: Path) -> Any:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (ValueError, OSError, RecursionError) as error:
-        raise UserError(f"{path}: cannot be read as JSON ({error}); {RESTORE}") from error
+        raise UserError(f"{path}: cannot be read as JSON ({error}); {cure}") from error
     if not isinstance(content, dict) or SEAL not in content:
         return content
     seal = content.pop(SEAL)
     if seal != _seal(content):
-        raise UserError(f"{path}: not what was written there (another hash); {RESTORE}")
+        raise UserError(f"{path}: not what was written there (another hash); {cure}")
     return content

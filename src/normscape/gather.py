@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,11 @@ LABELS = ("name", "net", "series", "scale", "seed")
 """Columns that the table has whether or not they differ."""
 
 
-def gather(folder: Path) -> pd.DataFrame:
+UNREADABLE = (UserError, OSError, ValueError, KeyError, TypeError, AttributeError)
+"""What reading a damaged file can raise; what reads many runs says so in a line and goes on with the others."""
+
+
+def gather(folder: Path, say: Callable[[str], None] | None = None) -> pd.DataFrame:
     """Return a table of all runs in a folder, one row each.
 
     Columns: ``run``, the name of its directory; the labels; each setting that differs between the runs, by its key,
@@ -28,12 +32,41 @@ def gather(folder: Path) -> pd.DataFrame:
     quantity of `BEST` its last and its best finite value, as ``test_accuracy_final`` and ``test_accuracy_best``. A run
     that has not ended has no values yet.
 
+    Parameters
+    ----------
+    folder
+        Of the runs.
+    say
+        Is told, in a line each, which runs are left out: copies, and those whose files are not what they wrote. Without
+        it the first of the latter raises.
+
     Raises
     ------
     UserError
-        If there is no run in the folder, or the files of one are not those that it wrote.
+        If there is no run in the folder that can be read, or, without ``say``, one that cannot.
     """
-    return tidy(runs_in(folder))
+    if say is None:
+        return tidy(runs_in(folder))
+    if copies := left_out(folder):
+        say(copies)
+    readable, damaged = [], []
+    for path in runs_in(folder):
+        try:
+            tidy([path])
+            readable.append(path)
+        except UNREADABLE as error:
+            damaged.append(unreadable(path, error))
+    if not readable:
+        raise UserError(f"{folder}: no run in it can be read; {'; '.join(damaged)}")
+    for line in damaged:
+        say(f"left out: {line}")
+    return tidy(readable)
+
+
+def unreadable(path: Path, error: Exception) -> str:
+    """Return in one line why a run cannot be read."""
+    reason = str(error) if isinstance(error, UserError) else f"{path}: cannot be read ({error!r})"
+    return " ".join(reason.split())
 
 
 def runs_in(folder: Path) -> list[Path]:

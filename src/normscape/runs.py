@@ -62,10 +62,10 @@ class RunDirectory:
     @property
     def summary(self) -> dict[str, Any] | None:
         """The outcome of the run, or None if it has not ended."""
-        summary = read_json(self.path / "summary.json")
+        summary = read_json(self.path / "summary.json", self.again)
         if summary is None or (isinstance(summary, dict) and "status" in summary):
             return summary
-        raise UserError(f"{self.path / 'summary.json'}: not the summary of a run; {AGAIN}")
+        raise UserError(f"{self.path / 'summary.json'}: not the summary of a run; {self.again}")
 
     @property
     def status(self) -> dict[str, Any]:

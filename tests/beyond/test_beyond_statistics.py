@@ -2,18 +2,21 @@
 
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from beyond import audit_page
+from beyond.compared import shift_rows
 from beyond.correlation import RankCorrelationOverSeries
 from beyond.usable import HighestRate, UsableRange, final_accuracies
 from normscape.errors import UserError
 from normscape.evidence.claims import judge
 from normscape.evidence.curves import indexed
 from normscape.evidence.figure import Family, Shown
+from normscape.evidence.finished import FinishedRun
 from normscape.evidence.marks import Final
 from normscape.evidence.statistics import Of, Ratio
 from normscape.evidence.table import COLUMNS
@@ -154,12 +157,13 @@ def test_the_audit_is_a_page_of_picture_table_and_sentences():
     )
     assert "+norm.eps=1e-4" in figure.runs["own"]
     assert not any("eps" in part for name in ("standard", "batch") for part in figure.runs[name])
-    shown = Shown(made, None, {name: CONFIG | {"norm": {"_target_": name}} for name in figure.runs} | {"own": CONFIG})
+    plain = {f"vgg_{name}_lr0.1": CONFIG | {"norm": {"_target_": name}} for name in figure.runs}
+    shown = Shown(made, None, plain | {"vgg_own_lr0.1": CONFIG})
     verdicts = tuple(judge(claim, indexed(made)) for claim in figure.claims)
     page = "\n".join(figure.module.page(shown, verdicts))
     assert page.startswith("# Audit of `mypackage.MyNorm`\n\n![")
     own = CONFIG | {"norm": {**CONFIG["norm"], "_partial_": True, "eps": 1e-4}}
-    told = figure.module.page(Shown(made, None, {**shown.configs, "own": own}), verdicts)
+    told = figure.module.page(Shown(made, None, {**shown.configs, "vgg_own_lr0.1": own}), verdicts)
     assert told[0] == "# Audit of `mypackage.MyNorm(eps=0.0001)`"
     assert figure.title.endswith(" mypackage.MyNorm,norm.eps=1e-4")  # which names the folder
     assert page.count("\n- ") == len(verdicts)
@@ -183,5 +187,49 @@ def test_the_audit_s_command_line_keeps_settings_of_yours_from_the_others():
     figure, others = audit.audited(line.split())
     assert others == ["--scale", "smoke", "--seeds", "0", "tracker=none"]
     assert "+norm.eps=1e-4" in figure.runs["own"]
-    with pytest.raises(UserError, match="audit: expected what to measure"):
-        audit.audited(["--scale", "smoke"])
+    of_all = audit.audited(["--norm", "p.N", "model.width=0.25"])[0].runs
+    assert all("model.width=0.25" in run for run in of_all.values())  # or three networks would be compared
+    own = audit.audited(["--model", "p.M", "+model.depth=3"])[0].runs
+    assert [int("+model.depth=3" in run) for run in own.values()] == [0, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("--scale smoke", "audit: expected what to measure"),
+        ("--norm l1", "--norm l1: expected the dotted path of a class, e.g. mypackage.MyNorm"),
+        ("--model p.M()", r"--model p.M\(\): expected the dotted path"),
+        ("--norm p.N --from-results", "--from-results: an audit takes no such option"),
+        ("--norm p.N --family=theory", "--family=theory: an audit takes no such option"),
+        ("--norm p.N norm._target_=p.O", "norm._target_=p.O: expected --norm and --model"),
+    ],
+)
+def test_what_an_audit_cannot_do_is_refused(line, said):
+    import audit
+
+    with pytest.raises(UserError, match=said):
+        audit.audited(line.split())
+
+
+def test_the_page_names_the_network_in_which_a_norm_was_audited():
+    figure, made = audit_page.figure("p.N", "p.M"), of_networks(("standard", "batch", "own"))
+    mine = CONFIG | {"model": {"_target_": "p.M"}}
+    plain = {f"vgg_{name}_lr0.1": mine | {"norm": {"_target_": name}} for name in figure.runs}
+    shown = Shown(made, None, plain | {"vgg_own_lr0.1": mine})
+    assert figure.module.page(shown, ())[0] == "# Audit of `mypackage.MyNorm in p.M`"
+
+
+def measured_run(*measured):
+    kept = SimpleNamespace(table=lambda: pd.DataFrame(measured, columns=["quantity", "step", "layer", "value"]))
+    facts = {"net": "vgg", "series": "own", "augment": False, "scale": SimpleNamespace(name="smoke")}
+    return FinishedRun(SimpleNamespace(name="own", seed=0, optimizer={"lr": 0.1}, **facts), kept)
+
+
+def test_the_relative_shift_of_what_diverges_at_once_is_no_number_and_of_one_layer_there_is_none():
+    sizes = {"ics_l2": 3.0, "ics_gradient_norm": 2.0}
+    whole = measured_run(*((name, 0, layer, value * layer) for name, value in sizes.items() for layer in (1, 2, 3)))
+    assert shift_rows(whole)["value"].tolist() == [1.5]
+    gone = measured_run(*((name, 0, layer, math.nan) for name in sizes for layer in (1, 2, 3)))
+    assert np.isnan(shift_rows(gone)["value"]).tolist() == [True]
+    with pytest.raises(UserError, match="own seed 0: has one weight layer, before which nothing shifts"):
+        shift_rows(measured_run(*((name, 0, 1, 0.0) for name in sizes)))

@@ -75,3 +75,16 @@ def test_a_run_that_ended_on_other_data_is_not_taken_for_this_one(tmp_path, monk
     monkeypatch.setitem(globals(), "LABELS", [CLASSES.flip(0)])
     with pytest.raises(UserError, match=f"data: {RunDirectory.of(run).path.name} was trained on .*; restore the data"):
         train_missing([run], LocalEngine(1), print)
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (lambda: Dataset(INPUTS, CLASSES, INPUTS, CLASSES), "data: name is a Tensor; expected Dataset"),
+        (lambda: Dataset("mine", "0", INPUTS, CLASSES), "data: train is a Tensor; expected Dataset"),
+        (lambda: Dataset("mine", "0", Split(INPUTS, CLASSES), INPUTS), "data: test is a Tensor; expected Dataset"),
+    ],
+)
+def test_arrays_in_the_place_of_splits_are_refused(made, said):
+    with pytest.raises(UserError, match=said):
+        made().require_sound()

@@ -154,7 +154,7 @@ def test_a_figure_without_its_picture_says_how_to_draw_it(some_results):
         (["--family", "santurkar2081"], "did you mean 'santurkar2018'"),
         (["--runs", "runs", "--scale", "laptop"], "--runs: expected without"),
         (["--runs", "no such folder"], "no run in it"),
-        (["--scale", "paper"], "no figure in it"),
+        (["--scale", "paper"], "--scale paper: no results at it in"),
         (["--sacle", "paper"], "--sacle"),
     ],
 )

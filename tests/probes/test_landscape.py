@@ -5,7 +5,9 @@ import math
 import pytest
 import torch
 from torch import nn
+from torch.nn.functional import cross_entropy
 
+from normscape import observe
 from normscape.errors import UserError
 from normscape.models import Layer, LayeredModel
 from normscape.norms import BatchNorm
@@ -205,6 +207,21 @@ def test_it_costs_one_forward_backward_pass_per_step_size(direction):
     passes.clear()
     list(Landscape(STEP_SIZES, every=1, direction=direction).measure(view))
     assert passes == [True] * len(STEP_SIZES)
+
+
+@pytest.mark.parametrize(("dtype", "size"), [(torch.bfloat16, 1e-3), (torch.float16, 1e-4), (torch.float32, 1e-8)])
+def test_step_sizes_that_get_lost_in_the_rounding_of_the_weights_are_refused(dtype, size):
+    """What would be measured is that rounding: in bfloat16 beta came out two and a half times too large."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(20, 64), nn.Tanh(), nn.Linear(64, 5)).to(dtype)
+    inputs, targets = torch.randn(64, 20).to(dtype), torch.randint(5, (64,))
+    optimizer = torch.optim.SGD(model.parameters(), lr=size)
+    with observe(model, optimizer, cross_entropy, [Landscape(every=1)]) as seen:
+        line = rf"step size {0.5 * size:g}: \d+% of such a step is lost in the rounding of {str(dtype)[6:]} weights"
+        with pytest.raises(UserError, match=line), seen.step(targets):
+            optimizer.zero_grad()
+            cross_entropy(model(inputs), targets).backward()
+            optimizer.step()
 
 
 @pytest.mark.parametrize(

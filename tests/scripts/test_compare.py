@@ -1,6 +1,7 @@
 """The scripts that compare results and runs: the same is the same, and one digit is a difference."""
 
 import gzip
+import hashlib
 import shutil
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from normscape.errors import UserError
 from normscape.files import read_json, write_json
 
 PROJECT = Path(__file__).parents[2]
@@ -104,6 +106,12 @@ def test_a_folder_without_results_is_named(tmp_path, capsys):
     assert "expected a folder with results" in capsys.readouterr().err
 
 
+def traces(folder):
+    content = (folder / "metrics.csv").read_bytes()
+    size = f"{len(content.splitlines()) - 1} rows"
+    return {"metrics.csv": {"size": size, "sha256": hashlib.sha256(content).hexdigest()}}
+
+
 ROWS = "step,quantity,layer,step_size,value\n0,train_loss,,,2.5\n0,ics_l2,3,,0.5\n1,train_loss,,,nan\n"
 
 
@@ -123,13 +131,22 @@ def test_runs_are_compared_row_by_row(tmp_path, capsys, second, code, said):
     for name, text in (("a", ROWS), ("b", second)):
         (tmp_path / name).mkdir()
         (tmp_path / name / "metrics.csv").write_text(text)
+        write_json(tmp_path / name / "summary.json", {"status": "finished", "files": traces(tmp_path / name)})
     assert compare_runs.main([str(tmp_path / "a"), str(tmp_path / "b")]) == code
     assert capsys.readouterr().out.startswith(said)
 
 
-def test_a_folder_without_a_run_is_named(tmp_path, capsys):
-    assert compare_runs.main([str(tmp_path), str(tmp_path)]) == 2
-    assert "expected the folder of a run that has ended" in capsys.readouterr().err
+def test_what_is_no_run_or_not_what_a_run_wrote_is_not_compared(tmp_path):
+    with pytest.raises(UserError, match="expected the folder of a run that has ended"):
+        compare_runs.main([str(tmp_path), str(tmp_path)])
+    (tmp_path / "metrics.csv").write_text(ROWS)
+    write_json(tmp_path / "summary.json", {"status": "finished", "files": traces(tmp_path)})
+    (tmp_path / "metrics.csv").write_text(ROWS[:40])
+    with pytest.raises(UserError, match=r"metrics.csv: not the file that the run wrote"):
+        compare_runs.main([str(tmp_path), str(tmp_path)])
+    (tmp_path / "summary.json").write_text("{")
+    with pytest.raises(UserError, match=r"summary.json: cannot be read as JSON .*; remove the run's folder"):
+        compare_runs.main([str(tmp_path), str(tmp_path)])
 
 
 @pytest.mark.parametrize(

@@ -76,3 +76,8 @@ def test_what_has_changed_since_it_was_sent_is_sent_again(tmp_path):
     assert not sync_runs.is_sent(offline, {})
     online = fragment(tmp_path, "run-20260101_000002-bbb")
     assert [sync_runs.is_sent(online, {"whole": whole}) for whole in (True, False)] == [True, False]
+
+
+def test_a_folder_that_is_not_there_is_not_said_to_be_sent(tmp_path):
+    with pytest.raises(UserError, match=r"none: no such folder; expected a folder of runs"):
+        sync_runs.main([str(tmp_path / "none")])

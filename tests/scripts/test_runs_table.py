@@ -85,6 +85,18 @@ def test_the_command_prints_and_writes_it(folder, tmp_path, capsys):
     assert "optimizer.lr" in printed
 
 
+def test_a_damaged_run_is_left_out_and_named_and_without_a_listener_refused(folder, tmp_path, capsys):
+    damaged = next(folder.glob("*s1-*"))
+    (damaged / "summary.json").write_text("{")
+    with pytest.raises(UserError, match=r"summary.json: cannot be read as JSON"):
+        gather(folder)
+    runs_table.main([str(folder), "--csv", str(tmp_path / "runs.csv")])
+    assert len(pd.read_csv(tmp_path / "runs.csv")) == 18
+    said = capsys.readouterr().err
+    assert said.startswith(f"left out: {damaged}/summary.json: cannot be read as JSON")
+    assert said.count("\n") == 1
+
+
 def test_the_picture_has_a_curve_for_each_normalisation_through_the_medians(folder):
     axes = draw_against(gather(folder), "optimizer.lr", "test_accuracy_final").axes[0]
     curves = {line.get_label(): line for line in axes.lines if not line.get_label().startswith("_")}

@@ -76,6 +76,11 @@ class Dataset:
 
     def require_sound(self) -> None:
         """Raise `UserError` if its arrays are not what `Split` says: accuracies of others would be no accuracies."""
+        kinds = {"name": str, "checksum": str, "train": Split, "test": Split | None}
+        for field, kind in kinds.items():
+            if not isinstance(found := getattr(self, field), kind):
+                given = type(found).__name__
+                raise UserError(f"data: {field} is a {given}; expected Dataset(name, checksum, Split(inputs, targets))")
         for name, split in (("training", self.train), ("test", self.test)):
             if split is not None and (fault := split.fault()):
                 raise UserError(f"data: the {name} set of {self.name} has {fault}")

@@ -1,6 +1,7 @@
 """Figures as they are declared: found by their files, family by family; there is no registry to edit."""
 
 import importlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -90,7 +91,7 @@ class Family:
             If there is no such figure, or its YAML or its module lacks something.
         """
         if name not in self.known:
-            raise UserError(f"figure {name}: no such figure; known: {', '.join(self.known)}")
+            raise UserError(f"figure {name}: no such figure; expected one of {', '.join(self.known)}, or all")
         stem = stem_of(name)
         declared = self._declared(stem)
         modules = sorted((self.project / "experiments" / self.name).glob(f"{stem}_*.py"))
@@ -123,6 +124,12 @@ class Family:
     def figures(self) -> list["Figure"]:
         """Return all its figures."""
         return [self.figure(name) for name in self.known]
+
+
+def figure_name(text: str) -> str:
+    """Return the name of a figure that may be given as its files are called: ``4`` for ``fig04``, a word as it is."""
+    numbered = re.fullmatch(r"(?:fig(?:ure)?)?0*([1-9][0-9]*)", text.lower())
+    return numbered[1] if numbered else text
 
 
 def stem_of(name: int | str) -> str:

@@ -103,5 +103,6 @@ class VGG(LayeredModel):
 def _scaled(channels: int, width: float) -> int:
     scaled = float(channels * width)
     if not (scaled >= 1.0 and scaled.is_integer()):
-        raise UserError(f"width {width} makes {scaled:g} of {channels} units; take a multiple of 1/64, e.g. 0.125")
+        fits = f"take a width that is a multiple of 1/{channels}, or other layers"
+        raise UserError(f"width {width} makes {scaled:g} of {channels} units; {fits}")
     return int(scaled)

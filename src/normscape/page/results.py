@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from normscape.errors import UserError, suggest
 from normscape.evidence.claims import Kind
 from normscape.evidence.figure import Family
+from normscape.evidence.results import scales_in
 from normscape.page.document import rendered
 from normscape.page.evidence import ShownScale, answered, asks, how_to_read, require_some, shown_family
 from normscape.page.lines import DIGITS, packed, points_each
@@ -25,6 +27,10 @@ def results_page(families: Sequence[Family], results: Path, scales: Sequence[str
     UserError
         If there are no results, or some are damaged.
     """
+    known = ["smoke", *sorted({found.name for family in families for found in scales_in(results / family.name)})]
+    for scale in scales:
+        if scale not in known:
+            raise UserError(f"--scale {scale}: no results at it in {results}{suggest(scale, known)}")
     families = sorted(families, key=lambda family: not asks(family))  # those that answer a question come first
     found = [scale for family in families for scale in shown_family(family, results / family.name, scales)]
     require_some(found, results)

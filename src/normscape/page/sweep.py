@@ -12,7 +12,7 @@ import pandas as pd
 from normscape.errors import UserError
 from normscape.evidence.words import quantity_name
 from normscape.files import read_json
-from normscape.gather import LABELS, left_out, runs_in, tidy
+from normscape.gather import LABELS, UNREADABLE, left_out, runs_in, tidy, unreadable
 from normscape.page.document import rendered
 from normscape.page.lines import DIGITS, Chart, Line, packed, points_each
 from normscape.page.look import DASHES, logarithmic
@@ -38,8 +38,6 @@ PALETTE = (
 """Colours of runs, in their order; the next ten have the next kind of dashes."""
 
 FIRST = ("test_accuracy", "train_accuracy", "train_loss")
-UNREADABLE = (UserError, OSError, ValueError, KeyError, TypeError, AttributeError)
-"""What reading a damaged file can raise; the page says so in a line and goes on with the other runs."""
 
 
 @dataclass(frozen=True)
@@ -115,8 +113,7 @@ def _read(paths: Sequence[Path]) -> tuple[dict[Path, tuple[Any, ...]], list[str]
             origin = {**(read_json(path / "provenance.json") or {}), **directory.status, **(directory.summary or {})}
             read[path] = read_json(path / "config.json"), origin, rows
         except UNREADABLE as error:
-            reason = str(error) if isinstance(error, UserError) else f"{path}: cannot be read ({error!r})"
-            damaged.append(" ".join(reason.split()))
+            damaged.append(unreadable(path, error))
     return read, damaged
 
 

@@ -16,6 +16,8 @@ from normscape.view import StepView
 
 DIRECTIONS = ("gradient", "random")
 LR_MULTIPLES = (0.5, 1.0, 2.0, 4.0)
+MOST_LOST = 0.01
+"""The share of a step that may be lost in the rounding of the weights."""
 
 
 class Landscape(Probe):
@@ -73,7 +75,8 @@ class Landscape(Probe):
     Raises
     ------
     UserError
-        If a step size is not above 0 and finite, there is none, or one twice; if both ``lr_multiples`` and
+        If a step size is not above 0 and finite, there is none, or one twice; if the weights' format cannot hold a step
+        of the first measurement to 1 %; if both ``lr_multiples`` and
         ``step_sizes`` are given; if the direction is unknown; at a step whose learning rate is 0 or differs between
         parameters, unless ``step_sizes`` are given; if ``weight_decay`` is neither 0 nor the optimiser's own.
     """
@@ -128,6 +131,8 @@ class Landscape(Probe):
         slopes, betas, betas_sum = [], [], []
         for s in self.sizes_of(view):
             point = {**view.parameters, **{name: view.parameters[name] - s * d for name, d in direction.items()}}
+            if view.step == 0:
+                _require_resolved(view.parameters, point, direction, s)
             loss, gradient = view.loss_and_gradient_at(point)
             found = _with_penalty(gradient, point, decays)
             difference, difference_sum = norms({name: found[name] - g for name, g in base.items()})
@@ -168,6 +173,19 @@ class Landscape(Probe):
         drawn = {name: torch.randn(g.shape, generator=stream).to(g) for name, g in like.items()}
         scale = norms(like)[0] / norms(drawn)[0]
         return {name: scale * d for name, d in drawn.items()}
+
+
+def _require_resolved(start: Parameters, point: Parameters, direction: Mapping[str, Tensor], s: float) -> None:
+    """Refuse a step size whose steps the weights cannot hold: what would be measured is their rounding."""
+    wanted = {name: s * d.double() for name, d in direction.items()}
+    lost = {name: start[name].double() - point[name].double() - step for name, step in wanted.items()}
+    length, off = norms(wanted)[0].item(), norms(lost)[0].item()
+    if off > MOST_LOST * length:
+        dtype = str(next(iter(start.values())).dtype).removeprefix("torch.")
+        raise UserError(
+            f"probe: step size {s:g}: {off / length:.0%} of such a step is lost in the rounding of {dtype} weights; "
+            "take larger lr_multiples or step_sizes, or weights in a wider format"
+        )
 
 
 def direction_stream(at: Moment) -> torch.Generator:

@@ -151,9 +151,7 @@ def _batch_norms(view: StepView, layers: list[WeightLayer]) -> dict[WeightLayer,
     found = view.norms_behind(layers)
     passes = (BatchNorm.forward, nn.modules.batchnorm._BatchNorm.forward)  # a subclass's own may do anything
     return {
-        layer: (path, norm)
-        for layer, (path, norm) in found.items()
-        if type(norm).forward in passes and norm.training
+        layer: (path, norm) for layer, (path, norm) in found.items() if type(norm).forward in passes and norm.training
     }
 
 

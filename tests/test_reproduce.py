@@ -451,9 +451,7 @@ def test_an_unknown_figure_is_one_line(monkeypatch, tmp_path):
         script.main(["99"])
     with pytest.raises(UserError, match=r"^expected a figure: its number, text or all"):
         script.main([])
-    with pytest.raises(
-        UserError, match=r"no figure to redraw; expected results, e.g. of make reproduce-all SCALE=desk"
-    ):
+    with pytest.raises(UserError, match=r"no figure to redraw; expected results, .* make reproduce-all SCALE=desk"):
         script.main(["all", "--from-results", "--scale", "desk", "--results", str(tmp_path)])
     with pytest.raises(UserError, match=r"^--family santurkar: there is no such family; did you mean"):
         script.main(["1", "--family", "santurkar"])

@@ -216,12 +216,16 @@ def test_step_sizes_that_get_lost_in_the_rounding_of_the_weights_are_refused(dty
     model = nn.Sequential(nn.Linear(20, 64), nn.Tanh(), nn.Linear(64, 5)).to(dtype)
     inputs, targets = torch.randn(64, 20).to(dtype), torch.randint(5, (64,))
     optimizer = torch.optim.SGD(model.parameters(), lr=size)
-    with observe(model, optimizer, cross_entropy, [Landscape(every=1)]) as seen:
-        line = rf"step size {0.5 * size:g}: \d+% of such a step is lost in the rounding of {str(dtype)[6:]} weights"
-        with pytest.raises(UserError, match=line), seen.step(targets):
+    line = rf"step size {0.5 * size:g}: \d+% of such a step is lost in the rounding of {str(dtype)[6:]} weights"
+
+    def one_step():
+        with observe(model, optimizer, cross_entropy, [Landscape(every=1)]) as seen, seen.step(targets):
             optimizer.zero_grad()
             cross_entropy(model(inputs), targets).backward()
             optimizer.step()
+
+    with pytest.raises(UserError, match=line):
+        one_step()
 
 
 @pytest.mark.parametrize(

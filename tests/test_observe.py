@@ -266,7 +266,7 @@ EARLIER = {
     "a layer twice": ("4", ["0", "2"]),
     "tied weights": ("5", ["0", "2", "4"]),
     "attention": ("head", ["patch", "position", "block"]),
-    "recurrent": ("head", []),
+    "recurrent": ("head", ["read"]),
     "our own chain": ("layers.5.linear", [f"layers.{n}" for n in range(1, 5)]),
 }
 
@@ -289,7 +289,7 @@ def test_covariate_shift_equals_a_brute_force_twin(network):
     assert value(table, 0, "ics_l2", layer=path) == pytest.approx(float((a - b).norm()), rel=1e-8, abs=1e-13)
     assert value(table, 0, "ics_gradient_norm", layer=path) == pytest.approx(float(a.norm()), rel=1e-9)
     first = table[(table.step == 0) & (table.quantity == "ics_l2")].iloc[0]
-    assert first.value == 0.0
+    assert (first.value == 0.0) == (network != "recurrent")  # where something that trains runs before the first layer
     if earlier:
         assert float((a - b).norm()) > 1e-12
 

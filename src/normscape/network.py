@@ -6,12 +6,12 @@ modules run, and in which order.
 
 "Earlier than layer i" is meant as follows. Every parameter belongs to the block of the weight layer that was the last
 to start when the module that owns the parameter first started to run: a convolution's weight and bias, and the scale
-and shift of the normalisation after it, are one block. What runs before the first weight layer belongs to the first
-block. Earlier than layer i are the blocks 1 to i - 1; in a residual network, this includes both branches of earlier
+and shift of the normalisation after it, are one block. What runs before the first weight layer, as an embedding, is
+block 0. Earlier than layer i are the blocks 0 to i - 1; in a residual network, this includes both branches of earlier
 blocks.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -64,7 +64,7 @@ class Network:
     layers
         In forward order.
     block
-        For each parameter's name, the number of the layer whose block it is in.
+        For each parameter's name, the number of the layer whose block it is in; 0 before the first layer.
     chain
         Whether the network is the composition of ``layers.1``, ``layers.2`` and so on, and nothing else.
     numbered
@@ -130,10 +130,12 @@ def network_of(model: nn.Module, forward: Callable[[], object], *, numbered: boo
         weights = _weights(weighty[path], names) if path in weighty else ()
         if weights:
             layers.append(WeightLayer(len(layers) + 1, path, weights, *_units(weighty[path]), times))
-        began[path] = max(len(layers), 1)
+        began[path] = len(layers)
     if not layers:
         raise UserError(f"{kind}: expected a convolution or linear map that runs as a module of the network")
-    block = {name: int(name.split(".")[1]) for name in names.values()} if chain else _blocks(model, names, began)
+    block = (
+        {name: int(name.split(".")[1]) for name in names.values()} if chain else _blocks(model, names, began, weighty)
+    )
     return Network(kind, tuple(layers), block, chain, numbered)
 
 
@@ -196,13 +198,24 @@ def _units(module: nn.Module) -> tuple[int, int]:
     return module.out_features, -1
 
 
-def _blocks(model: nn.Module, names: dict[int, str], began: dict[str, int]) -> dict[str, int]:
-    """Return the block of each parameter: that of its first owner to run, or of the nearest ancestor that runs."""
+def _blocks(model: nn.Module, names: dict[int, str], began: dict[str, int], weighty: Iterable[str]) -> dict[str, int]:
+    """Return the block of each parameter: that of its first owner to run, or of the nearest ancestor that runs.
+
+    A container starts before the layers in it, and may use its own parameters behind them: it has no block before 1.
+    """
     owners = [(path, p) for path, module in model.named_modules() for p in module.parameters(recurse=False)]
+    containers = {parent for path in weighty for parent in _parents(path)}
     blocks: dict[str, int] = {}
     for path, p in owners:
         while path and path not in began:
             path = path.rpartition(".")[0]
         name, number = names[id(p)], began.get(path, 1)
+        number = max(number, 1) if path in containers else number
         blocks[name] = min(number, blocks.get(name, number))
     return blocks
+
+
+def _parents(path: str) -> list[str]:
+    """Return the paths of the modules that a module is in, the network itself, which is called "", among them."""
+    parts = path.split(".")
+    return [".".join(parts[:length]) for length in range(len(parts))]

@@ -16,7 +16,7 @@ from normscape.view import StepView
 
 DIRECTIONS = ("gradient", "random")
 LR_MULTIPLES = (0.5, 1.0, 2.0, 4.0)
-MOST_LOST = 0.01
+MOST_LOST = 0.05
 """The share of a step that may be lost in the rounding of the weights."""
 
 
@@ -76,7 +76,7 @@ class Landscape(Probe):
     ------
     UserError
         If a step size is not above 0 and finite, there is none, or one twice; if the weights' format cannot hold a step
-        of the first measurement to 1 %; if both ``lr_multiples`` and
+        of the first measurement to 5 %; if both ``lr_multiples`` and
         ``step_sizes`` are given; if the direction is unknown; at a step whose learning rate is 0 or differs between
         parameters, unless ``step_sizes`` are given; if ``weight_decay`` is neither 0 nor the optimiser's own.
     """

@@ -23,7 +23,7 @@ SETTINGS = ["scale=smoke", "tracker=none", "steps=4", "log_every=1", "eval_every
 SMALL = {
     "vgg": ["model.width=0.03125", "model.configuration=A", "data.train_images=48", "batch_size=32"],
     "mlp": ["model.hidden=[8,8,8]", "data.train_images=48", "batch_size=32"],
-    # The noisy standard net diverges at the rate of the paper; steps as short as this one would not move float32 weights.
+    # The noisy standard net diverges at the rate of the paper; steps of less than this one would not move the weights.
     "dln": ["data.samples=20", "optimizer.lr=1e-9", "measure.lr_multiples=[100,1000]"],
 }
 

@@ -217,6 +217,7 @@ def test_the_scale_suits_the_machine_unless_it_is_given(monkeypatch):
         ("series=???", "series is not set: give it as series=..., or in its file"),
         ("~optimizer", "optimizer is not set: give it as optimizer=..., or in its file"),
         ("device=cpuu", "device=cpuu: not usable here"),
+        ("device=meta", "device=meta: it holds no numbers; try auto"),
         ("loss=3", "loss=3: expected a dictionary"),
         ("model._target_=normscape.models.VGGG", "model._target_=normscape.models.VGGG: cannot be imported"),
         ("norm._target_=nowhere.Norm", "norm._target_=nowhere.Norm: cannot be imported"),

@@ -42,6 +42,8 @@ def device_of(config: RunConfig) -> torch.device:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise UserError(f"device={config.device}: not usable here ({str(error).splitlines()[0]}); try auto") from error
+    if device.type == "meta":
+        raise UserError(f"device={config.device}: it holds no numbers; try auto")
     return device
 
 

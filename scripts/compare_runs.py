@@ -5,12 +5,13 @@ Prints for each quantity how many rows differ, from which step on and by how muc
 
 import sys
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from normscape.entry import Parser, entry_point
 from normscape.errors import UserError
-from normscape.runs import RunDirectory
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 KEY = ["step", "quantity", "layer", "step_size"]
 
@@ -21,6 +22,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("first", type=Path)
     parser.add_argument("second", type=Path)
     options = parser.parse_args(arguments)
+    from normscape.runs import RunDirectory
+
     tables = []
     for folder in (options.first, options.second):
         directory = RunDirectory(folder)
@@ -30,7 +33,7 @@ def main(arguments: list[str]) -> int:
     return report(*tables)
 
 
-def report(first: pd.DataFrame, second: pd.DataFrame) -> int:
+def report(first: "pd.DataFrame", second: "pd.DataFrame") -> int:
     """Print how two runs differ; return 0 if they do not, else 1."""
     both = first.merge(second, on=KEY, how="outer", suffixes=("_first", "_second"), indicator=True)
     missing = both[both["_merge"] != "both"]

@@ -16,6 +16,7 @@ OWN_PACKAGE = """
 import torch
 from torch import nn
 from normscape import Probe, Standard
+from normscape.data import Dataset, Split
 
 class MyNorm(Standard):
     def __init__(self, num_features, strength=1):
@@ -31,6 +32,10 @@ class MyLoss(nn.CrossEntropyLoss):
 class MyProbe(Probe):
     def measure(self, view):
         return iter(())
+
+def my_data(samples=64):
+    split = Split(torch.randn(samples, 3, 32, 32), torch.arange(samples) % 10)
+    return Dataset("mine", "0", split, split)
 """
 
 

@@ -79,6 +79,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     options = parser.parse_intermixed_args(arguments)
     if not options.figure:
         raise UserError("expected a figure: its number, text or all, e.g. reproduce.py 1")
+    options.figure = figure_name(options.figure)
     options.family = Family.of(options.family, PROJECT)
     options.results = options.results.expanduser() / options.family.name
     if options.from_results:
@@ -137,7 +138,7 @@ def _folder(options: argparse.Namespace) -> str:
 
 def _drawn_scale(options: argparse.Namespace) -> str:
     """Return the largest scale that there are results of the figure at."""
-    wanted = "*.json" if options.figure == "all" else f"{stem_of(figure_name(options.figure))}.json"
+    wanted = "*.json" if options.figure == "all" else f"{stem_of(options.figure)}.json"
     return next((folder.name for folder in scales_in(options.results) if any(folder.glob(wanted))), "laptop")
 
 
@@ -248,7 +249,7 @@ def main(arguments: list[str]) -> None:
     """Do what the command line asks."""
     options = parse(arguments)
     family: Family = options.family
-    figures = family.figures() if options.figure == "all" else [family.figure(figure_name(options.figure))]
+    figures = family.figures() if options.figure == "all" else [family.figure(options.figure)]
     if options.from_results:
         if options.figure == "all":
             figures = [figure for figure in figures if Results(options.folder, figure).files]

@@ -64,8 +64,7 @@ def shift_rows(run: FinishedRun) -> pd.DataFrame:
     rows = run.rows("ics_l2", "ics_gradient_norm")
     wide = rows[rows["layer"] > 1].pivot(index=["step", "layer"], columns="quantity", values="value")
     if wide.empty:
-        one_layer = f"{run.label}: has one weight layer, before which nothing shifts; expected a network with more"
-        raise UserError(one_layer)
+        raise UserError(f"{run.label}: has one weight layer, before which nothing shifts; expected a network with more")
     relative = (wide["ics_l2"] / wide["ics_gradient_norm"]).groupby("step").median()
     return run.labelled(relative.rename("value").reset_index().assign(quantity="ics_relative"))
 

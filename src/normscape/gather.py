@@ -49,18 +49,17 @@ def gather(folder: Path, say: Callable[[str], None] | None = None) -> pd.DataFra
         return tidy(runs_in(folder))
     if copies := left_out(folder):
         say(copies)
-    readable, damaged = [], []
+    rows, damaged = [], []
     for path in runs_in(folder):
         try:
-            tidy([path])
-            readable.append(path)
+            rows.append(_row(path))
         except UNREADABLE as error:
             damaged.append(unreadable(path, error))
-    if not readable:
+    if not rows:
         raise UserError(f"{folder}: no run in it can be read; {'; '.join(damaged)}")
     for line in damaged:
         say(f"left out: {line}")
-    return tidy(readable)
+    return _tidied(rows)
 
 
 def unreadable(path: Path, error: Exception) -> str:
@@ -79,7 +78,11 @@ def runs_in(folder: Path) -> list[Path]:
 
 def tidy(paths: Sequence[Path]) -> pd.DataFrame:
     """Return the table of `gather` of some directories of runs."""
-    rows = [_row(path) for path in paths]
+    return _tidied([_row(path) for path in paths])
+
+
+def _tidied(rows: Sequence[tuple[dict[str, Any], dict[str, Any]]]) -> pd.DataFrame:
+    """Return the table of some runs, from the settings of each and how it ended."""
     settings = pd.DataFrame([own for own, _ in rows])
     differing = [key for key in settings if key in LABELS or settings[key].map(str).nunique() > 1]
     ordered = sorted(differing, key=lambda key: (key not in LABELS, LABELS.index(key) if key in LABELS else 0))

@@ -74,9 +74,9 @@ def summary(figures: Sequence[JudgedFigure]) -> str:
 
 
 def _chance(groups: Sequence[Counted]) -> str:
-    """Say how many claims chance alone would be expected to decide wrongly: half of what no interval covers of each.
+    """Say how many claims chance alone is expected to decide wrongly: half of what each one's interval does not cover.
 
-    Of all whose statistic can be computed: what is undecided by these seeds might as well have been decided.
+    All count whose statistic can be computed: what is undecided by these seeds might as well have been decided.
     """
     measured = [group.verdicts[0].measured for group in groups if group.kind is not Kind.NOT_APPLICABLE]
     sizes = [len(each.values) for each in measured if not math.isnan(each.low)]

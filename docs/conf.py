@@ -79,7 +79,7 @@ DOCSTRINGS = """
 .. autoclass:: normscape.network.WeightLayer
 .. autoclass:: normscape.update_rule.UpdateRule
    :no-members:
-.. autoclass:: normscape.replay.Replay
+.. autoclass:: normscape.twin.replay.Replay
    :no-members:
 .. autofunction:: normscape.norms.noise.draw_noise
 .. automodule:: normscape.theory

@@ -6,19 +6,19 @@ python experiments/audit.py --model mypackage.MyNet --norm mypackage.MyNorm    t
 python experiments/audit.py --norm mypackage.MyNorm +norm.eps=1e-4 tracker=none    its settings, and those of every run
 """
 
-import normscape.portable  # noqa: F401, I001 - first: torch chooses its kernels when it is imported
+import normscape.process.portable  # noqa: F401, I001 - first: torch chooses its kernels when it is imported
 
 import re
 import sys
 from pathlib import Path
 
 import reproduce
-from normscape.entry import Parser, entry_point
+from normscape.process.entry import Parser, entry_point
 from normscape.errors import UserError
 from normscape.evidence.figure import Family, Figure
-from normscape.evidence.publish import publish
+from normscape.reports.publish import publish
 from normscape.evidence.results import Results
-from normscape.names import file_name
+from normscape.storage.names import file_name
 
 sys.path.append(str(Path.cwd()))  # where mypackage is found
 

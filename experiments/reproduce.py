@@ -8,9 +8,9 @@ python experiments/reproduce.py all --dln-seeds 0-9      every figure, each run 
 python experiments/reproduce.py all --launcher ray       the same on Ray; --dry-run says what it would do
 """
 
-import normscape.portable  # noqa: F401, I001 - first: torch chooses its kernels when it is imported
+import normscape.process.portable  # noqa: F401, I001 - first: torch chooses its kernels when it is imported
 
-from normscape.interrupts import end_at_once
+from normscape.process.interrupts import end_at_once
 
 if __name__ == "__main__":  # from here on, so that Ctrl-C says one line while torch is imported
     end_at_once()
@@ -24,14 +24,14 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from normscape.entry import Parser, entry_point
 from normscape.errors import UserError, suggest
 from normscape.evidence.figure import Family, Figure, figure_name, stem_of
-from normscape.evidence.publish import Publication, publish_all
-from normscape.evidence.report import verdict_table, write_claims
 from normscape.evidence.results import JudgedFigure, Results, require_readable, scales_in
-from normscape.files import require_writable
-from normscape.names import file_name
+from normscape.process.entry import Parser, entry_point
+from normscape.reports.publish import Publication, publish_all
+from normscape.reports.report import verdict_table, write_claims
+from normscape.storage.files import require_writable
+from normscape.storage.names import file_name
 
 if TYPE_CHECKING:
     from normscape.config import RunConfig
@@ -185,7 +185,7 @@ def train(configs: "Sequence[RunConfig]", options: argparse.Namespace) -> bool:
     from normscape.engines.engine import engine_of
     from normscape.engines.here import LocalEngine
     from normscape.launch import train_missing
-    from normscape.overview import overview
+    from normscape.overview.ended import overview
 
     local = options.launcher == "local"
     engine = LocalEngine(options.workers) if local else engine_of(compose_hydra(options.overrides).launcher)
@@ -203,7 +203,7 @@ def from_runs(figures: Sequence[Figure], options: argparse.Namespace) -> list[Ma
     """Train what is missing of the runs of figures, and return their manifests and tables; None if it was only dry."""
     from normscape.evidence.added import Kept
     from normscape.evidence.tabulate import tabulate
-    from normscape.kernels import use_kernels
+    from normscape.process.kernels import use_kernels
 
     places = [Results(options.folder, figure) for figure in figures]
     trained = False
@@ -275,7 +275,7 @@ def main(arguments: list[str]) -> None:
         for file in results.files:
             console.print(f"  {_shown(file)}")
         if run is not None:
-            from normscape.evidence.mirrored import mirror_figure
+            from normscape.reports.mirrored import mirror_figure
 
             mirror_figure(JudgedFigure(figure, verdicts, manifest), results, run)
     if options.scale == "smoke":

@@ -5,14 +5,14 @@ python experiments/train.py -m run=vgg_standard,vgg_batch seed=0,1 hydra/launche
 python experiments/train.py -m run=vgg_standard,vgg_batch seed=0,1 --dry-run
 """
 
-import normscape.portable  # noqa: F401, I001 - first: torch chooses its kernels when it is imported
+import normscape.process.portable  # noqa: F401, I001 - first: torch chooses its kernels when it is imported
 
-from normscape.interrupts import end_at_once
+from normscape.process.interrupts import end_at_once
 
 if __name__ == "__main__":  # from here on, so that Ctrl-C says one line while torch is imported
     end_at_once()
 
-    from normscape.hydra_options import show_help
+    from normscape.settings.hydra_options import show_help
 
     show_help(__file__)
 
@@ -37,20 +37,20 @@ from rich.console import Console
 from normscape.config import CONFIGS, RunConfig, check, compose_hydra, jobs, with_scale
 from normscape.engines.engine import Engine, engine_of
 from normscape.engines.here import LocalEngine
-from normscape.entry import entry_point
+from normscape.engines.worker import failure
 from normscape.errors import UserError
 from normscape.execute import execute
-from normscape.hydra_options import DRY_RUN, folders, only_shows, parse
 from normscape.identity import identity
-from normscape.kernels import use_kernels
 from normscape.labels import labelled
 from normscape.launch import train_missing, unknown_commit
 from normscape.launched import LAUNCHED
-from normscape.objective import objective, require_objective
-from normscape.overview import overview
-from normscape.progress import ProgressDisplay
+from normscape.overview.ended import overview
+from normscape.overview.objective import objective, require_objective
+from normscape.overview.progress import ProgressDisplay
+from normscape.process.entry import entry_point
+from normscape.process.kernels import use_kernels
+from normscape.settings.hydra_options import DRY_RUN, folders, only_shows, parse
 from normscape.sweep import composed, examples, for_sweeper, from_sweeper, is_plain, require_plugins, with_group
-from normscape.worker import failure
 
 sys.path.append(str(Path.cwd()))  # where norm._target_=mypackage.MyNorm finds mypackage
 

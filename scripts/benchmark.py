@@ -9,7 +9,7 @@ Writes results/bench/<machine>.{csv,json,md}, -growth.csv and -shares.csv; with 
 page.
 """
 
-import normscape.portable  # noqa: F401, I001 - first: torch chooses its kernels when it is imported
+import normscape.process.portable  # noqa: F401, I001 - first: torch chooses its kernels when it is imported
 
 import argparse
 import os
@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from normscape.entry import Parser, entry_point
+from normscape.process.entry import Parser, entry_point
 from normscape.errors import UserError, suggest
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def main(arguments: Sequence[str]) -> None:
     import torch
     from bench.page import Findings, page, write
 
-    from normscape.provenance import provenance
+    from normscape.process.provenance import provenance
 
     torch.set_num_threads(1)
     device = torch.device("cuda" if options.gpu else "cpu")

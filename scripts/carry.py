@@ -12,10 +12,10 @@ Parts are checked when they are joined: one that is missing or damaged is named,
 import sys
 from pathlib import Path
 
-from normscape.entry import Parser, entry_point
 from normscape.errors import UserError
-from normscape.files import write_json
-from normscape.parts import LIST, MEBIBYTE, join, pack, packed
+from normscape.process.entry import Parser, entry_point
+from normscape.storage.files import write_json
+from normscape.storage.parts import LIST, MEBIBYTE, join, pack, packed
 
 PROJECT = Path(__file__).resolve().parents[1]
 NEEDED = {"pack": ("what", "folder"), "join": ("folder with parts", "where"), "stamp": ()}
@@ -81,7 +81,7 @@ def join_all(folder: Path, where: Path) -> None:
 
 def stamp() -> None:
     """Write down the commit of the code, for a copy that travels without its history."""
-    from normscape.provenance import STAMP, code_digest, commit
+    from normscape.process.provenance import STAMP, code_digest, commit
 
     revision = commit()
     if revision is None:

@@ -17,7 +17,7 @@ from typing import Any
 import pandas as pd
 
 from normscape.errors import UserError
-from normscape.files import read_json
+from normscape.storage.files import read_json
 
 CLAIMS: dict[str, str | None] = {"spacing_of_snapshots": None}
 """Claims that have another name now: old to new; None for one that was dropped.

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from normscape.entry import Parser, entry_point
 from normscape.errors import UserError
+from normscape.process.entry import Parser, entry_point
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,10 +11,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from normscape.directories import default_folder
-from normscape.entry import Parser, entry_point
 from normscape.errors import UserError, suggest
-from normscape.names import file_name
+from normscape.process.entry import Parser, entry_point
+from normscape.storage.directories import default_folder
+from normscape.storage.names import file_name
 from normscape.trackers.fragments import Fragment, fragments
 
 FOLDER = default_folder()

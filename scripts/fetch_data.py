@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from normscape.entry import Parser, entry_point
 from normscape.errors import UserError, suggest
+from normscape.process.entry import Parser, entry_point
 
 
 def _cifar10(root: Path) -> str:

@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 from normscape.drawing.style import save_figure
-from normscape.entry import entry_point
-from normscape.evidence.fidelity import compare, draw_fidelity, fidelity_markdown
 from normscape.evidence.figure import Family
 from normscape.evidence.results import scales_in
+from normscape.process.entry import entry_point
+from normscape.reports.fidelity import compare, draw_fidelity, fidelity_markdown
 
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT / "experiments"))

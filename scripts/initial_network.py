@@ -9,7 +9,7 @@ width on 128 training images, with and without BatchNorm. Writes initial_network
 results/santurkar2018/.
 """
 
-import normscape.portable  # noqa: F401, I001 - first: torch chooses its kernels when it is imported
+import normscape.process.portable  # noqa: F401, I001 - first: torch chooses its kernels when it is imported
 
 import argparse
 import math
@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from normscape.entry import entry_point
+from normscape.process.entry import entry_point
 from normscape.errors import UserError
 from normscape.evidence.original import read_original
 

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from normscape.directories import default_folder, run_directories
-from normscape.entry import Parser, entry_point
 from normscape.errors import UserError
+from normscape.process.entry import Parser, entry_point
+from normscape.storage.directories import default_folder, run_directories
 from normscape.trackers import WandbTracker
 from normscape.trackers.wishes import is_disabled
 

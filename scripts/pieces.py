@@ -10,7 +10,7 @@ import time
 
 BEGAN = time.time()  # before the libraries are loaded, which takes a part of the piece
 
-import normscape.portable  # noqa: E402, F401, I001 - first: torch chooses its kernels when it is imported
+import normscape.process.portable  # noqa: E402, F401, I001 - first: torch chooses its kernels when it is imported
 
 import argparse  # noqa: E402
 import math  # noqa: E402
@@ -20,10 +20,10 @@ from collections.abc import Sequence  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import TYPE_CHECKING  # noqa: E402
 
-from normscape.entry import Parser, entry_point  # noqa: E402
+from normscape.process.entry import Parser, entry_point  # noqa: E402
 from normscape.errors import Interrupted, UserError, suggest  # noqa: E402
 from normscape.evidence.figure import Figure  # noqa: E402
-from normscape.parts import MEBIBYTE  # noqa: E402
+from normscape.storage.parts import MEBIBYTE  # noqa: E402
 
 if TYPE_CHECKING:
     from normscape.config import RunConfig
@@ -76,9 +76,9 @@ def chosen(options: argparse.Namespace) -> list[Figure]:
 def main(arguments: list[str]) -> None:
     """Do what the command line asks."""
     options = parse(arguments)
-    from normscape.kernels import use_kernels
     from normscape.launch import fetch_data
     from normscape.pieces import in_order
+    from normscape.process.kernels import use_kernels
     from normscape.runs import RunDirectory
     from normscape.store import only_one, require_whole, runs_in
 
@@ -113,8 +113,8 @@ def carry_out(store: Path, known: set[str], options: argparse.Namespace) -> None
 
 def train(configs: "Sequence[RunConfig]", options: argparse.Namespace) -> list[str]:
     """Train what fits into the piece; return a line for each run that failed."""
+    from normscape.engines.pool import execute_all
     from normscape.pieces import Piece
-    from normscape.pool import execute_all
 
     piece = Piece.of(configs, 60 * options.minutes, options.workers)
     until = BEGAN + piece.seconds - piece.reserve

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from normscape.drawing.rates import draw_against
 from normscape.drawing.style import save_figure, styled
-from normscape.entry import Parser, entry_point
 from normscape.errors import UserError
+from normscape.process.entry import Parser, entry_point
 
 
 def main(arguments: list[str]) -> None:

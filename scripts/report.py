@@ -7,9 +7,9 @@ python scripts/report.py --runs runs        the runs of a folder, e.g. of a swee
 import sys
 from pathlib import Path
 
-from normscape.entry import Parser, entry_point
 from normscape.errors import UserError, suggest
 from normscape.page.document import MOST_BYTES, write_page
+from normscape.process.entry import Parser, entry_point
 
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT / "experiments"))

@@ -11,8 +11,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from normscape.entry import Parser, entry_point
-from normscape.files import replacing
+from normscape.process.entry import Parser, entry_point
+from normscape.storage.files import replacing
 
 SHORT = ("run", "name", "scale", "diverged", "train_accuracy_best", "train_loss_best")
 """Columns that the terminal does without; the file has all."""

@@ -9,8 +9,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-from normscape.entry import Parser, entry_point
 from normscape.errors import UserError
+from normscape.process.entry import Parser, entry_point
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from normscape.directories import default_folder
-from normscape.entry import Parser, entry_point
 from normscape.errors import UserError
-from normscape.files import read_json
+from normscape.process.entry import Parser, entry_point
+from normscape.storage.directories import default_folder
+from normscape.storage.files import read_json
 from normscape.trackers.fragments import Fragment, fragments
 
 if TYPE_CHECKING:

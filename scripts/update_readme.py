@@ -4,11 +4,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from normscape.entry import entry_point
 from normscape.errors import UserError
-from normscape.evidence.answers import ANSWER_MARKS, CLAIM_MARKS, answer_block, claims_block
 from normscape.evidence.figure import Family
 from normscape.evidence.results import at_largest_scale, fullest, judged_figures, missing_in
+from normscape.process.entry import entry_point
+from normscape.reports.answers import ANSWER_MARKS, CLAIM_MARKS, answer_block, claims_block
 
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT / "experiments"))

@@ -7,7 +7,7 @@ python scripts/verify.py FOLDER --count 1                   only the cheapest of
 Exits with 0 if every row is the same, 1 if one differs, 2 if what is there cannot be compared.
 """
 
-import normscape.portable  # noqa: F401, I001 - first: torch chooses its kernels when it is imported
+import normscape.process.portable  # noqa: F401, I001 - first: torch chooses its kernels when it is imported
 
 import argparse
 import io
@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from normscape.entry import entry_point
+from normscape.process.entry import entry_point
 from normscape.errors import UserError, suggest
 from normscape.evidence.figure import Family
 from normscape.evidence.results import Results, run_entries
 from normscape.evidence.table import COLUMNS, read_table, table_bytes
-from normscape.portable import LIMITS
+from normscape.process.portable import LIMITS
 
 if TYPE_CHECKING:
     from normscape.config import RunConfig
@@ -130,7 +130,7 @@ def expected(run: Committed) -> str:
     """Say what a difference of the run means on this machine."""
     import torch
 
-    from normscape.provenance import provenance
+    from normscape.process.provenance import provenance
 
     mine, theirs = provenance()["hardware"], run.entry["hardware"]
     here, there = mine["instruction_set"], theirs.get("instruction_set")
@@ -165,9 +165,9 @@ def main(arguments: list[str]) -> int:
         raise UserError(f"{folder}: expected a folder of results, e.g. {EXAMPLE}")
     family = Family.of(folder.parent.name, PROJECT)
     runs = chosen(committed_runs(family, folder), options.runs, options.count)
-    from normscape.kernels import use_kernels
-    from normscape.lanes import side_by_side
-    from normscape.pool import execute_all
+    from normscape.engines.lanes import side_by_side
+    from normscape.engines.pool import execute_all
+    from normscape.process.kernels import use_kernels
 
     configs = [config_of(family, run) for run in runs]
     use_kernels(configs)

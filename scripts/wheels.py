@@ -15,9 +15,9 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from normscape.entry import Parser, entry_point
 from normscape.errors import UserError, suggest
-from normscape.parts import MEBIBYTE
+from normscape.process.entry import Parser, entry_point
+from normscape.storage.parts import MEBIBYTE
 
 LOCK = Path(__file__).resolve().parents[1] / "requirements.lock"
 THERE = ("torch", "torchvision", "numpy", "pillow", "wandb")

@@ -1,6 +1,6 @@
 """What tests share: every test's runs, data and W&B files lie in a folder of its own, no process outlives its test."""
 
-import normscape.portable  # noqa: F401, I001 - first: tests compute as the scripts that they start do
+import normscape.process.portable  # noqa: F401, I001 - first: tests compute as the scripts that they start do
 
 import os
 import signal

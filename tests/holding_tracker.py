@@ -6,8 +6,8 @@ import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from normscape.engines.worker import LOOK_SECONDS
 from normscape.trackers import NoTracker
-from normscape.worker import LOOK_SECONDS
 
 TRACKER = f"tracker._target_={__name__}.Holding"
 

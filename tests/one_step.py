@@ -8,7 +8,7 @@ from torch import nn
 
 from normscape.models import DLN, MLP, VGG, LayeredModel, glorot_
 from normscape.norms import BatchNorm, LpNorm, NoisyBatchNorm, NoisyStandard, Standard
-from normscape.observer import Observer
+from normscape.observing.observer import Observer
 from normscape.seeds import seed_layer_noise
 
 NORMS = [Standard, BatchNorm, NoisyBatchNorm, NoisyStandard, lambda n: LpNorm(n, 1), lambda n: LpNorm(n, "inf")]

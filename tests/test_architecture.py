@@ -1,4 +1,4 @@
-"""The rules of the house that imports can break: no circles, nothing in src from above it, no family from another."""
+"""The rules that imports can break: no circles of modules or rooms, nothing from above, no family from another."""
 
 import ast
 from collections.abc import Iterator, Mapping
@@ -53,10 +53,32 @@ def imported(file: Path, name: str, everywhere: bool) -> set[str]:
 def circle(source: Path) -> list[str]:
     """Return modules that import each other in a circle when they are imported; none if there is no circle."""
     known = modules(source)
-    graph: Mapping[str, set[str]] = {
-        name: {_module(path, known) for path in imported(file, name, everywhere=False)} - {name, ""}
-        for name, file in known.items()
-    }
+    return _circle(
+        {
+            name: {_module(path, known) for path in imported(file, name, everywhere=False)} - {name, ""}
+            for name, file in known.items()
+        }
+    )
+
+
+def circle_of_rooms(source: Path) -> list[str]:
+    """Return rooms that import each other in a circle, wherever in them: a package's modules and folders are rooms.
+
+    The package itself is none: it hands on the public names of all of them.
+    """
+    known = modules(source)
+    graph: dict[str, set[str]] = {}
+    for name, file in known.items():
+        rooms = {_room(_module(path, known)) for path in imported(file, name, everywhere=True)}
+        graph.setdefault(_room(name), set()).update(rooms - {_room(name), ""})
+    return _circle({room: below for room, below in graph.items() if room})
+
+
+def _room(name: str) -> str:
+    return ".".join(name.split(".")[:2]) if "." in name else ""
+
+
+def _circle(graph: Mapping[str, set[str]]) -> list[str]:
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
@@ -108,6 +130,10 @@ def test_no_circle_of_imports():
     assert circle(ROOT / "src") == []
 
 
+def test_no_circle_of_rooms():
+    assert circle_of_rooms(ROOT / "src") == []
+
+
 def test_the_source_imports_nothing_from_above():
     assert imports_from_above(ROOT) == []
 
@@ -138,6 +164,20 @@ def write(root: Path, files: dict[str, str]) -> None:
 def test_a_planted_circle_is_found_and_nothing_else(tmp_path, files, names):
     write(tmp_path, {"p/__init__.py": "", **{f"p/{name}.py": text for name, text in files.items()}})
     assert set(circle(tmp_path)) == set(names.split())
+
+
+@pytest.mark.parametrize(
+    ("files", "names"),
+    [
+        ({"q/a": "from p.b import x", "b": "def f():\n    from p.q.c import y", "q/c": ""}, "p.q p.b"),
+        ({"q/a": "import p.r.a", "r/b": "if TYPE_CHECKING:\n    import p.q.b", "r/a": "", "q/b": ""}, "p.q p.r"),
+        ({"q/a": "import p.q.b", "q/b": "from p.r import a", "r/a": "from p import c", "c": ""}, ""),
+        ({"__init__": "from p.a import x", "a": "import p"}, ""),
+    ],
+)
+def test_a_planted_circle_of_rooms_is_found_and_nothing_else(tmp_path, files, names):
+    write(tmp_path, {"p/__init__.py": "", **{f"p/{name}.py": text for name, text in files.items()}})
+    assert set(circle_of_rooms(tmp_path)) == set(names.split())
 
 
 HOUSE = {

@@ -14,7 +14,7 @@ from normscape.errors import UserError
 from normscape.execute import execute
 from normscape.identity import identity
 from normscape.loop import train
-from normscape.records import OWN
+from normscape.storage.records import OWN
 
 SMALL = ["run=mlp_standard", "scale=smoke", "tracker=none", "device=cpu", "data.image_size=2", "model.in_features=12"]
 SMALL += ["model.hidden=[8,8]", "steps=6", "log_every=1", "measure.every=1", "data.train_images=40", "batch_size=10"]

@@ -11,8 +11,8 @@ import pytest
 from matplotlib.image import imread
 
 from normscape.evidence.figure import Family
-from normscape.evidence.report import claims_markdown
 from normscape.evidence.results import judged_figures, run_entries, scales_in
+from normscape.reports.report import claims_markdown
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results"
@@ -46,7 +46,7 @@ def test_redrawn_from_its_table_a_figure_is_the_committed_one(manifest, tmp_path
     before = json.loads(manifest.read_text())
     name, behind = str(before["figure"]), ["--paper"] * before["with_paper"]
     where = ["--family", family, "--scale", scale, "--results", str(tmp_path)]
-    monkeypatch.setattr("normscape.evidence.report.write_claims", lambda *_: None)
+    monkeypatch.setattr("normscape.reports.report.write_claims", lambda *_: None)
     monkeypatch.setattr(reproduce, "write_claims", lambda *_: None)
     reproduce.main([name, *where, "--from-results", *behind])
     drawn = folder / manifest.name
@@ -110,7 +110,7 @@ def test_the_page_of_fidelity_is_made_from_the_tables(tmp_path):
 def test_the_readme_has_few_rows_of_claims():
     import update_readme
 
-    from normscape.evidence.answers import CLAIM_MARKS, MOST_ROWS
+    from normscape.reports.answers import CLAIM_MARKS, MOST_ROWS
 
     rows = [line for line in update_readme.blocks()[CLAIM_MARKS].splitlines() if line.startswith("| ")][2:]
     assert 0 < len(rows) <= MOST_ROWS

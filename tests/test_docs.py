@@ -10,7 +10,7 @@ import normscape
 from documented import PAGES, PROJECT, SHELL, blocks, broken_links, check_command, commands
 from normscape.config import CONFIGS, RunConfig, compose_run
 from normscape.execute import execute
-from normscape.progress import ProgressDisplay
+from normscape.overview.progress import ProgressDisplay
 
 OWN_PACKAGE = """
 import torch

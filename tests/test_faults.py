@@ -15,14 +15,14 @@ import torch
 
 from damages import a_folder, cut, emptied, missing
 from normscape.config import compose_run
+from normscape.engines.worker import failure
 from normscape.errors import Interrupted, UserError
 from normscape.evidence.tabulate import _entry
 from normscape.execute import execute
-from normscape.files import SEAL, read_json, replacing, write_json
 from normscape.gather import gather, left_out
+from normscape.overview.standing import Standing
 from normscape.runs import CHECKPOINTS, RunDirectory
-from normscape.standing import Standing
-from normscape.worker import failure
+from normscape.storage.files import SEAL, read_json, replacing, write_json
 
 TINY = ["run=mlp_batch", "scale=smoke", "tracker=none", "device=cpu", "probe=[activations]", "measure.every=1"]
 TINY += ["measure.activation_layers=[1]", "steps=4", "log_every=1", "eval_every=2", "checkpoint_seconds=0"]

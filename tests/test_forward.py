@@ -18,7 +18,7 @@ from normscape.identity import identity
 from normscape.loop import train
 from normscape.norms.half import widened
 from normscape.probes.probe import Probe
-from normscape.records import Row
+from normscape.storage.records import Row
 
 SMOKE = ["scale=smoke", "tracker=none", "device=cpu", "steps=6", "measure.every=2", "log_every=2"]
 NORMS = ["standard", "batch", "noisy_batch", "noisy_standard", "l1", "l2", "linf", "group", "layer", "instance"]

@@ -13,10 +13,10 @@ from normscape.config import compose_run
 from normscape.errors import UserError
 from normscape.evidence.table import read_table
 from normscape.execute import execute
-from normscape.files import read_json, write_json
 from normscape.gather import gather
 from normscape.identity import identity
 from normscape.runs import RunDirectory
+from normscape.storage.files import read_json, write_json
 
 SMOKE = ["scale=smoke", "run=dln_batch", "tracker=none", "device=cpu"]
 QUIET = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]

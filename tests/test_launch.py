@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import pytest
 
 import holding_tracker
-from normscape import lanes, pool
 from normscape.config import compose_run
+from normscape.engines import lanes, pool
+from normscape.engines.pool import execute_all
 from normscape.identity import identity
-from normscape.pool import execute_all
 from normscape.runs import RunDirectory
 
 QUICK = ["scale=smoke", "tracker=none", "probe=[]", "device=cpu"]

@@ -12,7 +12,7 @@ from normscape.loop import Batches, Plan, State, accuracy, split_accuracy, train
 from normscape.models import MLP, glorot_
 from normscape.norms import BatchNorm, Standard
 from normscape.probes import Probe
-from normscape.records import Row
+from normscape.storage.records import Row
 
 DATA = synthetic(train_images=50, test_images=30, image_size=4)
 

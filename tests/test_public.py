@@ -19,7 +19,9 @@ def fresh(code):
     return done.stdout.strip()
 
 
-@pytest.mark.parametrize("imports", ["import normscape", "import normscape.errors, normscape.files, normscape.schema"])
+@pytest.mark.parametrize(
+    "imports", ["import normscape", "import normscape.errors, normscape.storage.files, normscape.schema"]
+)
 def test_nothing_heavy_is_imported_before_it_is_used(imports):
     assert fresh(f"{imports}\nimport sys\nprint([name for name in {HEAVY} if name in sys.modules])") == "[]"
 

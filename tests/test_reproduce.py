@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from normscape import files, launch
+from normscape import launch
 from normscape.errors import UserError
 from normscape.evidence.claims import judge
 from normscape.evidence.curves import indexed
@@ -23,7 +23,8 @@ from normscape.evidence.interval import plain
 from normscape.evidence.original import read_original
 from normscape.evidence.results import configs_of, run_entries
 from normscape.evidence.table import described, read_table, table_bytes
-from normscape.files import SEAL, read_json, write_json
+from normscape.storage import files
+from normscape.storage.files import SEAL, read_json, write_json
 
 PROJECT = Path(__file__).parents[1]
 EXPERIMENTS = PROJECT / "experiments"

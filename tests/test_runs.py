@@ -18,10 +18,10 @@ import holding_tracker
 from normscape.config import CONFIGS, compose_run
 from normscape.errors import UserError
 from normscape.execute import execute
-from normscape.files import read_json, replacing
 from normscape.identity import changes, identity
-from normscape.names import file_name, shortened
 from normscape.runs import RunDirectory
+from normscape.storage.files import read_json, replacing
+from normscape.storage.names import file_name, shortened
 from patience import PATIENCE_SECONDS, wait_until
 
 SMOKE = ["scale=smoke", "tracker=none", "run=vgg_noisy_batch", "steps=24", "log_every=1", "checkpoint_seconds=0"]
@@ -146,7 +146,7 @@ def test_what_uncommitted_code_made_says_so(tmp_path, monkeypatch):
     reporter = Silent()
     for now in ("abc", "abc+changes", "abc"):
         monkeypatch.setattr("normscape.execute.commit", lambda now=now: now)
-        monkeypatch.setattr("normscape.provenance.commit_of_code", lambda: ("abc", None))
+        monkeypatch.setattr("normscape.process.provenance.commit_of_code", lambda: ("abc", None))
         execute(config, reporter)
     assert ["affect its numbers" in line for line in reporter.messages] == [False, True, False]
 

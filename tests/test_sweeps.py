@@ -10,23 +10,24 @@ import pytest
 from filelock import FileLock
 from rich.console import Console
 
-from normscape import disk, launch
-from normscape import tally as tallies
+from normscape import launch
 from normscape.config import compose_run
 from normscape.engines.here import LocalEngine
-from normscape.entry import COMMAND
+from normscape.engines.pool import take_free
 from normscape.errors import UserError
-from normscape.files import write_json
 from normscape.identity import identity
 from normscape.labels import labelled
 from normscape.launch import train_missing
-from normscape.objective import objective, require_objective
-from normscape.overview import overview
-from normscape.pool import take_free
+from normscape.overview import disk
+from normscape.overview import tally as tallies
+from normscape.overview.ended import overview
+from normscape.overview.objective import objective, require_objective
+from normscape.overview.standing import Standing, standings
+from normscape.overview.tally import Tally
+from normscape.process.entry import COMMAND
 from normscape.runs import RunDirectory
-from normscape.standing import Standing, standings
+from normscape.storage.files import write_json
 from normscape.sweep import examples, for_sweeper
-from normscape.tally import Tally
 
 QUICK = ["run=mlp_batch", "scale=smoke", "tracker=none", "device=cpu", "probe=[]", "steps=4"]
 ONE = LocalEngine(runs_at_once=1)

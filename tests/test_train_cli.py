@@ -44,7 +44,8 @@ def train(runs, monkeypatch, capfd):
 
     def call(*arguments):
         monkeypatch.setattr(sys, "argv", [str(TRAIN), *arguments])
-        monkeypatch.setattr("normscape.progress.LINE_SECONDS", math.inf)  # no lines on how far a slow machine is
+        # no lines on how far a slow machine is
+        monkeypatch.setattr("normscape.overview.progress.LINE_SECONDS", math.inf)
         code = 0
         try:
             runpy.run_path(str(TRAIN), run_name="__main__")

@@ -12,7 +12,7 @@ import passes
 from normscape.models import MLP, Layer, LayeredModel
 from normscape.norms import BatchNorm, Standard
 from normscape.probes import Probe
-from normscape.records import Row, Snapshot
+from normscape.storage.records import Row, Snapshot
 
 
 class PlainStatistics(nn.Module):

@@ -15,7 +15,7 @@ from normscape.evidence.cells import value_and_spread
 from normscape.evidence.claims import Claim, Verdict
 from normscape.evidence.figure import Figure, Shown
 from normscape.evidence.table import select
-from normscape.own_files import is_known
+from normscape.process.own_files import is_known
 
 SERIES = ("standard", "batch", "own")
 SHORT = ("run=vgg_standard", "study=short")

@@ -1,6 +1,6 @@
 """The questions of the README, and which statistics answer them."""
 
-from normscape.evidence.answers import Answer, Asked
+from normscape.reports.answers import Answer, Asked
 
 QUESTION = (
     "Does batch normalisation help because it steadies the distributions of layer inputs, as was long believed, or "

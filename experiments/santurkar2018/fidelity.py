@@ -1,12 +1,12 @@
 """What each panel of the paper is summed up by, to say how near ours is."""
 
 from normscape.evidence.comparing import ALL_NORMS, FINAL_LOSS, LP_NORMS
-from normscape.evidence.fidelity import Panel
 from normscape.evidence.marks import Final, StepsTo
 from normscape.evidence.measures import Largest, Measure, Median, MedianAtStepSize, MedianSize, MedianWidth
 from normscape.evidence.parts import BINS
 from normscape.evidence.smoothness import AS_PLOTTED
 from normscape.evidence.statistics import During, Of, Statistic
+from normscape.reports.fidelity import Panel
 
 PLAIN = ("standard", "batch")
 NOISY = (*PLAIN, "noisy_batch")

@@ -14,12 +14,12 @@ from normscape.config import RunConfig, compose_run
 from normscape.loop import train
 from normscape.network import network_of
 from normscape.probes import InternalCovariateShift
-from normscape.records import Records
 from normscape.reduced.batch import ReducedBatch
 from normscape.reduced.groups import groups
 from normscape.reduced.loop import Run, train_together
 from normscape.reduced.measure import Lane, StackedStep, measured
 from normscape.reduced.network import StackedNetwork
+from normscape.storage.records import Records
 
 RUNS = ("standard", "standard_lr1e-7", "batch", "batch_lr1e-7", "l1", "l2", "linf")
 FIFTH = 0.2

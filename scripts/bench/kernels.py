@@ -14,7 +14,7 @@ from bench.growth import MLP
 from bench.growth import NETS as GROWING
 from bench.networks import NETS, Net
 from bench.timing import Answer, Timed, compared
-from normscape.portable import LIMITS, NATIVE
+from normscape.process.portable import LIMITS, NATIVE
 
 SCRIPTS = Path(__file__).resolve().parents[1]
 STEPS = 10
@@ -32,7 +32,7 @@ def kernels(rounds: int) -> Iterator[Answer]:
 
 
 def _seconds(name: str, more: dict[str, str]) -> float:
-    code = f"import normscape.portable, sys; sys.path.insert(0, {str(SCRIPTS)!r}); "
+    code = f"import normscape.process.portable, sys; sys.path.insert(0, {str(SCRIPTS)!r}); "
     code += f"from bench.kernels import only; only({name!r})"
     environment = {key: value for key, value in os.environ.items() if key not in (*LIMITS, NATIVE)} | more
     done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True, env=environment)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from normscape.replay import LossFunction
+from normscape.twin.replay import LossFunction
 from normscape.view import StepView
 
 Weights = Mapping[str, Tensor]

@@ -10,7 +10,7 @@ from normscape.build import build, device_of
 from normscape.components import build_optimizer
 from normscape.config import RunConfig, compose_run
 from normscape.loop import Batches, Plan, State
-from normscape.observer import Observer
+from normscape.observing.observer import Observer
 from normscape.seeds import seed_layer_noise
 from normscape.view import StepView
 

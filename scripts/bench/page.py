@@ -14,7 +14,7 @@ from bench.networks import NETS, RESIDUAL_NAME
 from bench.on_paper import Costs, on_paper
 from bench.shares import Share
 from bench.timing import Answer
-from normscape.files import replacing
+from normscape.storage.files import replacing
 
 VERDICT = {True: "met", False: "missed", None: ""}
 

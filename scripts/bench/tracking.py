@@ -18,10 +18,10 @@ from pathlib import Path
 import torch
 
 from normscape.config import RunConfig, compose_run
-from normscape.entry import entry_point
 from normscape.execute import execute
 from normscape.mirror import mirror_ended, rows_of, run_info
-from normscape.progress import ProgressDisplay
+from normscape.overview.progress import ProgressDisplay
+from normscape.process.entry import entry_point
 from normscape.runs import RunDirectory
 from normscape.trackers import RunInfo, WandbTracker
 

@@ -59,7 +59,7 @@ class NormscapeLauncher(Launcher):
 
 def _returned(config: "RunConfig", overrides: Sequence[str], failures: dict[str, str]) -> JobReturn:
     from normscape.identity import identity
-    from normscape.objective import objective
+    from normscape.overview.objective import objective
 
     returned = JobReturn(overrides=overrides, status=JobStatus.COMPLETED)
     if (failure := failures.get(identity(config))) is not None:

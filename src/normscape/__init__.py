@@ -24,9 +24,9 @@ if TYPE_CHECKING:  # the same names as in _HOMES, for type checkers and editors
         WeightNorm,
         Whitening,
     )
-    from normscape.observation import Observation, observe
+    from normscape.observing.observation import Observation, observe
     from normscape.probes import Activations, InternalCovariateShift, Landscape, Probe, Sharpness, Theory
-    from normscape.records import Row, Snapshot
+    from normscape.storage.records import Row, Snapshot
     from normscape.view import StepView
 
 try:
@@ -81,19 +81,21 @@ _HOMES = {
         "WeightNorm",
         "Whitening",
     ],
-    "observation": ["Observation", "observe"],
+    "observing.observation": ["Observation", "observe"],
     "probes": ["Activations", "InternalCovariateShift", "Landscape", "Probe", "Sharpness", "Theory"],
-    "records": ["Row", "Snapshot"],
+    "storage.records": ["Row", "Snapshot"],
     "view": ["StepView"],
 }
 """Where the public names live. No module may have the name of one of them: its import would put it in its place."""
+
+_ROOMS = {home.partition(".")[0] for home in _HOMES}
 
 
 if not TYPE_CHECKING:  # to type checkers it would make every misspelt name one that exists
 
     def __getattr__(name: str) -> Any:
-        """Import what is public, or a module that holds some of it, at its first use."""
-        if name in _HOMES:
+        """Import what is public, or a module or folder that holds some of it, at its first use."""
+        if name in _ROOMS:
             return importlib.import_module(f"normscape.{name}")
         for home, names in _HOMES.items():
             if name in names:
@@ -104,4 +106,4 @@ if not TYPE_CHECKING:  # to type checkers it would make every misspelt name one 
 
 def __dir__() -> list[str]:
     """Return what there is, imported or not."""
-    return sorted({*globals(), *__all__, *_HOMES})
+    return sorted({*globals(), *__all__, *_ROOMS})

@@ -18,8 +18,8 @@ from normscape.components import (
 from normscape.config import RunConfig, check_threads
 from normscape.errors import UserError
 from normscape.forward import Forward, set_tf32
-from normscape.kernels import check_device, require_kernels
 from normscape.loop import Plan, State
+from normscape.process.kernels import check_device, require_kernels
 from normscape.trackers import Tracker
 
 

@@ -17,12 +17,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from normscape.copies import attributes
 from normscape.errors import UserError
-from normscape.fingerprint import digest
 from normscape.loop import State
-from normscape.records import Records
-from normscape.replica import original
+from normscape.storage.records import Records
+from normscape.twin.copies import attributes
+from normscape.twin.fingerprint import digest
+from normscape.twin.replica import original
 
 Beyond = dict[str, Any]
 """Plain attributes and non-persistent buffers, by module path and name."""

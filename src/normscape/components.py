@@ -14,17 +14,17 @@ from torch.nn.parameter import is_lazy
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from normscape.config import RunConfig, accepts
-from normscape.copies import attributes
 from normscape.data.dataset import Dataset
 from normscape.errors import UserError
-from normscape.fingerprint import digest
 from normscape.models.layered import LayeredModel, NormFactory, initialise
 from normscape.network import is_chain, network_of
 from normscape.norms.standard import Standard
-from normscape.own_files import is_known
 from normscape.probes.probe import Probe
-from normscape.replay import LossFunction
+from normscape.process.own_files import is_known
 from normscape.seeds import kept_streams, seed_streams
+from normscape.twin.copies import attributes
+from normscape.twin.fingerprint import digest
+from normscape.twin.replay import LossFunction
 
 
 def build_component(path: str, node: Mapping[str, Any], **more: Any) -> Any:

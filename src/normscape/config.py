@@ -11,14 +11,14 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
-from normscape.checks import check
-from normscape.directories import runs_folder
 from normscape.errors import UserError, first_line
-from normscape.explain import check_choices, explained, parsed
-from normscape.folders import further_folders, search_path, searched, shapeless, undecodable
-from normscape.hints import accepts
-from normscape.limits import check_threads
 from normscape.schema import COMPONENTS, RunConfig
+from normscape.settings.checks import check
+from normscape.settings.explain import check_choices, explained, parsed
+from normscape.settings.folders import further_folders, search_path, searched, shapeless, undecodable
+from normscape.settings.hints import accepts
+from normscape.settings.limits import check_threads
+from normscape.storage.directories import runs_folder
 
 __all__ = [
     "COMPONENTS",

@@ -9,18 +9,18 @@ from pathlib import Path
 
 from normscape.build import device_of
 from normscape.config import RunConfig
-from normscape.directories import said_of_others
 from normscape.errors import Interrupted, UserError
-from normscape.files import read_json, replacing, require_writable, write_json
 from normscape.forward import require_tf32
 from normscape.identity import identity
-from normscape.interrupts import stop_signals
 from normscape.mirror import hint
-from normscape.progress import Reporter
-from normscape.provenance import commit
+from normscape.overview.progress import Reporter
+from normscape.process.interrupts import stop_signals
+from normscape.process.provenance import commit
 from normscape.reduced.loop import train_any
 from normscape.runs import FAILURE, RunDirectory
 from normscape.session import Session, label_of
+from normscape.storage.directories import said_of_others
+from normscape.storage.files import read_json, replacing, require_writable, write_json
 
 
 def execute(config: RunConfig, reporter: Reporter, stopped: Callable[[], bool] = lambda: False) -> RunDirectory:

@@ -8,10 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from normscape.directories import run_directories
 from normscape.errors import UserError
-from normscape.files import read_json
 from normscape.runs import RunDirectory
+from normscape.storage.directories import run_directories
+from normscape.storage.files import read_json
 
 BEST = {"test_accuracy": max, "train_accuracy": max, "train_loss": min}
 """The quantities of a whole network that the table has, and which of their values is best."""

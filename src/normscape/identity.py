@@ -17,9 +17,9 @@ from typing import Any
 from hydra.utils import get_object
 
 from normscape.config import COMPONENTS, RunConfig
-from normscape.files import worded
-from normscape.own_files import file_of, is_known, is_own
+from normscape.process.own_files import file_of, is_known, is_own
 from normscape.reduced.eligible import arithmetic_of
+from normscape.storage.files import worded
 
 NUMERICS = 2
 """Part of every identity; raised by a change of the code that changes the numbers of every run."""

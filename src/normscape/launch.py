@@ -4,19 +4,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from normscape import disk
 from normscape.components import build_component, build_data
 from normscape.config import RunConfig
 from normscape.engines.engine import Engine
 from normscape.errors import UserError
-from normscape.files import read_json, require_writable
 from normscape.mirror import hint
-from normscape.own_files import is_known
-from normscape.progress import duration
-from normscape.provenance import commit_of_code
+from normscape.overview import disk
+from normscape.overview.progress import duration
+from normscape.overview.standing import ORDER, Standing, plan_lines, standings
+from normscape.overview.tally import Tally
+from normscape.process.own_files import is_known
+from normscape.process.provenance import commit_of_code
 from normscape.runs import RunDirectory
-from normscape.standing import ORDER, Standing, plan_lines, standings
-from normscape.tally import Tally
+from normscape.storage.files import read_json, require_writable
 
 DRY_RUN = "Nothing was trained (--dry-run)."
 

@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from normscape.data.augment import augment
 from normscape.data.dataset import Dataset, Split
 from normscape.forward import Forward
-from normscape.observer import Observer
+from normscape.observing.observer import Observer
 from normscape.probes.probe import Probe
-from normscape.records import Records, Row
-from normscape.replay import LossFunction
 from normscape.seeds import generator, kept_streams, seed_layer_noise, seed_streams
+from normscape.storage.records import Records, Row
+from normscape.twin.replay import LossFunction
 from normscape.view import forward_mode
 
 EVALUATION_BATCH = 1000

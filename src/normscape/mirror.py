@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 
 from normscape.config import RunConfig
-from normscape.directories import run_directories
 from normscape.drawing.ridges import save_ridge_plots
 from normscape.errors import UserError
-from normscape.files import read_json
 from normscape.identity import identity, settings
 from normscape.outcome import outcome
-from normscape.records import Row
 from normscape.runs import RunDirectory
+from normscape.storage.directories import run_directories
+from normscape.storage.files import read_json
+from normscape.storage.records import Row
 from normscape.trackers import RunInfo, Tracker, WandbTracker, metric_name
 from normscape.trackers.wishes import is_disabled
 

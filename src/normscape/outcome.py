@@ -8,10 +8,8 @@ import numpy as np
 import pandas as pd
 
 from normscape.evidence.marks import steps_to_reach
-from normscape.records import Row
-
-LEVELS = (50, 80, 90)
-"""Training accuracies in percent; the steps to them are counted as the claims count them."""
+from normscape.storage.records import Row
+from normscape.trackers.protocol import MILESTONES
 
 
 def outcome(rows: Sequence[Row], ended: Mapping[str, Any]) -> dict[str, float | str]:
@@ -28,8 +26,8 @@ def outcome(rows: Sequence[Row], ended: Mapping[str, Any]) -> dict[str, float | 
     -------
     dict
         ``status``, ``diverged_at`` (the step) and ``wall_seconds``; ``test_accuracy_best`` and ``test_accuracy_final``,
-        from 0 to 1; ``steps_to_50`` and so on for all `LEVELS`, the first step at which the mean of five neighbouring
-        logged mini-batches reaches that training accuracy (`normscape.evidence.marks.steps_to_reach`);
+        from 0 to 1; ``steps_to_50`` and so on for all `MILESTONES`, the first step at which the mean of five
+        neighbouring logged mini-batches reaches that training accuracy (`normscape.evidence.marks.steps_to_reach`);
         ``effective_beta_max``, the largest effective beta-smoothness along the gradient; and ``ics_median``, the median
         over steps and layers of the internal covariate shift ||G - G'||.
     """
@@ -37,7 +35,7 @@ def outcome(rows: Sequence[Row], ended: Mapping[str, Any]) -> dict[str, float | 
     found: dict[str, float | str] = {name: ended[name] for name in labels if ended.get(name) is not None}
     test, training = (_curve(rows, f"{split}_accuracy") for split in ("test", "train"))
     numbers = {"test_accuracy_best": test.max(), "test_accuracy_final": test.iloc[-1] if len(test) else math.nan}
-    numbers |= {f"steps_to_{level}": steps_to_reach(training, level / 100) for level in LEVELS}
+    numbers |= {f"steps_to_{level}": steps_to_reach(training, level / 100) for level in MILESTONES}
     numbers |= {"effective_beta_max": _finite(rows, "effective_beta").max(initial=-math.inf)}
     shifts = _finite(rows, "ics_l2")
     numbers |= {"ics_median": np.median(shifts) if len(shifts) else math.nan}

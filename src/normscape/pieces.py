@@ -8,14 +8,14 @@ from typing import Any
 
 from normscape.build import device_of
 from normscape.config import RunConfig
+from normscape.engines.lanes import in_words, side_by_side
 from normscape.errors import UserError
-from normscape.estimate import kind_of, steps_left, time_steps
-from normscape.files import read_json
-from normscape.lanes import in_words, side_by_side
 from normscape.launch import begun
-from normscape.progress import duration
-from normscape.provenance import provenance
+from normscape.overview.estimate import kind_of, steps_left, time_steps
+from normscape.overview.progress import duration
+from normscape.process.provenance import provenance
 from normscape.runs import RunDirectory
+from normscape.storage.files import read_json
 
 START_SECONDS = 10.0
 """From the decision to begin a run to its first step: a process, the libraries, the data."""

@@ -7,14 +7,14 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from normscape.copies import kept_contents
 from normscape.errors import UserError
-from normscape.fingerprint import require_untouched, stateless
 from normscape.loop import EVALUATION_BATCH, Batches, Plan, State
-from normscape.observer import Observer
-from normscape.replay import Replay
-from normscape.replica import hooks_of, parameters_of, require_real
+from normscape.observing.observer import Observer
 from normscape.seeds import kept_streams, seed_layer_noise
+from normscape.twin.copies import kept_contents
+from normscape.twin.fingerprint import require_untouched, stateless
+from normscape.twin.replay import Replay
+from normscape.twin.replica import hooks_of, parameters_of, require_real
 from normscape.view import forward_mode
 
 

@@ -27,11 +27,11 @@ from filelock import FileLock, Timeout
 
 from normscape.checkpoint import Checkpoints, read_checkpoint, require_undamaged
 from normscape.config import RunConfig
-from normscape.directories import directories_of, directory_name
 from normscape.errors import Interrupted, UserError
-from normscape.files import read_json, replacing, unwritable, write_json
 from normscape.identity import identity
 from normscape.loop import State
+from normscape.storage.directories import directories_of, directory_name
+from normscape.storage.files import read_json, replacing, unwritable, write_json
 
 AGAIN = "remove the run's folder, and it is trained again"
 FAILURE = "failure.txt"
@@ -85,7 +85,7 @@ class RunDirectory:
         return AGAIN
 
     def table(self) -> pd.DataFrame:
-        """Return the rows of a run that has ended, with the columns of `normscape.records.Row`.
+        """Return the rows of a run that has ended, with the columns of `normscape.storage.records.Row`.
 
         Raises
         ------

@@ -13,15 +13,15 @@ from normscape.checkpoint import Checkpoints
 from normscape.config import RunConfig
 from normscape.data.dataset import Dataset
 from normscape.errors import Interrupted, UserError
-from normscape.files import read_json, write_json
 from normscape.loop import State
 from normscape.mirror import by_step, end, group_of, labelled_settings, run_info
-from normscape.progress import Reporter, duration
-from normscape.provenance import provenance
-from normscape.records import Records, Row
+from normscape.overview.progress import Reporter, duration
+from normscape.process.provenance import provenance
 from normscape.reduced.loop import Run
 from normscape.rehearsal import rehearse
 from normscape.runs import RunDirectory
+from normscape.storage.files import read_json, write_json
+from normscape.storage.records import Records, Row
 
 
 def label_of(config: RunConfig) -> str:

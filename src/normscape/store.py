@@ -15,11 +15,11 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from normscape.directories import directories_of, run_directories
 from normscape.errors import UserError
-from normscape.files import read_json, replacing
-from normscape.parts import join, pack
 from normscape.runs import CHECKPOINTS, RunDirectory
+from normscape.storage.directories import directories_of, run_directories
+from normscape.storage.files import read_json, replacing
+from normscape.storage.parts import join, pack
 
 ARCHIVE = "runs.tar.gz"
 LAST = ("status.json", "summary.json")

@@ -12,10 +12,11 @@ from rich.progress import track
 
 from normscape.build import dry_build
 from normscape.config import RunConfig, check_threads, compose_run, jobs
-from normscape.engines.engine import Engine, require_package
+from normscape.engines.engine import Engine
+from normscape.engines.requirements import require_package
 from normscape.errors import UserError
-from normscape.explain import parsed
 from normscape.labels import labelled
+from normscape.settings.explain import parsed
 
 MANY = 20
 """So many jobs take seconds to check; it is said that they are."""

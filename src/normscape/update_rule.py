@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from normscape.errors import UserError
-from normscape.replica import parameters_of
+from normscape.twin.replica import parameters_of
 
 
 @dataclass(frozen=True)

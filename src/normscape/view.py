@@ -14,14 +14,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from normscape.cut import Insertion, cut_behind
 from normscape.errors import UserError
 from normscape.network import Network, WeightLayer
 from normscape.preactivations import norms_behind, recorded_preactivations
-from normscape.precision import double, in_float64
-from normscape.replay import LossFunction, Replay
-from normscape.replica import Parameters
 from normscape.seeds import generator
+from normscape.twin.cut import Insertion, cut_behind
+from normscape.twin.precision import double, in_float64
+from normscape.twin.replay import LossFunction, Replay
+from normscape.twin.replica import Parameters
 from normscape.update_rule import UpdateRule
 
 

@@ -10,10 +10,10 @@ from normscape.config import compose_run
 from normscape.engines import elsewhere
 from normscape.engines.elsewhere import ElsewhereEngine
 from normscape.engines.task import Task
-from normscape.entry import COMMAND
 from normscape.errors import Interrupted
+from normscape.overview.tally import Tally
+from normscape.process.entry import COMMAND
 from normscape.runs import RunDirectory
-from normscape.tally import Tally
 from patience import wait_until
 
 QUICK = ["run=mlp_batch", "scale=smoke", "tracker=none", "device=cpu", "probe=[]"]

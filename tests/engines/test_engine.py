@@ -6,9 +6,10 @@ import pytest
 
 from normscape.config import compose_hydra, compose_run
 from normscape.engines import engine as engines
-from normscape.engines.engine import engine_of, gpus_of, require_package
+from normscape.engines.engine import engine_of
 from normscape.engines.here import Joblib, LocalEngine
 from normscape.engines.on_slurm import SlurmEngine
+from normscape.engines.requirements import gpus_of, require_package
 from normscape.errors import UserError
 
 

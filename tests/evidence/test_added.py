@@ -15,8 +15,8 @@ from normscape.evidence.figure import Family
 from normscape.evidence.finished import FinishedRun
 from normscape.evidence.results import Results
 from normscape.evidence.table import described, parse_table, table_bytes
-from normscape.files import write_json
-from normscape.outline import outline
+from normscape.overview.outline import outline
+from normscape.storage.files import write_json
 
 PROJECT = Path(__file__).parents[2]
 FIGURES = [

@@ -8,13 +8,13 @@ import pytest
 
 from damages import a_folder, cut, emptied, missing
 from normscape.errors import UserError
-from normscape.evidence import publish as publishing
 from normscape.evidence.figure import Family
 from normscape.evidence.original import checksums, read_original
-from normscape.evidence.publish import publish
-from normscape.evidence.report import claims_markdown, write_claims
 from normscape.evidence.results import Results
-from normscape.files import read_json, write_json
+from normscape.reports import publish as publishing
+from normscape.reports.publish import publish
+from normscape.reports.report import claims_markdown, write_claims
+from normscape.storage.files import read_json, write_json
 
 PROJECT = Path(__file__).parents[2]
 FAMILY = Family.of("santurkar2018", PROJECT)

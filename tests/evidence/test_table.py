@@ -22,8 +22,8 @@ from normscape.evidence.table import (
     table_file,
     written,
 )
-from normscape.records import Records, Row
 from normscape.runs import RunDirectory
+from normscape.storage.records import Records, Row
 
 STEPS = np.arange(0, 50, 10)
 SAMPLES = np.random.default_rng(0).normal(size=(5, 100)) * [[1], [2], [3], [2], [2]] + [[0], [5], [5], [-1], [-1]]

@@ -25,8 +25,8 @@ from normscape.evidence.original import read_original
 from normscape.evidence.preflight import planned, require_evidence
 from normscape.evidence.statistics import Difference, Ratio
 from normscape.evidence.table import COLUMNS, parse_table, table_bytes
-from normscape.outline import Outline
-from normscape.records import Records
+from normscape.overview.outline import Outline
+from normscape.storage.records import Records
 
 PROJECT = Path(__file__).parents[2]
 FAMILY = Family.of("ioffe2015", PROJECT)

@@ -5,7 +5,7 @@ import json
 import math
 from pathlib import Path
 
-from normscape.directories import directory_name
+from normscape.storage.directories import directory_name
 
 ROOT = Path(__file__).parents[2]
 EVIL = '</script><img src=x onerror="window.evil=1">&amp;\'é λ'

@@ -13,11 +13,11 @@ from pages import EVIL, FAMILIES, ROOT
 
 from normscape.errors import UserError
 from normscape.evidence.figure import Family
-from normscape.evidence.report import CLAIM_COLUMNS
 from normscape.evidence.table import described, parse_table, table_bytes
-from normscape.files import read_json, write_json
 from normscape.page.document import MOST_BYTES, POLICY
 from normscape.page.results import results_page
+from normscape.reports.report import CLAIM_COLUMNS
+from normscape.storage.files import read_json, write_json
 
 sys.path.append(str(ROOT / "scripts"))
 SHOWN = ("verdict", "claim", "statistic", "ours", "n", "paper", "must be", "whose")

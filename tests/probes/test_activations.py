@@ -11,9 +11,9 @@ from normscape.network import network_of
 from normscape.norms import BatchNorm, NoisyBatchNorm, Standard
 from normscape.probes import Activations
 from normscape.probes.activations import UNIT_LEVELS, quantile_functions
-from normscape.records import Row, Snapshot
-from normscape.replay import part_of
 from normscape.seeds import generator, seed_layer_noise
+from normscape.storage.records import Row, Snapshot
+from normscape.twin.replay import part_of
 from one_step import MODELS, NORMS, network_at, step, twin_of
 
 

@@ -16,7 +16,7 @@ from normscape.loop import train
 from normscape.models import MLP
 from normscape.norms import BatchNorm, LayerNorm, NoisyBatchNorm, Standard, TorchBatchNorm
 from normscape.probes import Theory
-from normscape.records import Row, Snapshot
+from normscape.storage.records import Row, Snapshot
 from one_step import MODELS, network_at, step
 
 CASES = [(Standard, "inserted"), (BatchNorm, "own"), (TorchBatchNorm, "own"), (LayerNorm, "inserted")]

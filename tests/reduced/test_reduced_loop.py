@@ -12,9 +12,9 @@ from normscape.errors import UserError
 from normscape.loop import train
 from normscape.models.layered import glorot_
 from normscape.probes import Probe, Sharpness
-from normscape.records import Row
 from normscape.reduced import sizes
 from normscape.reduced.loop import Run, train_together
+from normscape.storage.records import Row
 
 NORMS = ["standard", "batch", "l1", "l2", "linf"]
 SMALL = ["scale=smoke", "tracker=none", "device=cpu", "steps=8", "log_every=2", "measure.every=2"]

@@ -30,8 +30,8 @@ from bench.timing import Answer, Timed, compared
 from normscape.errors import UserError
 from normscape.evidence.figure import Family
 from normscape.loop import train
-from normscape.portable import LIMITS, NATIVE
 from normscape.probes import InternalCovariateShift, Landscape
+from normscape.process.portable import LIMITS, NATIVE
 from normscape.reduced.measure import measured
 
 OWN = ["scale=smoke", "measure.activation_layers=[2,4]", "measure.ics_layers=[2,4]"]

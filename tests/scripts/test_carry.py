@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from normscape.errors import UserError
-from normscape.parts import pack
+from normscape.storage.parts import pack
 
 PROJECT = Path(__file__).parents[2]
 sys.path.append(str(PROJECT / "scripts"))

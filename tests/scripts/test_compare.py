@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from normscape.errors import UserError
-from normscape.files import read_json, write_json
+from normscape.storage.files import read_json, write_json
 
 PROJECT = Path(__file__).parents[2]
 sys.path.append(str(PROJECT / "scripts"))

@@ -14,12 +14,12 @@ import torch
 
 import holding_tracker
 from normscape import pieces as planning
-from normscape import pool
 from normscape.config import compose_run
+from normscape.engines import pool
 from normscape.errors import UserError
-from normscape.files import read_json, write_json
 from normscape.pieces import Piece, in_order
 from normscape.runs import RunDirectory
+from normscape.storage.files import read_json, write_json
 from normscape.store import _travelling, join_store, only_one, pack_store, require_whole, runs_in, that_fit
 from normscape.trackers import NoTracker
 from patience import PATIENCE_SECONDS, wait_until

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from normscape import portable
 from normscape.errors import UserError
-from normscape.files import read_json, write_json
+from normscape.process import portable
+from normscape.storage.files import read_json, write_json
 
 PROJECT = Path(__file__).parents[2]
 sys.path.append(str(PROJECT / "scripts"))

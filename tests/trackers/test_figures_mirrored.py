@@ -10,7 +10,7 @@ import pytest
 from mirrored import directories, history, records
 
 import reproduce
-from normscape.files import read_json
+from normscape.storage.files import read_json
 from patience import PATIENCE_SECONDS
 
 QUICK = ["steps=8", "device=cpu", "tracker=wandb", f"tracker.start_timeout_seconds={PATIENCE_SECONDS}"]

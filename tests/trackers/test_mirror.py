@@ -20,13 +20,13 @@ import holding_tracker
 from normscape.config import RunConfig, compose_run
 from normscape.errors import Interrupted, UserError
 from normscape.execute import execute
-from normscape.files import read_json
 from normscape.identity import identity
 from normscape.launch import train_missing
 from normscape.mirror import NOTE, by_step, hint, is_mirrored, mirror_ended
 from normscape.outcome import outcome
-from normscape.records import Row
 from normscape.runs import RunDirectory
+from normscape.storage.files import read_json
+from normscape.storage.records import Row
 from patience import PATIENCE_SECONDS, wait_until
 
 ROOT = Path(__file__).parents[2]

@@ -13,8 +13,8 @@ from wandb_server import serve
 from normscape.config import compose_run
 from normscape.errors import UserError
 from normscape.outcome import outcome
-from normscape.outline import outline
-from normscape.records import Row
+from normscape.overview.outline import outline
+from normscape.storage.records import Row
 from normscape.trackers import metric_name
 from normscape.trackers.workspace import COLUMNS, workspace
 

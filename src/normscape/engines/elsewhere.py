@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from normscape.config import RunConfig
+from normscape.engines.pool import STOPPED
 from normscape.engines.task import Ended, Task
 from normscape.errors import Interrupted
-from normscape.interrupts import raised
-from normscape.pool import STOPPED
+from normscape.overview.tally import Tally
+from normscape.process.interrupts import raised
 from normscape.runs import RunDirectory
-from normscape.tally import Tally
 
 POLL_SECONDS = 1.0
 

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from normscape.build import device_of
 from normscape.config import RunConfig
-from normscape.engines.engine import require_number
-from normscape.estimate import estimate_seconds
+from normscape.engines.lanes import in_words, lane_seconds, side_by_side
+from normscape.engines.pool import execute_all
+from normscape.engines.requirements import require_number
 from normscape.forward import require_tf32
-from normscape.lanes import in_words, lane_seconds, side_by_side
-from normscape.pool import execute_all
-from normscape.tally import Tally
+from normscape.overview.estimate import estimate_seconds
+from normscape.overview.tally import Tally
 
 
 class LocalEngine:

@@ -8,10 +8,10 @@ from typing import Any
 
 from normscape.config import RunConfig
 from normscape.engines.elsewhere import ElsewhereEngine
-from normscape.engines.engine import gpus_of, require_number, require_package
+from normscape.engines.requirements import gpus_of, require_number, require_package
 from normscape.engines.task import Ended, Task
+from normscape.engines.worker import failure
 from normscape.errors import UserError
-from normscape.worker import failure
 
 SETTINGS = {
     "RAY_AUTH_MODE": "disabled",  # it would write to the home folder

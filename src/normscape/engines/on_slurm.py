@@ -10,10 +10,10 @@ from typing import Any
 
 from normscape.config import RunConfig
 from normscape.engines.elsewhere import ElsewhereEngine
-from normscape.engines.engine import gpus_of, require_number, require_package
+from normscape.engines.requirements import gpus_of, require_number, require_package
 from normscape.engines.task import Ended, Task
+from normscape.engines.worker import failure
 from normscape.errors import UserError
-from normscape.worker import failure
 
 LOOK_SECONDS = 5.0
 """How often SLURM is asked which jobs it has."""

@@ -1,6 +1,6 @@
 """One run as it is sent to a process of an engine's, which has imported nothing yet."""
 
-import normscape.portable  # noqa: F401, I001 - first: torch chooses its kernels when it is imported
+import normscape.process.portable  # noqa: F401, I001 - first: torch chooses its kernels when it is imported
 
 import os
 import sys
@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from normscape.entry import COMMAND
+from normscape.process.entry import COMMAND
 from normscape.errors import Interrupted
 from normscape.schema import RunConfig
 
@@ -59,8 +59,8 @@ class Task:
 
     def __call__(self) -> Ended:
         """Carry out the run."""
+        from normscape.engines.worker import failure
         from normscape.execute import execute
-        from normscape.worker import failure
 
         self._take_over()
         listener = _Listener()

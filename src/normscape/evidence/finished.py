@@ -18,7 +18,7 @@ class Measurements(Protocol):
     """What a run has measured: the files of a finished run, or the outline of one to come."""
 
     def table(self) -> pd.DataFrame:
-        """Return its rows, with the columns of `normscape.records.Row`."""
+        """Return its rows, with the columns of `normscape.storage.records.Row`."""
 
     def arrays(self) -> Mapping[str, NDArray[Any]]:
         """Return its stacked snapshots."""

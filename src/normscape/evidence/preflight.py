@@ -9,7 +9,7 @@ from normscape.evidence.figure import Figure
 from normscape.evidence.finished import FinishedRun, facts_of
 from normscape.evidence.statistics import Statistic
 from normscape.identity import identity
-from normscape.outline import outline
+from normscape.overview.outline import outline
 from normscape.schema import RunConfig
 
 

@@ -11,7 +11,7 @@ from normscape.errors import UserError
 from normscape.evidence.claims import Verdict
 from normscape.evidence.figure import Family, Figure
 from normscape.evidence.table import RESTORE, read_table, table_file
-from normscape.files import json_bytes, read_json
+from normscape.storage.files import json_bytes, read_json
 
 SCALES = ("paper", "paper_tf32", "desk", "laptop", "smoke")
 """From the paper's own setup down to what only shows that everything runs."""

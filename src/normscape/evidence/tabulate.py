@@ -11,11 +11,11 @@ from normscape.evidence.figure import Figure
 from normscape.evidence.finished import FinishedRun
 from normscape.evidence.results import by_run
 from normscape.evidence.table import COLUMNS, described, parse_table, table_bytes
-from normscape.files import read_json
 from normscape.identity import same_settings
-from normscape.provenance import provenance
+from normscape.process.provenance import provenance
 from normscape.runs import AGAIN, RunDirectory
 from normscape.schema import RunConfig
+from normscape.storage.files import read_json
 
 
 def tabulate(

@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from normscape.errors import UserError
-from normscape.files import replacing
+from normscape.storage.files import replacing
 
 MOST_BYTES = 10 * 10**6
 LIBRARY = ("plotly", "package_data/plotly.min.js")

@@ -11,12 +11,9 @@ from typing import Any
 from markupsafe import Markup
 
 from normscape.errors import UserError
-from normscape.evidence.answers import answer_block
 from normscape.evidence.claims import Kind, Verdict
-from normscape.evidence.counts import PHRASES, listed, summary
 from normscape.evidence.figure import Family
 from normscape.evidence.original import read_original
-from normscape.evidence.report import CLAIM_COLUMNS, HOW_TO_READ, claim_cells, explained
 from normscape.evidence.results import (
     JudgedFigure,
     Results,
@@ -33,6 +30,9 @@ from normscape.page.look import Look
 from normscape.page.pictures import Picture, embedded_file
 from normscape.page.settings import Table, origin_tables, settings_tables
 from normscape.page.words import inline, kind_class, markdown, reproduce_command
+from normscape.reports.answers import answer_block
+from normscape.reports.counts import PHRASES, listed, summary
+from normscape.reports.report import CLAIM_COLUMNS, HOW_TO_READ, claim_cells, explained
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ import pandas as pd
 
 from normscape.errors import UserError
 from normscape.evidence.words import quantity_name
-from normscape.files import read_json
 from normscape.gather import LABELS, UNREADABLE, left_out, runs_in, tidy, unreadable
 from normscape.page.document import rendered
 from normscape.page.lines import DIGITS, Chart, Line, packed, points_each
@@ -20,8 +19,9 @@ from normscape.page.pictures import Picture, embedded
 from normscape.page.settings import origin_tables, settings_tables
 from normscape.page.training import training_picture
 from normscape.page.words import shown
-from normscape.records import OWN
 from normscape.runs import RunDirectory
+from normscape.storage.files import read_json
+from normscape.storage.records import OWN
 
 PALETTE = (
     "#0072B2",

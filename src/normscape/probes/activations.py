@@ -10,8 +10,8 @@ from torch import Tensor
 from normscape.errors import UserError
 from normscape.network import Layers, Network, WeightLayer
 from normscape.probes.probe import Moment, Probe
-from normscape.records import Row, Snapshot
-from normscape.units import by_unit
+from normscape.probes.units import by_unit
+from normscape.storage.records import Row, Snapshot
 from normscape.view import StepView
 
 

@@ -9,9 +9,9 @@ from torch import Tensor
 from normscape.errors import UserError
 from normscape.network import Layers, Network, WeightLayer
 from normscape.probes.probe import Probe
-from normscape.records import Row, Snapshot
-from normscape.replay import fresh
 from normscape.seeds import kept_streams
+from normscape.storage.records import Row, Snapshot
+from normscape.twin.replay import fresh
 from normscape.view import StepView
 
 

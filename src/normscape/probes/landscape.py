@@ -10,8 +10,8 @@ from torch import Tensor
 from normscape.errors import UserError, suggest
 from normscape.network import Network
 from normscape.probes.probe import Moment, Probe
-from normscape.records import Row, Snapshot
-from normscape.replica import Parameters
+from normscape.storage.records import Row, Snapshot
+from normscape.twin.replica import Parameters
 from normscape.view import StepView
 
 DIRECTIONS = ("gradient", "random")

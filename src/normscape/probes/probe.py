@@ -8,7 +8,7 @@ import torch
 
 from normscape.errors import UserError
 from normscape.network import Network
-from normscape.records import Row, Snapshot
+from normscape.storage.records import Row, Snapshot
 from normscape.view import StepView
 
 

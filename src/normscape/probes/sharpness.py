@@ -12,8 +12,8 @@ from torch import Tensor
 from normscape.errors import UserError
 from normscape.network import Network
 from normscape.probes.probe import Probe
-from normscape.records import Row, Snapshot
-from normscape.rounding import tolerance
+from normscape.probes.rounding import tolerance
+from normscape.storage.records import Row, Snapshot
 from normscape.view import StepView
 
 Floats = NDArray[np.float64]

@@ -7,14 +7,14 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from normscape.around_norm import Curvatures, Gradients, Place, curvatures_around, gradients_around
 from normscape.errors import UserError, suggest
 from normscape.network import Layers, Network, WeightLayer
 from normscape.norms.batch import BatchNorm
 from normscape.norms.options import check_eps
+from normscape.probes.around_norm import Curvatures, Gradients, Place, curvatures_around, gradients_around
 from normscape.probes.probe import Probe
-from normscape.records import Row, Snapshot
-from normscape.shares import OVER_ALL_UNITS, OVER_CHOSEN_UNITS, of_curvatures, of_gradients
+from normscape.probes.shares import OVER_ALL_UNITS, OVER_CHOSEN_UNITS, of_curvatures, of_gradients
+from normscape.storage.records import Row, Snapshot
 from normscape.view import StepView
 
 PLACES = ("inserted", "own")

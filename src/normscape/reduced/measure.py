@@ -10,10 +10,10 @@ from normscape.network import Network, WeightLayer
 from normscape.probes import Activations, InternalCovariateShift, Landscape
 from normscape.probes.landscape import direction_stream
 from normscape.probes.probe import Probe
-from normscape.records import Row, Snapshot
 from normscape.reduced.batch import ReducedBatch
 from normscape.reduced.network import Point, Seen, StackedNetwork
 from normscape.seeds import generator
+from normscape.storage.records import Row, Snapshot
 
 
 @dataclass(frozen=True)

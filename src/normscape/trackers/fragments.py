@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from normscape.files import read_json, write_json
+from normscape.storage.files import read_json, write_json
 
 _NAME = re.compile(r"(?P<offline>offline-)?run-(?P<begun>\d{8}_\d{6})-(?P<run_id>.+)")
 LABELS = "normscape.json"

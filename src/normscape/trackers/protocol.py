@@ -8,6 +8,9 @@ from typing import Any, Protocol
 SHORT = {"test_accuracy": "accuracy/test", "train_accuracy": "accuracy/train"}
 """What matters first has names that come first: viewers sort by name."""
 
+MILESTONES = (50, 80, 90)
+"""Training accuracies in percent to which the steps are counted in a run's summary."""
+
 
 @dataclass(frozen=True)
 class RunInfo:

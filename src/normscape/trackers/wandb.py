@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from normscape.errors import UserError, suggest
-from normscape.files import write_json
+from normscape.storage.files import write_json
 from normscape.trackers.guard import NoAnswerError, Worker, drop_service, environment, require_room
 from normscape.trackers.opening import STEP, open_in_wandb
 from normscape.trackers.protocol import RunInfo

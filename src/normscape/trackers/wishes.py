@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from normscape.errors import UserError
-from normscape.names import shortened
+from normscape.storage.names import shortened
 from normscape.trackers.protocol import RunInfo
 
 LONGEST_NAME, LONGEST_TAG = 128, 64

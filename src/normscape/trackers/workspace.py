@@ -6,9 +6,8 @@ It needs the extra ``workspace`` (wandb-workspaces), which is imported here and 
 from collections.abc import Sequence
 from typing import Any
 
-from normscape.outcome import LEVELS
 from normscape.trackers.opening import STEP
-from normscape.trackers.protocol import metric_name
+from normscape.trackers.protocol import MILESTONES, metric_name
 
 NAME = "normscape"
 ICS_LAYERS, ACTIVATION_LAYERS = (5, 10), (2, 3, 9, 11, 13)
@@ -19,7 +18,7 @@ COLUMNS = (
     "diverged_at",
     "test_accuracy_final",
     "test_accuracy_best",
-    *(f"steps_to_{level}" for level in LEVELS),
+    *(f"steps_to_{level}" for level in MILESTONES),
     "effective_beta_max",
     "ics_median",
 )

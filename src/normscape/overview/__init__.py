@@ -1,0 +1,1 @@
+"""What runs will take and record, where they stand, how far they are, and how they ended."""

@@ -1,0 +1,1 @@
+"""How what was found is told: lists of claims, the README's blocks, files of a figure, nearness to the paper, W&B."""

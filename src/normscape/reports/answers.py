@@ -1,0 +1,99 @@
+"""What the README says first: a family's questions, answered from the verdicts in a line each, and its main claims."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from normscape.evidence.cells import number, on_paper, spread
+from normscape.evidence.claims import Kind
+from normscape.evidence.interval import Measured
+from normscape.evidence.results import JudgedFigure
+from normscape.reports.counts import listed, summary
+from normscape.reports.report import headline_table
+
+ANSWER_MARKS = ("<!-- answer: by scripts/update_readme.py -->", "<!-- end of answer -->")
+CLAIM_MARKS = ("<!-- claims: by scripts/update_readme.py -->", "<!-- end of claims -->")
+MOST_ROWS = 8
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A claim's statistic that answers a question; "yes" where it lies on the given side.
+
+    ``saying`` puts it in plain words, with ``{}`` for its number, and is true whatever that is.
+    """
+
+    figure: int | str
+    claim: str
+    saying: str
+    above: float | None = None
+    below: float | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A question and the statistics that answer it."""
+
+    question: str
+    asked: tuple[Asked, ...]
+
+
+def answer_block(answers: Sequence[Answer], figures: Sequence[JudgedFigure], results: str) -> str:
+    """Return the answers between their marks, one line each, with numbers, intervals and links to the figures.
+
+    Parameters
+    ----------
+    answers
+        The questions of a family.
+    figures
+        Its judged figures, of whatever scale, which is named.
+    results
+        The folder of the family's results as links name it.
+    """
+    begin, end = ANSWER_MARKS
+    return "\n".join([begin, *(f"- {_answered(answer, figures, results)}" for answer in answers), end])
+
+
+def _answered(answer: Answer, figures: Sequence[JudgedFigure], results: str) -> str:
+    kinds, sentences = [], []
+    for asked in answer.asked:
+        judged = next((figure for figure in figures if figure.figure.name == asked.figure), None)
+        if judged is None:
+            sentences.append(f"Figure {asked.figure} is not there yet.")
+            continue
+        verdict = judged.verdict(asked.claim)
+        claim = replace(verdict.claim, above=asked.above, below=asked.below)  # the question's side, not the claim's
+        scale = judged.manifest["scale"]
+        link = f"[{judged.figure.label.lower()}]({results}/{scale}/{judged.figure.stem}.png) at `scale={scale}`"
+        kinds.append(claim.of_interval(verdict.measured.low, verdict.measured.high))
+        sentences.append(f"{asked.saying.format(_bold(verdict.measured))} ({_told(verdict.measured)}; {link}).")
+    return f"**{answer.question} {_word(kinds).capitalize()}.** " + " ".join(sentences)
+
+
+def _word(kinds: Sequence[Kind]) -> str:
+    """Return the answer that several statistics give together."""
+    told = set(kinds)
+    if not told:
+        return "not judged yet"
+    if len(told) == 1:
+        return {Kind.HOLDS: "yes", Kind.FAILS: "no"}.get(kinds[0], "undecided")
+    return "in part" if Kind.HOLDS in told else "not shown"
+
+
+def _bold(measured: Measured) -> str:
+    return f"**{number(measured.value, 3)}**"
+
+
+def _told(measured: Measured) -> str:
+    """Return a statistic's interval, and the paper's value where it has one."""
+    n = len(measured.values)
+    over = [f"{spread(measured, 3)} over {n} seeds" if n > 1 else "one seed"]
+    return "; ".join([*over, *([f"the paper: {on_paper(measured, 3)}"] if on_paper(measured, 3) else [])])
+
+
+def claims_block(figures: Sequence[JudgedFigure], scale: Path, missing: Sequence[str] = ()) -> str:
+    """Return how many claims hold, and the main ones, between their marks; ``missing`` are figures not there yet."""
+    begin, end = CLAIM_MARKS
+    table = headline_table(figures, digits=3)
+    lacks = f"Not there yet: {listed(missing)}. " if missing else ""
+    return "\n".join([begin, f"At `scale={scale.name}`: {summary(figures)} {lacks}The main ones:", *table, end])

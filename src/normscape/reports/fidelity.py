@@ -1,0 +1,164 @@
+"""How near a reproduction is to the paper: each number that can be read off the paper's curves, ours beside it."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure as Picture
+from matplotlib.ticker import FixedLocator, NullLocator
+
+from normscape.drawing.style import STYLE
+from normscape.evidence.cells import markdown_table, number, spread
+from normscape.evidence.curves import indexed
+from normscape.evidence.figure import Family
+from normscape.evidence.interval import Measured
+from normscape.evidence.original import read_original
+from normscape.evidence.results import Results
+from normscape.evidence.statistics import Statistic
+from normscape.reports.counts import listed
+
+FACTORS = (1.5, 2.0, 3.0)
+INTRODUCTION = """\
+Made by `scripts/fidelity.py` from the tables of the figures and the paper's own curves; do not edit.
+
+*Ours* is the median over seeds, with the interval of CLAIMS.md; the paper's curves are one seed each. The last column
+says where the paper's value lies outside the range of our seeds."""
+
+
+RANGES = (
+    (True, "#0072B2", "inside the range of our seeds"),
+    (False, "#D55E00", "outside the range of our seeds"),
+    (None, "0.35", "one seed"),
+)
+"""Whether the range contains the paper's value, and how the picture shows it."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A panel of a figure of the paper, and the positive numbers that its curves are summed up by.
+
+    ``about`` are the facts of the runs that are meant, where the figure has others too.
+    """
+
+    figure: int | str
+    label: str
+    statistics: tuple[Statistic, ...]
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A number of a panel: ours over seeds, and the paper's."""
+
+    panel: Panel
+    measured: Measured
+
+    @property
+    def ratio(self) -> float:
+        """Ours / the paper's; NaN if either is not a positive finite number."""
+        ours, theirs = self.measured.value, self.measured.paper
+        usable = theirs is not None and ours > 0 and theirs > 0 and math.isfinite(ours) and math.isfinite(theirs)
+        return ours / theirs if usable and theirs is not None else math.nan
+
+    @property
+    def within(self) -> bool | None:
+        """Whether the range over seeds contains the paper's value; None of one seed, which has no range."""
+        values, theirs = self.measured.values, self.measured.paper
+        if len(values) == 1:
+            return None
+        return theirs is not None and min(values) <= theirs <= max(values)
+
+
+def compare(family: Family, folder: Path, panels: Iterable[Panel]) -> list[Compared]:
+    """Return every number of some panels that both the results in a folder and the paper's curves have."""
+    found = []
+    tables: dict[int | str, Any] = {}
+    for panel in panels:
+        if panel.figure not in tables:
+            results = Results(folder, family.figure(str(panel.figure)))
+            theirs = read_original(family.original, *results.figure.original)
+            ours = indexed(results.table(results.manifest())) if results.file.exists() else {}
+            tables[panel.figure] = ours, None if theirs is None else indexed(theirs)[0]
+        seeds, original = tables[panel.figure]
+        mine = [curves for curves in (each.about(panel.about) for each in seeds.values()) if curves.of]
+        if not mine or original is None:
+            continue
+        for statistic in panel.statistics:
+            values = [statistic.of(curves) for curves in mine]
+            told = tuple(value for value in values if not math.isnan(value))
+            measured = Measured(statistic.words, told or (math.nan,), statistic.of(original.about(panel.about)))
+            if told and measured.paper is not None and not math.isnan(measured.paper):
+                found.append(Compared(panel, measured))
+    return found
+
+
+def fidelity_markdown(title: str, scales: Sequence[tuple[str, Sequence[Compared]]], picture: str) -> str:
+    """Return the page: how many numbers are within a factor, the picture, and every number, scale by scale."""
+    lines = [f"# {title}: how near the numbers are", "", *INTRODUCTION.splitlines()]
+    for name, compared in scales:
+        lines += ["", f"## scale={name}", "", summary(compared), "", f"![ours / the paper's]({picture.format(name)})"]
+        rows = [
+            [
+                _place(each),
+                each.measured.words,
+                number(each.measured.paper or math.nan),
+                f"{number(each.measured.value)} ({spread(each.measured)})",
+                "" if math.isnan(each.ratio) else f"{each.ratio:.2f}",
+                "outside" if each.within is False else "",
+            ]
+            for each in compared
+        ]
+        lines += markdown_table(["", "number", "paper", "ours", "ours / paper", "the paper's"], rows)
+    return "\n".join(lines) + "\n"
+
+
+def summary(compared: Sequence[Compared]) -> str:
+    """Return how many numbers are within each factor of the paper's, in a sentence."""
+    ratios = np.array([each.ratio for each in compared])
+    sizes = np.abs(np.log(ratios[~np.isnan(ratios)]))
+    counts = [f"of {factor:g} in {int((sizes <= math.log(factor)).sum())}" for factor in FACTORS]
+    ranges, never = [each.within for each in compared if each.within is not None], len(compared) - len(sizes)
+    sentences = [f"Of {len(compared)} numbers that the paper's curves give, ours are within a factor {listed(counts)}."]
+    if never:
+        sentences.append(
+            f"{never} {'has' if never == 1 else 'have'} no ratio, as a level is never reached or a value is 0."
+        )
+    if ranges:
+        outside = f"in {ranges.count(False)} the paper's value lies outside the range of our seeds"
+        sentences.append(f"Of the {len(ranges)} that we have from several seeds, {outside}.")
+    return " ".join(sentences)
+
+
+def _place(each: Compared) -> str:
+    figure = each.panel.figure
+    return f"{f'Fig. {figure}' if isinstance(figure, int) else figure}, {each.panel.label}"
+
+
+def draw_fidelity(compared: Sequence[Compared]) -> Picture:
+    """Draw each ratio ours / the paper's as a dot, a line of dots per panel, with the factors as bands."""
+    usable = [each for each in compared if not math.isnan(each.ratio)]
+    places = list(dict.fromkeys(map(_place, usable)))
+    with mpl.rc_context(STYLE):
+        picture = Picture(figsize=(8, 0.9 + 0.21 * len(places)), layout="constrained")
+        axes = picture.add_subplot(xscale="log", xlabel="ours / the paper's")
+        for factor, shade in zip(reversed(FACTORS), ("0.95", "0.90", "0.83"), strict=True):
+            axes.axvspan(1 / factor, factor, color=shade, lw=0, zorder=0, label=f"within a factor of {factor:g}")
+        axes.axvline(1, color="0.4", linewidth=0.8)
+        for inside, color, label in RANGES:
+            mine = [each for each in usable if each.within is inside]
+            rows = [places.index(_place(each)) for each in mine]
+            ratios = [each.ratio for each in mine]
+            axes.scatter(ratios, rows, s=14, color=color, alpha=0.8, lw=0, label=label if mine else None)
+        axes.set_yticks(range(len(places)), places, fontsize="small")
+        axes.set_ylim(len(places) - 0.5, -0.5)
+        low, high = axes.get_xlim()
+        ticks = [tick for tick in (0.01, 0.1, 0.2, 0.5, 1, 2, 5, 10, 100, 1000) if low <= tick <= high]
+        axes.xaxis.set_major_locator(FixedLocator(ticks))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        picture.legend(loc="outside upper center", ncols=3, fontsize="x-small")
+        return picture

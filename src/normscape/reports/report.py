@@ -1,0 +1,194 @@
+"""Verdicts for people: a table on the terminal, and a family's ``CLAIMS.md``."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from rich.table import Table
+
+from normscape.evidence.cells import (
+    WHOSE,
+    markdown_table,
+    met,
+    number,
+    on_paper,
+    on_paper_judged,
+    spread,
+    value_and_spread,
+)
+from normscape.evidence.claims import Kind, Verdict
+from normscape.evidence.figure import Family
+from normscape.evidence.interval import Measured
+from normscape.evidence.results import JudgedFigure, judged_figures, scales_in
+from normscape.reports.counts import listed, summary
+from normscape.storage.files import replacing
+
+HOW_TO_READ = """\
+## How to read this
+
+- *Ours* is the median over n seeds with its interval: from the k-th smallest to the k-th largest value, k being the
+  largest for which it covers the true median with 95 % probability (order statistics; 97.9 % for 10 seeds, the range
+  of 6 seeds: 96.9 %). Fewer seeds have no such interval: their range is shown (of 3 seeds: 75 %), and the verdict says
+  "on all 3 seeds". `inf`: a level never reached, an overflow of float32, or a division by zero; `nan`: cannot be
+  computed, as where networks are never at equal training accuracy.
+- A claim **holds** if the whole interval meets the threshold (of three seeds: all three), over the whole run, in every
+  part of it and for every other statistic that was looked at. It **holds in part** if it holds over the whole run but
+  not everywhere, or if it holds in one part and clearly fails in another. It **does not hold** if the interval misses
+  the threshold and no part meets it. It is **undecided** if the seeds disagree or the statistic cannot be computed.
+  **Not applicable at this scale** means that it can only be judged on the paper's own setup, `scale=paper`.
+- *Must be*: the thresholds are in `experiments/`, beside the figures. Where the paper says *similar*, *far more* or
+  *nearly*, the number is our reading of it.
+- *Paper* is the same statistic, by the same code, on the paper's own curves, with the verdict in brackets where the
+  claim does not hold on them.
+- *Whose*: the paper's text makes the claim; or it is a finding on its plotted curves; or it is ours.
+- The summary counts claims that rest on the same statistic of the same runs once; if only the weaker one holds, they
+  hold in part. The table by figure counts every claim."""
+HOW_TO_READ_NOTES = """\
+In brackets after a verdict: how many seeds meet the threshold on their own. Reasons were thought of after the results
+were seen; they are judged like claims. A note gives only the reasons that hold; the table below it lists all that were
+considered. A network has *fitted* its training data once its training accuracy reaches 99 %."""
+
+CLAIM_COLUMNS = ("claim", "whose", "statistic", "paper", "ours", "n", "must be", "verdict")
+
+
+def verdict_table(title: str, verdicts: Sequence[Verdict]) -> Table:
+    """Return the verdicts of one figure as a table for the terminal."""
+    table = Table(title=title, title_justify="left")
+    for column in ("claim", "here", "over seeds", "paper", "must be", "verdict"):
+        table.add_column(column)
+    for verdict in verdicts:
+        here = [number(verdict.measured.value), spread(verdict.measured), on_paper(verdict.measured)]
+        table.add_row(verdict.claim.statement, *here, verdict.claim.threshold, verdict.words)
+    return table
+
+
+def claims_markdown(family: Family, results: Path) -> str:
+    """Return ``CLAIMS.md`` of a family: a summary page, then every claim, scale by scale and figure by figure."""
+    found = [(folder.name, judged_figures(family, folder)) for folder in scales_in(results)]
+    scales = [(name, figures) for name, figures in found if any(figure.verdicts for figure in figures)]
+    lines = [f"# {family.title}: claims, judged", ""]
+    lines += ["Made by `experiments/reproduce.py` from the manifests beside the figures; do not edit."]
+    for name, figures in scales:
+        lines += ["", f"## In short, at scale={name}", "", summary(figures)]
+        lines += [*headline_table(figures), *_overview(figures)]
+    lines += ["", *HOW_TO_READ.splitlines(), *family.notes]
+    for name, figures in scales:
+        lines += ["", f"## Every claim, at scale={name}", "", *HOW_TO_READ_NOTES.splitlines()]
+        for figure in figures:
+            lines += _figure(figure)
+    return "\n".join(lines) + "\n"
+
+
+def headline_table(figures: Iterable[JudgedFigure], digits: int = 4) -> list[str]:
+    """Return the claims that the figures declare as the main ones, one row each."""
+    rows = []
+    for judged in figures:
+        for name in judged.figure.headline:
+            verdict = judged.verdict(name)
+            values = [on_paper(verdict.measured, digits), value_and_spread(verdict.measured, digits)]
+            cells = [verdict.claim.statement, verdict.claim.statistic.words, *values, verdict.claim.threshold]
+            rows.append([judged.figure.label, *cells, f"**{verdict.words}**"])
+    return markdown_table(["", "claim", "statistic", "paper", "ours", "must be", "verdict"], rows)
+
+
+def _overview(figures: Iterable[JudgedFigure]) -> list[str]:
+    """Return how many claims hold, figure by figure."""
+    rows = []
+    for judged in figures:
+        counts = Counter(verdict.kind for verdict in judged.verdicts)
+        if counts:
+            numbers = [str(counts[kind]) for kind in Kind]
+            rows.append([judged.figure.label, judged.figure.title, *numbers])
+    return markdown_table(["", "shows", *map(str, Kind)], rows)
+
+
+def _figure(judged: JudgedFigure) -> list[str]:
+    """Return every claim of a figure, then why some do not hold throughout."""
+    if not judged.verdicts:
+        return []
+    rows = [claim_cells(verdict) for verdict in judged.verdicts]
+    title = f"### {judged.figure.label}: {judged.figure.title}"
+    return ["", title, *markdown_table(CLAIM_COLUMNS, rows), *explained(judged)]
+
+
+def claim_cells(verdict: Verdict) -> list[str]:
+    """Return what a table says of a claim, in Markdown, for each of `CLAIM_COLUMNS`."""
+    claim, measured = verdict.claim, verdict.measured
+    ours = [value_and_spread(measured), str(len(measured.values)), claim.threshold, f"**{verdict.words}**"]
+    return [claim.statement, WHOSE[claim.origin], claim.statistic.words, on_paper_judged(verdict), *ours]
+
+
+def explained(judged: JudgedFigure) -> list[str]:
+    """Return what of a figure's claims holds by construction, and why some do not hold, in lines of Markdown."""
+    return [*_by_construction(judged), *_why(judged)]
+
+
+def _by_construction(judged: JudgedFigure) -> list[str]:
+    """Return what of the claims holds by construction, each thing once."""
+    told: dict[str, list[str]] = {}
+    for verdict in judged.verdicts:
+        if verdict.claim.construction:
+            told.setdefault(verdict.claim.construction, []).append(verdict.claim.statement)
+    lines = [f"- By construction: {what} This bears on: {'; '.join(claims)}." for what, claims in told.items()]
+    return ["", *lines] if lines else []
+
+
+def _why(judged: JudgedFigure) -> list[str]:
+    """Return a note on each claim that does not hold throughout, and what bears on it."""
+    failing = [verdict for verdict in judged.verdicts if verdict.kind is not Kind.HOLDS]
+    if not failing:
+        return []
+    notes = {verdict.claim.note: None for verdict in failing if verdict.claim.note}
+    lines = ["", *(f"- {verdict.claim.statement}: {_reasoned(verdict)}" for verdict in failing)]
+    lines += ["", " ".join(notes)] if notes else []
+    rows = [row for verdict in failing for row in _evidence(verdict)]
+    return [*lines, *markdown_table(["claim", "statistic", "paper", "ours", "verdict"], rows)]
+
+
+def _reasoned(verdict: Verdict) -> str:
+    """Return why a claim does not hold throughout, as far as its parts, its reasons and the paper's own curve tell."""
+    sentences = [f"{met(verdict)}."]
+    verbs = {Kind.HOLDS: "holds", Kind.FAILS: "does not hold", Kind.UNDECIDED: "is undecided"}
+    for kind, verb in verbs.items():
+        parts = [part.words for part in verdict.telling_parts if verdict.of(part) is kind]
+        if parts:
+            sentences.append(f"It {verb} {listed(parts)}.")
+    for reason in verdict.reasons:
+        if reason.kind is Kind.HOLDS:
+            paper = f"; the paper's curves: {on_paper(reason.measured)}" if on_paper(reason.measured) else ""
+            because = f"{reason.claim.statistic.words}: {value_and_spread(reason.measured)}{paper}"
+            sentences.append(f"{reason.claim.statement} ({because}).")
+    if verdict.on_paper is Kind.FAILS:
+        too = " too" if verdict.kind is Kind.FAILS else ""
+        sentences.append(f"The paper's own curves fail it{too} ({on_paper(verdict.measured)}).")
+    return " ".join(sentences)
+
+
+def _evidence(verdict: Verdict) -> list[list[str]]:
+    """Return the row of a claim, with how many seeds meet it, and those of its reasons, its parts and its evidence."""
+    judged = f"{verdict.claim.statistic.words}: {verdict.claim.threshold}"
+    head = [verdict.claim.statement, judged, on_paper_judged(verdict), value_and_spread(verdict.measured), met(verdict)]
+    rows = [head]
+    for reason in verdict.reasons:
+        words = f"{'why' if reason.kind is Kind.HOLDS else 'considered'}: {reason.claim.statement}"
+        judged = f"{reason.claim.statistic.words}: {reason.claim.threshold}"
+        values = [on_paper(reason.measured), value_and_spread(reason.measured)]
+        rows.append([words, judged, *values, reason.words])
+    for part in verdict.shown_parts:
+        some = f"of {len(part.values)} of {len(verdict.measured.values)} seeds"
+        rows.append([*_row(part), str(verdict.of(part)) if verdict.of_all(part) else some])
+    return rows + [[*_row(measured), ""] for measured in verdict.evidence]
+
+
+def _row(measured: Measured) -> list[str]:
+    return ["", measured.words, on_paper(measured), value_and_spread(measured)]
+
+
+def write_claims(family: Family, results: Path) -> Path | None:
+    """Write a family's ``CLAIMS.md`` beside its folders of results, if one of them means something."""
+    if not scales_in(results):
+        return None
+    path = results / "CLAIMS.md"
+    with replacing(path) as file:
+        file.write(claims_markdown(family, results).encode())
+    return path

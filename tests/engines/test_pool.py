@@ -1,0 +1,131 @@
+"""Runs side by side, asked to stop, or killed: what was trained is saved, and one run never costs another."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import holding_tracker
+from normscape.config import compose_run
+from normscape.engines.pool import execute_all
+from normscape.errors import Interrupted
+from normscape.runs import RunDirectory
+from patience import PATIENCE_SECONDS, wait_until
+
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
+STEPS = 1_000_000  # days: no machine is through before it is stopped
+
+
+def statuses(runs):
+    return [json.loads(path.read_text()) for path in sorted(runs.glob("*/status.json"))]
+
+
+def two_of_four(tmp_path, start, *settings):
+    """Start the four runs of figure 1, two side by side, and wait until two of them train."""
+    runs = tmp_path / "runs"
+    command = [sys.executable, str(EXPERIMENTS / "reproduce.py"), "1", "--scale=smoke", "--workers=2"]
+    command += [f"--results={tmp_path}", "tracker=none", "checkpoint_seconds=0", f"runs_dir={runs}", *settings]
+    process = start(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    wait_until(lambda: len(statuses(runs)) == 2 or process.poll() is not None)
+    assert process.poll() is None, process.communicate()
+    return process, runs
+
+
+def workers_of(process):
+    """Return the processes that train, and not those with which Python keeps its books."""
+    lines = {path.parent.name: path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if readable(path)}
+    return [int(number) for number, line in lines.items() if parent(number) == process.pid and b"spawn_main" in line]
+
+
+def readable(path):
+    try:
+        return bool(path.read_bytes())
+    except OSError:
+        return False
+
+
+def parent(number):
+    try:
+        return int(Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return None
+
+
+def assert_saved(runs):
+    assert [status["status"] for status in statuses(runs)] == ["interrupted", "interrupted"]
+    assert all(0 < status["step"] < STEPS for status in statuses(runs))
+
+
+@pytest.mark.parametrize(("number", "group"), [(signal.SIGINT, True), (signal.SIGTERM, True), (signal.SIGTERM, False)])
+def test_one_signal_saves_what_is_being_trained_and_begins_nothing_more(tmp_path, start, number, group):
+    """As a terminal sends it, to all processes; or as a scheduler may, to the one that it has started."""
+    process, runs = two_of_four(tmp_path, start, f"steps={STEPS}")
+    (os.killpg if group else os.kill)(process.pid, number)
+    _, said = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 130
+    assert said.strip().splitlines()[-1] == "normscape: stopped; what was trained is saved; start again to continue"
+    assert "Traceback" not in said
+    assert_saved(runs)
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds processes in /proc")
+def test_workers_whose_parent_is_killed_save_and_end(tmp_path, start):
+    process, runs = two_of_four(tmp_path, start, f"steps={STEPS}")
+    workers = workers_of(process)
+    assert len(workers) == 2
+    process.kill()
+    process.communicate()
+    wait_until(lambda: not any(Path(f"/proc/{number}").exists() for number in workers))
+    assert_saved(runs)
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds processes in /proc")
+def test_a_worker_that_is_killed_costs_its_own_run_alone(tmp_path, start):
+    folder = tmp_path / "holding"
+    folder.mkdir()
+    process, runs = two_of_four(tmp_path, start, "steps=12", *holding_tracker.overrides(4, folder))
+    wait_until(lambda: holding_tracker.held(folder) == 2)
+    os.kill(workers_of(process)[0], signal.SIGKILL)
+    (folder / "released").touch()
+    _, said = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 2
+    assert "normscape: 1 of 4 runs failed; start again to continue. vgg_" in said
+    assert said.strip().endswith("its process died (exit code -9)")
+    assert sorted(status["status"] for status in statuses(runs)) == ["finished", "finished", "finished", "training"]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_when_it_is_time_what_is_being_trained_is_saved_and_nothing_more_is_begun(tmp_path, workers):
+    runs = tmp_path / "runs"
+    settings = [
+        "scale=smoke",
+        "tracker=none",
+        f"steps={STEPS}",
+        f"runs_dir={runs}",
+        "run=dln_standard",
+        "arithmetic=plain",
+    ]
+    configs = [compose_run([*settings, f"seed={seed}"]) for seed in range(3)]
+    with pytest.raises(Interrupted, match=r"stopped"):
+        execute_all(configs, {"cpu": workers}, until=time.time() + 20)
+    for status in statuses(runs):
+        assert (status["status"], status["step"] > 0) == ("interrupted", True)
+    assert len(statuses(runs)) <= workers
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("arithmetic", ["plain", "reduced"])  # one after the other, or as one
+def test_what_would_not_get_anywhere_is_not_begun_and_others_are(tmp_path, workers, arithmetic):
+    runs = tmp_path / "runs"
+    settings = ["scale=smoke", "tracker=none", f"runs_dir={runs}", "run=dln_standard", "probe=[]"]
+    settings += [f"arithmetic={arithmetic}"]
+    configs = [compose_run([*settings, f"seed={seed}"]) for seed in range(3)]
+    least = {0: PATIENCE_SECONDS, 1: 3 * PATIENCE_SECONDS, 2: PATIENCE_SECONDS}
+    until = time.time() + 2 * PATIENCE_SECONDS
+    assert execute_all(configs, {"cpu": workers}, until, lambda config: least[config.seed]) == []
+    assert [RunDirectory.of(config).summary is not None for config in configs] == [True, False, True]

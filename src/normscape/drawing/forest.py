@@ -60,5 +60,5 @@ def _cell(axes: Axes, measured: Measured, row: int, color: str) -> None:
             fontsize="x-small",
         )
         return
-    never = "never" if np.isinf(measured.value) else "-"
+    never = "never" if np.isinf(measured.value) else "undefined"
     axes.annotate(never, (0.98, row), xycoords=("axes fraction", "data"), ha="right", va="center", fontsize="x-small")

@@ -203,7 +203,7 @@ def test_only_what_is_missing_is_trained_and_workers_change_no_number(copy, capf
         shutil.rmtree(folder)
     reproduce(copy, "--seeds=0,1", "--workers=2", *QUICK)
     output, errors = capfd.readouterr()
-    assert "Runs: 6 finished, 2 to train, 2 at a time: about " in output
+    assert "Runs: 6 finished, 2 to train, 2 at a time: a few steps each, " in output
     assert "  vgg_batch, seed 0: 8 steps" in output
     assert errors.count(": finished after 8 steps in ") == 2
     assert [(folder / "metrics.csv").read_bytes() for folder in gone] == metrics

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from collections import deque
 from dataclasses import replace
 from types import SimpleNamespace
@@ -59,7 +60,7 @@ def test_the_plan_says_of_each_run_where_it_stands_and_a_dry_run_stops_there(tmp
         before = sorted(tmp_path.rglob("*"))
         assert train_missing(runs, ONE, lines.append, dry_run=True) == {}
     head, *each, last = lines
-    assert head.startswith("Runs: 1 finished, 3 to train, 1 at a time: about ")
+    assert head.startswith("Runs: 1 finished, 3 to train, 1 at a time: a few steps each, ")
     assert head.endswith(" of disk.")
     assert each == [
         "  mlp_batch, seed 1: 4 steps, resumable, continues from step 3",
@@ -68,6 +69,12 @@ def test_the_plan_says_of_each_run_where_it_stands_and_a_dry_run_stops_there(tmp
     ]
     assert last == launch.DRY_RUN
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_the_plan_says_how_long_it_takes_where_that_is_worth_timing():
+    lines = []
+    assert train_missing(configs(2, "steps=60"), ONE, lines.append, dry_run=True) == {}
+    assert re.fullmatch(r"Runs: 0 finished, 2 to train, 1 at a time: about \S+ s, \S+ .B of disk\.", lines[0])
 
 
 def test_runs_that_differ_by_their_seeds_alone_are_a_line_of_the_plan():

@@ -63,7 +63,7 @@ class Plan:
         needed = disk.bytes_needed([each.config for each in missing if each.kind == "new"])
         disk.require_room(Path(rest[0].runs_dir).absolute(), needed + disk.bytes_beside(rest))
         times = engine.seconds(rest)
-        time = f"about {duration(times[0])}" if times else "time unknown"
+        time = "time unknown" if times is None else f"about {duration(times[0])}" if times[0] else "a few steps each"
         head = f"Runs: {len(cached)} finished, {len(missing)} to train, {engine.described(rest)}: {time}"
         lines = [f"{head}, {disk.in_words(needed)} of disk.", *plan_lines(missing), *unmirrored, *unknown_commit()]
         return cls(cached, missing, times[1] if times else None, lines)

@@ -53,14 +53,28 @@ def test_the_estimate_counts_every_measurement_that_is_due():
     assert estimate("probe=[]", "eval_every=100") == pytest.approx(1000 * STEP + 10 * EVALUATION)
 
 
+DLN = ["run=dln_standard", "scale=smoke", "tracker=none", "arithmetic=plain"]
+
+
 def test_each_run_is_estimated_and_each_kind_timed_once():
-    one = compose_run(["run=dln_standard", "scale=smoke", "tracker=none", "arithmetic=plain"])
+    one = compose_run([*DLN, "steps=60"])
     began = NOW[0]
-    assert estimate_seconds([one]) == pytest.approx([20 * STEP])
+    assert estimate_seconds([one]) == pytest.approx([60 * STEP])
     once = NOW[0] - began
-    assert estimate_seconds([one] * 1000) == pytest.approx([20 * STEP] * 1000)
+    assert estimate_seconds([one] * 1000) == pytest.approx([60 * STEP] * 1000)
     assert NOW[0] - began == pytest.approx(2 * once)
     assert estimate_seconds([]) == []
+
+
+def test_what_has_as_few_steps_as_its_timing_is_not_timed():
+    few, many = (compose_run([*DLN, f"steps={steps}"]) for steps in (20, 60))
+    vgg = compose_run(["run=vgg_standard", "scale=smoke", "tracker=none"])
+    began = NOW[0]
+    assert estimate_seconds([few, vgg]) == [0, 0]
+    assert NOW[0] == began
+    short, long, none = estimate_seconds([few, many, vgg])  # a kind that is timed is known for all of its runs
+    assert 0 < short < long
+    assert none == 0
 
 
 def test_runs_that_are_trained_as_one_share_the_time(monkeypatch):

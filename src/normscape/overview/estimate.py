@@ -16,14 +16,18 @@ from normscape.reduced.loop import Run, train_any
 from normscape.runs import RunDirectory
 from normscape.seeds import kept_streams
 
+WORTH_TIMING = 50
+"""Of a run with fewer steps, those that timing takes would be a large part."""
+
 
 def estimate_seconds(configs: Sequence[RunConfig]) -> list[float] | None:
     """Return about how long each run will take, from timing a few steps of each kind of run.
 
-    Of runs that are trained as one, each takes its share. None if one of them fails: the run itself will fail too, and
-    report it.
+    Of runs that are trained as one, each takes its share. A kind is timed if one of its runs has `WORTH_TIMING` steps
+    left or more; runs of other kinds count as 0. None if a run fails: it will fail when it is trained too, and say so.
     """
-    step_seconds: dict[str, float] = {}
+    worth_it = {kind_of(config) for config in configs if steps_left(config) >= WORTH_TIMING}
+    step_seconds = {kind_of(config): 0.0 for config in configs if kind_of(config) not in worth_it}
     together = {position: len(group) for group in groups(configs) for position in group}
     for position, config in enumerate(configs):
         if (kind := kind_of(config)) not in step_seconds:

@@ -20,7 +20,7 @@ class Tally(ProgressDisplay):
     begun
         The step from which each continues.
     seconds
-        About how long each will take; None if that is not known: all steps count the same then.
+        About how long each will take; None or zeros if that is not known: all steps count the same then.
 
     Attributes
     ----------
@@ -37,9 +37,10 @@ class Tally(ProgressDisplay):
     ) -> None:
         super().__init__(console)
         rest = [max(1, config.steps - step) for config, step in zip(configs, begun, strict=True)]
+        weights = seconds if seconds and any(seconds) else rest
         self._weights = {
             _label(config): (step, config.steps, weight)
-            for config, step, weight in zip(configs, begun, seconds or rest, strict=True)
+            for config, step, weight in zip(configs, begun, weights, strict=True)
         }
         self._done = dict.fromkeys(self._weights, 0.0)
         self._runs, self._ended = len(configs), 0

@@ -14,6 +14,9 @@ from normscape.network import is_chain, network_of
 from normscape.schema import RunConfig
 from normscape.storage.records import Records, Row, Snapshot
 
+WITH_CLASSES = [f"normscape.data.{name}" for name in ("cifar10", "mnist", "synthetic", "synthetic_digits")]
+"""Data whose targets are classes, which is known without fetching or making them."""
+
 MOST_STEPS = 64
 """Of each cadence so many steps are outlined: enough for every curve, and as little for a run of a million steps."""
 
@@ -59,6 +62,4 @@ def _due(config: RunConfig, every: int) -> range:
 
 
 def _has_classes(config: RunConfig) -> bool:
-    if config.data["_target_"] in ("normscape.data.cifar10", "normscape.data.mnist"):  # known without fetching it
-        return True
-    return not build_data(config).train.targets.is_floating_point()
+    return config.data["_target_"] in WITH_CLASSES or not build_data(config).train.targets.is_floating_point()

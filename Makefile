@@ -75,7 +75,7 @@ redraw-fig%: $(READY) ## redraw figure N from the table in results/, without any
 redraw-text: $(READY) ## the same for the claims of the text
 	@$(REPRODUCE) text $(REDRAWN)
 
-redraw-all: $(READY) ## redraw every figure from the tables in results/
+redraw-all: $(READY) ## redraw every figure of a scale from its tables (default: the largest; SCALE=laptop has all)
 	@$(REPRODUCE) all $(REDRAWN)
 
 redraw-ioffe: $(READY) ## redraw the figures of reproduce-ioffe from the tables in results/
@@ -90,7 +90,7 @@ redraw-beyond: $(READY) ## redraw the figures of reproduce-beyond from the table
 report: $(READY) ## one page for a browser of all results, report.html; of a folder of your own runs: make report RUNS=runs
 	@$(BIN)/python scripts/report.py $(if $(RUNS),--runs "$(RUNS)") $(ARGS)
 
-dashboard: $(READY) ## browse all runs in the terminal, without an account (ARGS=--group=fig01: those of a figure or sweep)
+dashboard: $(READY) ## browse all runs in the terminal, without an account (ARGS=--group=santurkar2018-fig01: those of a figure or sweep)
 	@$(BIN)/python scripts/dashboard.py $(ARGS)
 
 mirror: $(READY) ## mirror in W&B, offline, the runs that have ended and are not mirrored yet

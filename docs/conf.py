@@ -82,6 +82,10 @@ DOCSTRINGS = """
 .. autoclass:: normscape.twin.replay.Replay
    :no-members:
 .. autofunction:: normscape.norms.noise.draw_noise
+.. autoclass:: normscape.data.dataset.Dataset
+   :no-members:
+.. autoclass:: normscape.data.dataset.Split
+   :no-members:
 .. automodule:: normscape.theory
    :imported-members:
 .. automodule:: normscape.norms.accurate

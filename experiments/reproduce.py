@@ -29,7 +29,7 @@ from normscape.evidence.figure import Family, Figure
 from normscape.evidence.results import JudgedFigure, Results, require_readable
 from normscape.process.entry import entry_point
 from normscape.reports.publish import Publication, publish_all
-from normscape.reports.report import verdict_table, write_claims
+from normscape.reports.verdicts import verdict_table, write_claims
 from normscape.storage.files import require_writable
 
 if TYPE_CHECKING:

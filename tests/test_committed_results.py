@@ -12,7 +12,7 @@ from matplotlib.image import imread
 
 from normscape.evidence.figure import Family
 from normscape.evidence.results import judged_figures, run_entries, scales_in
-from normscape.reports.report import claims_markdown
+from normscape.reports.verdicts import claims_markdown
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results"
@@ -46,7 +46,7 @@ def test_redrawn_from_its_table_a_figure_is_the_committed_one(manifest, tmp_path
     before = json.loads(manifest.read_text())
     name, behind = str(before["figure"]), ["--paper"] * before["with_paper"]
     where = ["--family", family, "--scale", scale, "--results", str(tmp_path)]
-    monkeypatch.setattr("normscape.reports.report.write_claims", lambda *_: None)
+    monkeypatch.setattr("normscape.reports.verdicts.write_claims", lambda *_: None)
     monkeypatch.setattr(reproduce, "write_claims", lambda *_: None)
     reproduce.main([name, *where, "--from-results", *behind])
     drawn = folder / manifest.name

@@ -1,4 +1,4 @@
-"""From a command line to a checked configuration; `schema` has its keys, `checks` what is checked."""
+"""From a command line to a checked configuration; `schema` has its keys, `settings.checks` what is checked."""
 
 import itertools
 from collections.abc import Callable, Sequence

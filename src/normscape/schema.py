@@ -91,7 +91,7 @@ class Measure:
     """What the probes of a run look at, in one place; their YAMLs take it from here."""
 
     every: int
-    activation_layers: Any  # a list of layer numbers, or all, which OmegaConf has no type for; see `limits`
+    activation_layers: Any  # a list of layer numbers, or all, which OmegaConf has no type for; see `settings.limits`
     noise_floor: bool
     ics_layers: Any
     lr_multiples: list[float]  # step sizes of the landscape, as multiples of the step's learning rate

@@ -13,7 +13,7 @@ from normscape.evidence.original import checksums, read_original
 from normscape.evidence.results import Results
 from normscape.reports import publish as publishing
 from normscape.reports.publish import publish
-from normscape.reports.report import claims_markdown, write_claims
+from normscape.reports.verdicts import claims_markdown, write_claims
 from normscape.storage.files import read_json, write_json
 
 PROJECT = Path(__file__).parents[2]

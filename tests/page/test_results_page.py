@@ -16,7 +16,7 @@ from normscape.evidence.figure import Family
 from normscape.evidence.table import described, parse_table, table_bytes
 from normscape.page.document import MOST_BYTES, POLICY
 from normscape.page.results import results_page
-from normscape.reports.report import CLAIM_COLUMNS
+from normscape.reports.verdicts import CLAIM_COLUMNS
 from normscape.storage.files import read_json, write_json
 
 sys.path.append(str(ROOT / "scripts"))

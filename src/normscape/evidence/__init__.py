@@ -1,1 +1,1 @@
-"""What was found: tables of runs, the papers' own curves, statistics, claims and their verdicts, reports."""
+"""What was found: tables of runs, the papers' own curves, statistics, claims and their verdicts."""

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from normscape.errors import UserError
 from normscape.probes.ics import along_the_chain, joined
-from normscape.probes.rounding import tolerance
+from normscape.rounding import tolerance
 from normscape.twin.fingerprint import digest
 from normscape.update_rule import UpdateRule
 from normscape.view import StepView

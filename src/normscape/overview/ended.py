@@ -1,4 +1,4 @@
-"""How runs have ended: a table of all of them, and how to carry out again those that failed."""
+"""How runs have ended: a table of all of them."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -32,7 +32,7 @@ from normscape.page.settings import Table, origin_tables, settings_tables
 from normscape.page.words import inline, kind_class, markdown, reproduce_command
 from normscape.reports.answers import answer_block
 from normscape.reports.counts import PHRASES, listed, summary
-from normscape.reports.report import CLAIM_COLUMNS, HOW_TO_READ, claim_cells, explained
+from normscape.reports.verdicts import CLAIM_COLUMNS, HOW_TO_READ, claim_cells, explained
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What is measured while a network trains, one quantity per file."""
+"""What is measured while a network trains: a quantity per file, and what `theory` and `activations` are made of."""
 
 from normscape.probes.activations import Activations
 from normscape.probes.ics import InternalCovariateShift

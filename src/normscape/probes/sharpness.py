@@ -12,7 +12,7 @@ from torch import Tensor
 from normscape.errors import UserError
 from normscape.network import Network
 from normscape.probes.probe import Probe
-from normscape.probes.rounding import tolerance
+from normscape.rounding import tolerance
 from normscape.storage.records import Row, Snapshot
 from normscape.view import StepView
 

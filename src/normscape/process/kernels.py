@@ -1,4 +1,4 @@
-"""Whose kernels compute a run on a CPU: those that every x86 machine has (`portable`), or its fastest."""
+"""Whose kernels compute a run on a CPU: those that every x86 machine with AVX2 has (`portable`), or its fastest."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""Hold this process's CPU kernels to those that every x86 machine has; imported first of all by scripts that train.
+"""Hold this process's CPU kernels to those that every x86 machine with AVX2 has; imported first by scripts that train.
 
 Torch, oneDNN and MKL each choose code for the processor's instruction set, and sums are then taken in another order:
 the same run has other bits on another machine. Three environment variables hold them to what all x86 processors with

@@ -13,11 +13,11 @@ from normscape.models import DLN
 from normscape.network import Network, network_of
 from normscape.observing.observer import Observer, OpenStep
 from normscape.probes.probe import Probe
-from normscape.probes.rounding import tolerance
 from normscape.reduced.batch import ReducedBatch
 from normscape.reduced.eligible import arithmetic_of
 from normscape.reduced.measure import Lane, StackedStep, can_measure, measured
 from normscape.reduced.network import Seen, StackedNetwork
+from normscape.rounding import tolerance
 from normscape.schema import RunConfig
 from normscape.seeds import seed_layer_noise
 from normscape.storage.records import Row, checked

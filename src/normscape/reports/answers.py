@@ -9,7 +9,7 @@ from normscape.evidence.claims import Kind
 from normscape.evidence.interval import Measured
 from normscape.evidence.results import JudgedFigure
 from normscape.reports.counts import listed, summary
-from normscape.reports.report import headline_table
+from normscape.reports.verdicts import headline_table
 
 ANSWER_MARKS = ("<!-- answer: by scripts/update_readme.py -->", "<!-- end of answer -->")
 CLAIM_MARKS = ("<!-- claims: by scripts/update_readme.py -->", "<!-- end of claims -->")

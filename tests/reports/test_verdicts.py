@@ -5,15 +5,15 @@ import shutil
 from dataclasses import dataclass, replace
 
 import pytest
-from fakes import FakeFamily, Known, judged_figure
 
+from fakes import FakeFamily, Known, judged_figure
 from normscape.errors import UserError
 from normscape.evidence.cells import number
 from normscape.evidence.claims import Claim
 from normscape.evidence.results import Results, at_largest_scale, judged_figures, scales_in
 from normscape.reports.answers import ANSWER_MARKS, CLAIM_MARKS, Answer, Asked, answer_block, claims_block
 from normscape.reports.counts import summary
-from normscape.reports.report import claims_markdown
+from normscape.reports.verdicts import claims_markdown
 from normscape.storage.files import read_json, write_json
 
 SIZE = Known(1.0, "its size")

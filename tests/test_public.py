@@ -30,6 +30,7 @@ def test_each_name_is_there():
     for name in normscape.__all__:
         assert getattr(normscape, name).__name__ == name
     assert set(normscape.__all__) <= set(dir(normscape))
+    assert fresh("import normscape\nprint(normscape.data.Dataset.__name__)") == "Dataset"
     with pytest.raises(AttributeError, match="module 'normscape' has no attribute 'nothing'"):
         normscape.nothing  # noqa: B018
 

@@ -88,7 +88,8 @@ _HOMES = {
 }
 """Where the public names live. No module may have the name of one of them: its import would put it in its place."""
 
-_ROOMS = {home.partition(".")[0] for home in _HOMES}
+_ROOMS = {"data", *(home.partition(".")[0] for home in _HOMES)}
+"""What `import normscape` gives without a further import."""
 
 
 if not TYPE_CHECKING:  # to type checkers it would make every misspelt name one that exists

@@ -5,7 +5,6 @@ import sys
 import pytest
 
 from normscape.config import compose_hydra, compose_run
-from normscape.engines import engine as engines
 from normscape.engines.engine import engine_of
 from normscape.engines.here import Joblib, LocalEngine
 from normscape.engines.on_slurm import SlurmEngine
@@ -95,7 +94,7 @@ def test_a_misspelt_setting_is_named_with_what_was_meant():
 
 
 def test_a_missing_package_says_what_installs_it(monkeypatch):
-    monkeypatch.setattr(engines.importlib.util, "find_spec", lambda package: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda package: None)
     with pytest.raises(UserError) as caught:
         require_package("ray", "hydra/launcher=ray", "ray")
     assert str(caught.value) == "hydra/launcher=ray: expected the package ray; install it with: make env EXTRAS=ray"

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from fakes import Known, seeds
 
+from fakes import Known, seeds
 from normscape.evidence.claims import Claim, Kind, Verdict, judge
 from normscape.evidence.curves import indexed
 from normscape.evidence.interval import ENOUGH, Measured, coverage, interval, plain

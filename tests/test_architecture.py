@@ -1,4 +1,4 @@
-"""The rules that imports can break: no circles of modules or rooms, nothing from above, no family from another."""
+"""The rules that imports can break: no circles of modules or packages, nothing from above, no family from another."""
 
 import ast
 from collections.abc import Iterator, Mapping
@@ -61,20 +61,20 @@ def circle(source: Path) -> list[str]:
     )
 
 
-def circle_of_rooms(source: Path) -> list[str]:
-    """Return rooms that import each other in a circle, wherever in them: a package's modules and folders are rooms.
+def circle_of_packages(source: Path) -> list[str]:
+    """Return modules and packages in the source's package that import each other in a circle.
 
-    The package itself is none: it hands on the public names of all of them.
+    The package itself does not count: it hands on the public names of all of them.
     """
     known = modules(source)
     graph: dict[str, set[str]] = {}
     for name, file in known.items():
-        rooms = {_room(_module(path, known)) for path in imported(file, name, everywhere=True)}
-        graph.setdefault(_room(name), set()).update(rooms - {_room(name), ""})
-    return _circle({room: below for room, below in graph.items() if room})
+        tops = {_top(_module(path, known)) for path in imported(file, name, everywhere=True)}
+        graph.setdefault(_top(name), set()).update(tops - {_top(name), ""})
+    return _circle({top: below for top, below in graph.items() if top})
 
 
-def _room(name: str) -> str:
+def _top(name: str) -> str:
     return ".".join(name.split(".")[:2]) if "." in name else ""
 
 
@@ -130,8 +130,8 @@ def test_no_circle_of_imports():
     assert circle(ROOT / "src") == []
 
 
-def test_no_circle_of_rooms():
-    assert circle_of_rooms(ROOT / "src") == []
+def test_no_circle_of_packages():
+    assert circle_of_packages(ROOT / "src") == []
 
 
 def test_the_source_imports_nothing_from_above():
@@ -175,9 +175,9 @@ def test_a_planted_circle_is_found_and_nothing_else(tmp_path, files, names):
         ({"__init__": "from p.a import x", "a": "import p"}, ""),
     ],
 )
-def test_a_planted_circle_of_rooms_is_found_and_nothing_else(tmp_path, files, names):
+def test_a_planted_circle_of_packages_is_found_and_nothing_else(tmp_path, files, names):
     write(tmp_path, {"p/__init__.py": "", **{f"p/{name}.py": text for name, text in files.items()}})
-    assert set(circle_of_rooms(tmp_path)) == set(names.split())
+    assert set(circle_of_packages(tmp_path)) == set(names.split())
 
 
 HOUSE = {

@@ -88,7 +88,7 @@ _HOMES = {
 }
 """Where the public names live. No module may have the name of one of them: its import would put it in its place."""
 
-_ROOMS = {"data", *(home.partition(".")[0] for home in _HOMES)}
+_MODULES = {"data", *(home.partition(".")[0] for home in _HOMES)}
 """What `import normscape` gives without a further import."""
 
 
@@ -96,7 +96,7 @@ if not TYPE_CHECKING:  # to type checkers it would make every misspelt name one 
 
     def __getattr__(name: str) -> Any:
         """Import what is public, or a module or folder that holds some of it, at its first use."""
-        if name in _ROOMS:
+        if name in _MODULES:
             return importlib.import_module(f"normscape.{name}")
         for home, names in _HOMES.items():
             if name in names:
@@ -107,4 +107,4 @@ if not TYPE_CHECKING:  # to type checkers it would make every misspelt name one 
 
 def __dir__() -> list[str]:
     """Return what there is, imported or not."""
-    return sorted({*globals(), *__all__, *_ROOMS})
+    return sorted({*globals(), *__all__, *_MODULES})

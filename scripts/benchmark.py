@@ -146,9 +146,9 @@ QUESTIONS: dict[str, "Callable[[bool], Iterator[Answer | Growth | Share]]"] = {
 
 ON_GPU: dict[str, "Callable[[bool], Iterator[Answer]]"] = {
     "probes": _gpu_probes,
-    "company": _gpu_company,
     "ways": _gpu_ways,
     "small_nets": _gpu_small_nets,
+    "company": _gpu_company,
 }
 """The same for a GPU."""
 

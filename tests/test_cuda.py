@@ -1,4 +1,7 @@
-"""On a GPU: the numbers of the CPU, runs that repeat, training that measuring leaves alone. Skipped without one."""
+"""On a GPU: the numbers of the CPU, runs that repeat, training that measuring leaves alone. Skipped without one.
+
+Without one, the settings of the tests that train are tried on the CPU, lest they age unseen.
+"""
 
 import json
 import sys
@@ -18,23 +21,33 @@ from normscape.loop import split_accuracy, train
 sys.path.append(str(Path(__file__).parents[1] / "scripts"))
 
 GPU = torch.device("cuda")
-SMOKE = ["scale=smoke", "tracker=none", "device=cuda", "steps=8", "measure.every=2", "log_every=2", "eval_every=4"]
+SMOKE = ["scale=smoke", "tracker=none", "steps=8", "measure.every=2", "log_every=2", "eval_every=4"]
 SLOW = ("sharpness", "theory")
 """Probes that take many passes: they are tried on one norm of each network."""
 PROBES = sorted(path.stem for path in (CONFIGS / "probe").glob("*.yaml") if path.stem not in SLOW)
 DRAWING = ("noisy_batch", "noisy_standard")
 """Norms that draw on the device: a GPU's generator is another one than the CPU's."""
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+SLOWLY = {"dln": ["optimizer.lr=1e-9", "measure.lr_multiples=[100,1000]"]}
+"""Rates at which it does not diverge with noise, and steps of a size that float32 holds."""
+
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
 
-def settings(run, *more):
-    return [*SMOKE, f"run={run}", *more]
+def on_both(*cases, tried):
+    """Return cases for the GPU, and some of them for the CPU."""
+    gpu = [pytest.param("cuda", *case, marks=needs_gpu) for case in cases]
+    return [*gpu, *(pytest.param("cpu", *case) for case in cases if case in tried)]
+
+
+def settings(run, *more, device="cuda"):
+    return [*SMOKE, f"run={run}", f"device={device}", *more]
 
 
 def trained(*overrides, probes=True, steps=None):
-    """Train on the GPU and return the state."""
-    made = build(compose_run(list(overrides)), GPU)
+    """Train and return the state."""
+    config = compose_run(list(overrides))
+    made = build(config, device_of(config))
     plan = made.plan if probes else replace(made.plan, probes=())
     train(plan, made.state, lambda step, rows: step != steps)
     return made.state
@@ -55,34 +68,41 @@ def assert_same_bits(ours, theirs):
     assert not different
 
 
+@needs_gpu
 @pytest.mark.parametrize(("model", "norm"), [case for case in CASES if case[1] not in DRAWING], ids=lambda name: name)
 def test_in_float64_it_has_the_numbers_of_the_cpu(model, norm):
     found = differences(measured(model, norm, device="cuda"), json.loads(FILE.read_text())[f"{model} {norm}"])
     assert not found, "\n".join(found)
 
 
-@pytest.mark.parametrize(("model", "norm"), CASES, ids=lambda name: name)
-def test_measuring_leaves_every_bit_of_training_and_it_repeats(model, norm):
-    own = [*SMALL[model], *needs(model, norm), *(["optimizer.lr=1e-9"] if model == "dln" else [])]
+@pytest.mark.parametrize(
+    ("device", "model", "norm"), on_both(*CASES, tried=[(model, "batch") for model in SMALL]), ids=lambda name: name
+)
+def test_measuring_leaves_every_bit_of_training_and_it_repeats(device, model, norm):
+    own = [*SMALL[model], *needs(model, norm), *SLOWLY.get(model, [])]
     layers = ["measure.activation_layers=[2,4]", "measure.ics_layers=[2,4]"]
-    run = settings(f"{model}_standard", f"norm={norm}", f"probe=[{','.join(PROBES)}]", *own, *layers)
+    run = settings(f"{model}_standard", f"norm={norm}", f"probe=[{','.join(PROBES)}]", *own, *layers, device=device)
     with_probes, again, without = trained(*run), trained(*run), trained(*run, probes=False)
     assert len(with_probes.records.rows) > len(without.records.rows)
-    begun = build(compose_run(run), GPU).state
+    begun = build(compose_run(run), torch.device(device)).state
     assert any(not torch.equal(tensor, bits(with_probes)[name]) for name, tensor in begun.model.named_parameters())
     assert_same_bits(bits(with_probes), bits(without))
     assert_same_bits(bits(with_probes), bits(again))
     assert str(with_probes.records.rows) == str(again.records.rows)  # as text, nan is nan
 
 
-@pytest.mark.parametrize("model", SMALL)
-@pytest.mark.parametrize("probe", SLOW)
-def test_probes_of_many_passes_leave_every_bit_of_training(probe, model):
-    own = [*SMALL[model], *(["optimizer.lr=1e-9"] if model == "dln" else []), f"probe=[{probe}]", "steps=3"]
-    run = settings(f"{model}_batch", *own)
+MANY = [(model, probe) for probe in SLOW[::-1] for model in SMALL]
+
+
+@pytest.mark.parametrize(("device", "model", "probe"), on_both(*MANY, tried=MANY[1:]))
+def test_probes_of_many_passes_leave_every_bit_of_training(device, model, probe):
+    run = settings(
+        f"{model}_batch", *SMALL[model], *SLOWLY.get(model, []), f"probe=[{probe}]", "steps=3", device=device
+    )
     assert_same_bits(bits(trained(*run)), bits(trained(*run, probes=False)))
 
 
+@needs_gpu
 @pytest.mark.parametrize("fast", ["tf32=true", "precision=bfloat16"])
 def test_probes_measure_in_float32_what_trains_with_fewer_digits(fast):
     """At W(0) the rows of the landscape are those of float32, and training is left alone."""
@@ -100,6 +120,7 @@ def test_probes_measure_in_float32_what_trains_with_fewer_digits(fast):
     assert not torch.equal(bits(quick)["layers.1.linear.weight"], bits(exact)["layers.1.linear.weight"])
 
 
+@needs_gpu
 @pytest.mark.filterwarnings("ignore")  # dynamo's own
 def test_compiled_steps_are_those_of_the_modules_to_rounding():
     """Replayed as CUDA graphs, with probes; compared after two steps, of which the first is measured."""
@@ -114,6 +135,7 @@ def test_compiled_steps_are_those_of_the_modules_to_rounding():
         assert (bits(compiled)[name] - bits(plain)[name]).norm() < 0.05 * moved[name], name
 
 
+@needs_gpu
 @pytest.mark.parametrize("run", ["vgg_batch", "vgg_l1", "vgg_noisy_batch", "mlp_batch"])
 def test_between_logged_steps_nothing_waits_for_the_gpu(run):
     """From the second step on torch raises where the host would wait; an evaluation shows that it does."""
@@ -135,6 +157,7 @@ def test_between_logged_steps_nothing_waits_for_the_gpu(run):
     assert made.state.step == until
 
 
+@needs_gpu
 def test_the_benchmark_of_a_gpu_asks_its_questions(monkeypatch):
     """With a small network; trainings that share the GPU are processes, which know of no patch."""
     from bench import gpu
@@ -165,10 +188,14 @@ def kept(directory):
     return content["model"], (directory.path / "metrics.csv").read_bytes(), arrays
 
 
-@pytest.mark.parametrize("run", ["vgg_noisy_batch", "vgg_batch", "mlp_standard", "dln_batch"])
-def test_a_run_that_was_stopped_ends_with_the_same_bits(run, tmp_path):
-    configs = [compose_run(settings(run, f"runs_dir={tmp_path / name}")) for name in ("whole", "stopped")]
-    assert device_of(configs[0]) == GPU
+STOPPED = [("vgg_noisy_batch",), ("vgg_batch",), ("mlp_standard",), ("dln_batch",)]
+
+
+@pytest.mark.parametrize(("device", "run"), on_both(*STOPPED, tried=STOPPED[2:]))
+def test_a_run_that_was_stopped_ends_with_the_same_bits(device, run, tmp_path):
+    places = [tmp_path / name for name in ("whole", "stopped")]
+    configs = [compose_run(settings(run, f"runs_dir={place}", device=device)) for place in places]
+    assert device_of(configs[0]) == torch.device(device)
     whole = kept(execute(configs[0], Silent()))
     asked = iter([False, False, True])
     with pytest.raises(Interrupted):
@@ -178,6 +205,7 @@ def test_a_run_that_was_stopped_ends_with_the_same_bits(run, tmp_path):
     assert rest == list(whole[1:])
 
 
+@needs_gpu
 def test_deep_linear_nets_as_one_have_the_numbers_that_they_have_alone(tmp_path):
     """To rounding: a batched product of matrices may add in another order."""
     runs = [

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from normscape.drawing.bands import median_over_seeds
-from normscape.drawing.panels import legend, note, plain_log_ticks, seeds_in_words
+from normscape.drawing.panels import legend, note, plain_log_ticks, seeds_in_words, step_axis
 from normscape.drawing.style import COLORS, STYLE, short_label
 from normscape.evidence.claims import Claim
 from normscape.evidence.comparing import NETS, at_equal_accuracy, over_parts, parts_of_run
@@ -90,5 +90,6 @@ def _panel(axes: Axes, rows: pd.DataFrame) -> None:
                 median_over_seeds(axes, mine, color=COLORS[series], linestyle=style, label=label, marker=dots)
     for rate in rows["lr"].unique():
         axes.axhline(2 / rate, color="0.4", linestyle="--", linewidth=0.9)
-    axes.set(xlabel="step", yscale="log", xlim=(0, max(float(rows["step"].max()), 1.0)))
+    step_axis(axes, rows)
+    axes.set(yscale="log")
     plain_log_ticks(axes.yaxis, axes.get_ylim())

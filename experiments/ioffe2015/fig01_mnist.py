@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from normscape.drawing.bands import median_over_seeds
-from normscape.drawing.panels import legend, note, seeds_in_words
+from normscape.drawing.panels import legend, note, seeds_in_words, step_axis
 from normscape.drawing.style import COLORS, STYLE
 from normscape.evidence.claims import Claim
 from normscape.evidence.figure import Shown
@@ -125,7 +125,8 @@ def draw(shown: Shown) -> Figure:
 def _curves(axes: Axes, rows: pd.DataFrame, title: str) -> None:
     for series in SERIES:
         median_over_seeds(axes, select(rows, series=series), color=COLORS[series], label=NAMES[series])
-    axes.set(title=title, xlabel="step", xlim=(0, rows["step"].max()))
+    axes.set(title=title)
+    step_axis(axes, rows)
     axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
 
 
@@ -134,4 +135,4 @@ def _percentiles(axes: Axes, rows: pd.DataFrame, series: str) -> None:
     for level in wide:
         middle = level == LEVELS[1]
         axes.plot(wide.index, wide[level], color=COLORS[series], linewidth=1.4 if middle else 0.7)
-    axes.set(xlabel="step", xlim=(0, rows["step"].max()))
+    step_axis(axes, rows)

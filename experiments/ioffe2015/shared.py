@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from normscape.drawing.bands import median_over_seeds
-from normscape.drawing.panels import plain_log_ticks
+from normscape.drawing.panels import plain_log_ticks, step_axis
 from normscape.evidence.curves import Curves
 from normscape.evidence.finished import FinishedRun
 from normscape.evidence.measures import Measure
@@ -80,14 +80,16 @@ def accuracy_curves(axes: Axes, rows: pd.DataFrame, series: Sequence[str], quant
         mine = select(rows, series=name, quantity=quantity, **which)
         if len(mine):
             median_over_seeds(axes, mine, hold=True, color=color, linestyle=line, label=label)
-    axes.set(xlabel="step", xlim=(0, max(float(rows["step"].max()), 1.0)), ylim=(0, 1))
+    step_axis(axes, rows)
+    axes.set(ylim=(0, 1))
     axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
 
 
 def over_steps(axes: Axes, rows: pd.DataFrame) -> None:
     """Let the axes span the steps of rows, and their values, logarithmically with plain numbers if that can be."""
     scale = log_if_positive(rows["value"])
-    axes.set(xlabel="step", xlim=(0, max(float(rows["step"].max()), 1.0)), yscale=scale)
+    step_axis(axes, rows)
+    axes.set(yscale=scale)
     if scale == "log":
         plain_log_ticks(axes.yaxis, rows["value"])
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from normscape.drawing.bands import median_over_seeds
-from normscape.drawing.panels import legend, note, ranges, seeds_in_words, step_sizes_in_words
+from normscape.drawing.panels import legend, note, ranges, seeds_in_words, step_axis, step_sizes_in_words
 from normscape.drawing.style import COLORS, LABELS, STYLE
 from normscape.evidence.claims import Claim
 from normscape.evidence.comparing import CHANCE, at_equal_accuracy, parts_of_run
@@ -141,14 +141,14 @@ def draw(shown: Shown) -> Figure:
         for series in ("standard", "noisy_standard"):
             ours = select(plain, series=series, quantity="train_accuracy")
             median_over_seeds(noise, ours, color=COLORS[series], label=LABELS[series])
-        noise.set(title="Noise without BatchNorm: training accuracy", xlabel="step", ylim=(0, 1))
+        noise.set(title="Noise without BatchNorm: training accuracy", ylim=(0, 1))
         _tests(tests, rows)
         ranges(random, plain, None, SERIES, "loss_landscape_random", log=True)
         random.set(title="Loss along a random direction", ylabel=r"$J(W - s d)$")
         for axes in (noise, tests):
             axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
         for axes in (noise, tests, random):
-            axes.set_xlim(0, rows["step"].max())
+            step_axis(axes, rows)
             legend(axes, fontsize="small")
         note(figure, f"{step_sizes_in_words(shown.configs, 'random')}; {seeds_in_words(rows)}")
         return figure
@@ -162,4 +162,4 @@ def _tests(axes: Axes, rows: pd.DataFrame) -> None:
         color = COLORS[accuracy.series]
         median_over_seeds(axes, ours, color=color, linestyle=style, label=LABELS[accuracy.series] + suffix)
         axes.plot(rows["step"].max(), accuracy.percent / 100, marker="<", color=color, clip_on=False, fillstyle=filled)
-    axes.set(title="Test accuracy (arrowheads: the paper's final values)", xlabel="step", ylim=(0, 1))
+    axes.set(title="Test accuracy (arrowheads: the paper's final values)", ylim=(0, 1))

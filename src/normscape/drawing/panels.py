@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
-from matplotlib.ticker import LogLocator, NullFormatter, PercentFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, PercentFormatter
 
 from normscape.drawing.bands import median_over_seeds, range_over_step_sizes
 from normscape.drawing.ridges import ridge_plot
@@ -82,9 +82,15 @@ def step_sizes_in_words(configs: Mapping[str, Mapping[str, Any]], direction: str
     return f"outlined bands: minimum to maximum over step sizes {', '.join(spans)}, each edge the median over seeds"
 
 
-def _last_step(rows: pd.DataFrame) -> float:
-    """Return the last step of a table; 1 if it has none, as of runs that all diverge at once."""
-    return float(rows["step"].max()) if len(rows) else 1.0
+def step_axis(axes: Axes, rows: pd.DataFrame) -> float:
+    """Let the x-axis span the steps of a table, with few enough ticks for numbers of five digits; return its end.
+
+    That is 1 where the table has no later step, as of runs that all diverge at once.
+    """
+    last = max(float(rows["step"].max()), 1.0) if len(rows) else 1.0
+    axes.set(xlabel="step", xlim=(0, last))
+    axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+    return last
 
 
 def _scale(rows: pd.DataFrame, *, log: bool) -> str:
@@ -113,10 +119,10 @@ def curves(
 
     The paper's own curves are matched to ours by learning rate where there are several, else they are the only ones.
     """
-    last = _last_step(rows)
+    last = step_axis(axes, rows)
     which = {"quantity": quantity} if layer is None else {"quantity": quantity, "layer": layer}
     ours = select(rows, **which)
-    axes.set(xlabel="step", xlim=(0, last), yscale=_scale(ours, log=log))
+    axes.set(yscale=_scale(ours, log=log))
     styles = dict(zip(rates_of(ours), ("-", "--", ":", "-."), strict=False))
     for rate, style in styles.items():
         for name in series:
@@ -191,8 +197,8 @@ def ranges(
     log: bool = False,
 ) -> None:
     """Draw each series' range over step sizes, and the paper's own behind."""
-    last = _last_step(rows)
-    axes.set(xlabel="step", xlim=(0, last), yscale=_scale(select(rows, quantity=quantity), log=log))
+    last = step_axis(axes, rows)
+    axes.set(yscale=_scale(select(rows, quantity=quantity), log=log))
     range_over_step_sizes(axes, rows, series, quantity)
     if original is None:
         return

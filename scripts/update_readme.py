@@ -6,9 +6,17 @@ from pathlib import Path
 
 from normscape.errors import UserError
 from normscape.evidence.figure import Family
-from normscape.evidence.results import at_largest_scale, fullest, judged_figures, missing_in
+from normscape.evidence.results import at_largest_scale, fullest, judged_figures, missing_in, scales_in
 from normscape.process.entry import entry_point
-from normscape.reports.answers import ANSWER_MARKS, CLAIM_MARKS, answer_block, claims_block
+from normscape.reports.answers import (
+    ANSWER_MARKS,
+    CLAIM_MARKS,
+    SCALE_MARKS,
+    answer_block,
+    claims_block,
+    scales_block,
+)
+from normscape.reports.fidelity import compare
 
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT / "experiments"))
@@ -22,6 +30,7 @@ def blocks() -> dict[tuple[str, str], str]:
     Answers are from the largest scale that has the figure, claims from the scale with most figures.
     """
     from santurkar2018.answers import ANSWERS
+    from santurkar2018.fidelity import PANELS
 
     family = Family.of(FAMILY, PROJECT)
     folder = fullest(family, PROJECT / "results" / FAMILY)
@@ -29,7 +38,13 @@ def blocks() -> dict[tuple[str, str], str]:
         raise UserError(f"results/{FAMILY}: expected a scale with figures, e.g. by make reproduce-all")
     claims = claims_block(judged_figures(family, folder), folder, missing_in(family, folder))
     answers = answer_block(ANSWERS, at_largest_scale(family, folder.parent), f"results/{FAMILY}")
-    return {ANSWER_MARKS: answers, CLAIM_MARKS: claims}
+    scales = [
+        (at, judged_figures(family, at), compare(family, at, PANELS))
+        for at in scales_in(folder.parent)
+        if "," not in at.name
+    ]
+    sizes = scales_block(scales, f"results/{FAMILY}")
+    return {ANSWER_MARKS: answers, SCALE_MARKS: sizes, CLAIM_MARKS: claims}
 
 
 def main() -> None:

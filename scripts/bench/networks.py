@@ -65,13 +65,16 @@ class Net:
         return State(model, build_optimizer(self.config, model))
 
     def step(self) -> tuple[nn.Module, StepView]:
-        """Take the first step, and return the network as it was before it and the view of it."""
-        state, plan = self.fresh(), self.plan
+        """Take a step, and return the network as it was before it and the view of it.
+
+        It counts as a later one than the first, at which probes check more.
+        """
+        state, plan, step = self.fresh(), self.plan, 1
         before = copy.deepcopy(state.model)
         observer = Observer(state.model, state.optimizer, plan.loss_function, (), plan.seed)
-        inputs, targets = Batches(plan.dataset, plan.seed, plan.batch_size).at(0)
-        seed_layer_noise(plan.seed, 0)
-        opened = observer.open(0, (inputs,), targets)
+        inputs, targets = Batches(plan.dataset, plan.seed, plan.batch_size).at(step)
+        seed_layer_noise(plan.seed, step)
+        opened = observer.open(step, (inputs,), targets)
         loss = plan.loss_function(state.model.train()(inputs), targets)
         loss.backward()  # type: ignore[no-untyped-call]
         opened.before_update()

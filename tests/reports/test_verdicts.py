@@ -10,9 +10,19 @@ from fakes import FakeFamily, Known, judged_figure
 from normscape.errors import UserError
 from normscape.evidence.cells import number
 from normscape.evidence.claims import Claim
+from normscape.evidence.interval import Measured
 from normscape.evidence.results import Results, at_largest_scale, judged_figures, scales_in
-from normscape.reports.answers import ANSWER_MARKS, CLAIM_MARKS, Answer, Asked, answer_block, claims_block
+from normscape.reports.answers import (
+    ANSWER_MARKS,
+    CLAIM_MARKS,
+    Answer,
+    Asked,
+    answer_block,
+    claims_block,
+    scales_block,
+)
 from normscape.reports.counts import summary
+from normscape.reports.fidelity import Compared, Panel
 from normscape.reports.verdicts import claims_markdown
 from normscape.storage.files import read_json, write_json
 
@@ -262,6 +272,21 @@ def test_an_answer_says_which_figure_is_not_there_yet(tmp_path):
     assert lines[2] == "- **And this? Not judged yet.** Figure 2 is not there yet."
     block = claims_block([there], tmp_path / "laptop", ["figure 2", "text"])
     assert "Not there yet: figure 2 and text. The main ones:" in block
+
+
+def test_each_scale_says_which_figures_it_has_and_how_near_they_are(tmp_path):
+    one, two, four = (judged_figure(number, [LARGE], [9.0]) for number in (1, 2, 4))
+    near = [Compared(Panel(1, "a", ()), Measured("a size", (11.0,), 10.0))]
+    far = [Compared(Panel(1, "a", ()), Measured("a size", (25.0,), 10.0))]
+    scales = [(tmp_path / "paper", [one], far), (tmp_path / "desk", [one, four], near)]
+    block = scales_block([*scales, (tmp_path / "laptop", [one, two, four], near)], "r")
+    first, second, third = block.splitlines()[1:-1]
+    assert first.startswith("- `scale=paper`: figure 1. [")
+    assert "of 1.5 in 0, of 2 in 0 and of 3 in 1" in first
+    assert first.endswith("](r/FIDELITY.md)")
+    assert second.startswith("- `scale=desk`: figures 1 and 4. [")
+    assert third.startswith("- `scale=laptop`: all figures. [")
+    assert "of 1.5 in 1," in third
 
 
 def test_a_part_of_some_seeds_is_shown_with_their_number(tmp_path):

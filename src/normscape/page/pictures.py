@@ -9,7 +9,7 @@ from PIL import Image, UnidentifiedImageError
 
 from normscape.errors import UserError
 
-COLORS = 256
+COLORS = 64
 
 
 class Picture(NamedTuple):
@@ -22,7 +22,7 @@ class Picture(NamedTuple):
 
 
 def embedded(content: bytes, words: str, name: str) -> Picture:
-    """Return a PNG file for a page: the same pixels in at most 256 colours, as WebP without loss, a third of the size.
+    """Return a PNG file for a page: the same pixels in at most 64 colours, as WebP without loss, a quarter of the size.
 
     Raises
     ------

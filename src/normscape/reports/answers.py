@@ -1,4 +1,4 @@
-"""What the README says first: a family's questions, answered from the verdicts in a line each, and its main claims."""
+"""What the README says of results: a family's questions, answered in a line each, its scales, and its main claims."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -8,10 +8,12 @@ from normscape.evidence.cells import number, on_paper, spread
 from normscape.evidence.claims import Kind
 from normscape.evidence.interval import Measured
 from normscape.evidence.results import JudgedFigure
+from normscape.reports import fidelity
 from normscape.reports.counts import listed, summary
 from normscape.reports.verdicts import headline_table
 
 ANSWER_MARKS = ("<!-- answer: by scripts/update_readme.py -->", "<!-- end of answer -->")
+SCALE_MARKS = ("<!-- scales: by scripts/update_readme.py -->", "<!-- end of scales -->")
 CLAIM_MARKS = ("<!-- claims: by scripts/update_readme.py -->", "<!-- end of claims -->")
 MOST_ROWS = 8
 
@@ -89,6 +91,28 @@ def _told(measured: Measured) -> str:
     n = len(measured.values)
     over = [f"{spread(measured, 3)} over {n} seeds" if n > 1 else "one seed"]
     return "; ".join([*over, *([f"the paper: {on_paper(measured, 3)}"] if on_paper(measured, 3) else [])])
+
+
+def scales_block(
+    scales: Sequence[tuple[Path, Sequence[JudgedFigure], Sequence[fidelity.Compared]]], results: str
+) -> str:
+    """Return, for each scale a line, which figures it has and how near they are to the paper's curves, between marks.
+
+    Parameters
+    ----------
+    scales
+        Of each scale the folder, its judged figures, and its numbers beside the paper's.
+    results
+        The folder of the family's results as links name it.
+    """
+    begin, end = SCALE_MARKS
+    lines, most = [], max(len(figures) for _, figures, _ in scales)
+    for folder, figures, compared in scales:
+        names = [str(judged.figure.name) for judged in figures]
+        there = f"figures {listed(names)}" if len(names) > 1 else f"figure {names[0]}"
+        which = "all figures" if len(names) == most else there
+        lines.append(f"- `scale={folder.name}`: {which}. [{fidelity.summary(compared)}]({results}/FIDELITY.md)")
+    return "\n".join([begin, *lines, end])
 
 
 def claims_block(figures: Sequence[JudgedFigure], scale: Path, missing: Sequence[str] = ()) -> str:

@@ -72,6 +72,11 @@ class Compared:
             return None
         return theirs is not None and min(values) <= theirs <= max(values)
 
+    @property
+    def outside_by_chance(self) -> float:
+        """The chance that one more seed of ours would lie outside the range: the least or the largest of n + 1."""
+        return 2 / (len(self.measured.values) + 1)
+
 
 def compare(family: Family, folder: Path, panels: Iterable[Panel]) -> list[Compared]:
     """Return every number of some panels that both the results in a folder and the paper's curves have."""
@@ -129,7 +134,9 @@ def summary(compared: Sequence[Compared]) -> str:
         )
     if ranges:
         outside = f"in {ranges.count(False)} the paper's value lies outside the range of our seeds"
-        sentences.append(f"Of the {len(ranges)} that we have from several seeds, {outside}.")
+        chance = sum(each.outside_by_chance for each in compared if each.within is not None)
+        by_chance = f"were its run one of ours, chance alone would put about {chance:.0f} there"
+        sentences.append(f"Of the {len(ranges)} that we have from several seeds, {outside}; {by_chance}.")
     return " ".join(sentences)
 
 

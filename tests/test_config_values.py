@@ -42,6 +42,8 @@ class Mine(Landscape):
         (f"{ADAM} +optimizer.betas=[0.9,nan]", "optimizer.betas=[0.9, nan]: expected a finite number"),
         (f"{ADAM} +optimizer.betas=[0.9]", "optimizer.betas=[0.9]: torch.optim.Adam expects a list of 2"),
         (f"{ADAM} +optimizer.eps=-1", "optimizer.eps=-1: expected 0 or more"),
+        ("+optimizer.differentiable=true", "optimizer.differentiable=true: nothing differentiates through a run"),
+        (f"{ADAM} +optimizer.differentiable=true", "optimizer.differentiable=true: nothing differentiates"),
         ("norm.eps=nan", "norm.eps=nan: expected a finite number, 0 or more"),
         ("norm.momentum=1.5", "norm.momentum=1.5: expected a number from 0 to 1"),
         ("norm=l1 norm.p=nan", "norm.p=nan: expected a finite number, or inf"),

@@ -169,6 +169,8 @@ def build_optimizer(config: RunConfig, model: nn.Module) -> torch.optim.Optimize
     if closure is not None and closure.default is inspect.Parameter.empty:
         target = config.optimizer["_target_"]
         raise UserError(f"optimizer._target_={target}: its step needs a closure; a step of the suite is one pass")
+    if any(group.get("differentiable") for group in made.param_groups):
+        raise UserError("optimizer.differentiable=true: nothing differentiates through a run's steps; leave it out")
     return made
 
 

@@ -114,3 +114,11 @@ def test_the_readme_has_few_rows_of_claims():
 
     rows = [line for line in update_readme.blocks()[CLAIM_MARKS].splitlines() if line.startswith("| ")][2:]
     assert 0 < len(rows) <= MOST_ROWS
+
+
+def test_no_file_names_a_home_folder():
+    """Commands are kept as they were typed; whose machine it was is nobody's business."""
+    files = [path for ending in ("json", "md") for path in RESULTS.rglob(f"*.{ending}")]
+    assert files
+    named = [str(path) for path in files if any(f"{home}/" in path.read_text() for home in ("/root", "/home", "/work"))]
+    assert named == []

@@ -92,6 +92,7 @@ def test_measuring_leaves_every_bit_of_training_and_it_repeats(device, model, no
 
 
 MANY = [(model, probe) for probe in SLOW[::-1] for model in SMALL]
+"""The first takes a quarter of a minute on a CPU, and is left to the GPU."""
 
 
 @pytest.mark.parametrize(("device", "model", "probe"), on_both(*MANY, tried=MANY[1:]))

@@ -172,12 +172,15 @@ def main(arguments: Sequence[str]) -> None:
     questions = ON_GPU if options.gpu else QUESTIONS
     asked = [name for name in questions if not options.only or name in options.only]
     for place, name in enumerate(asked):
+        header["unanswered"] = asked[place:]
         for found in questions[name](options.quick):
             print(findings.add(found), flush=True)
-        header["load"][1] = os.getloadavg()[0]
-        header["unanswered"] = asked[place + 1 :]
-        if not options.quick and not options.only:
-            files = write(options.results, header, findings)
+            header["load"][1] = os.getloadavg()[0]
+            if not options.quick and not options.only:
+                write(options.results, header, findings)
+    header["unanswered"] = []
+    if not options.quick and not options.only:
+        files = write(options.results, header, findings)
     print("\n".join(map(str, files)) if files else f"\n{page(header, findings)}", flush=True)
 
 

@@ -1,6 +1,5 @@
 """What the suite costs on a GPU, at the paper's width: ways to compute a step, probes, company, small nets."""
 
-import time
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from multiprocessing import get_context
@@ -90,7 +89,7 @@ def _product_rate(net: Net) -> float:
 
 def side_by_side(counts: Sequence[int], seconds: float) -> Iterator[Answer]:
     """Compare the time of a step of several trainings that share the GPU, each divided by their number, with one's."""
-    for name in (EXACT, "TF32"):
+    for name in ("TF32", "TF32, CUDA graphs", EXACT):
         alone: Timed | None = None
         for count in counts:
             taken = Timed([_shared(WAYS[name], count, seconds)])
@@ -130,16 +129,22 @@ def _shared(overrides: Sequence[str], count: int, seconds: float) -> float:
 def _train_for(pipe: Connection, overrides: Sequence[str], seconds: float) -> None:
     """Say when it is ready, and when told to, train for so long; answer with the steps a second."""
     net = Net.of(FULL, *overrides)
-    plan, state = net.bare(), net.fresh()
-    floor(plan, state, WARM_STEPS)
-    torch.cuda.synchronize()
-    pipe.send(None)
-    pipe.recv()
-    begin, step = gpu_clock(), state.step
-    while time.perf_counter() - begin < seconds:
-        floor(plan, state, state.step + 10)
-        torch.cuda.synchronize()
-    pipe.send((state.step - step) / (gpu_clock() - begin))
+    begin = 0.0
+
+    def note(step: int, rows: Sequence[object]) -> bool:
+        nonlocal begin
+        taken = step - WARM_STEPS
+        if taken == 0:
+            torch.cuda.synchronize()
+            pipe.send(None)
+            pipe.recv()
+            begin = gpu_clock()
+        elif taken > 0 and taken % 10 == 0 and gpu_clock() - begin >= seconds:
+            pipe.send(taken / (gpu_clock() - begin))
+            return False
+        return True
+
+    train(net.bare(), net.fresh(), note)
 
 
 def small_nets(steps: int, rounds: int) -> Iterator[Answer]:

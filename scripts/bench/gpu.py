@@ -28,6 +28,8 @@ WAYS = {
     "TF32, CUDA graphs": ["tf32=true", "compile=reduce-overhead"],
 }
 """Ways to compute a training step, by the settings that ask for them."""
+COMPANY = ("TF32", "TF32, CUDA graphs", EXACT)
+"""The ways of which trainings are timed side by side."""
 PRODUCT = 8192
 """Rows and columns of the matrices whose product shows what a GPU can do."""
 WARM_STEPS = 20
@@ -89,7 +91,7 @@ def _product_rate(net: Net) -> float:
 
 def side_by_side(counts: Sequence[int], seconds: float) -> Iterator[Answer]:
     """Compare the time of a step of several trainings that share the GPU, each divided by their number, with one's."""
-    for name in ("TF32", "TF32, CUDA graphs", EXACT):
+    for name in COMPANY:
         alone: Timed | None = None
         for count in counts:
             taken = Timed([_shared(WAYS[name], count, seconds)])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from normscape.errors import UserError
 from normscape.evidence.figure import Family
-from normscape.evidence.results import at_largest_scale, fullest, judged_figures, missing_in, scales_in
+from normscape.evidence.results import at_largest_scale, judged_figures, missing_in, scales_in
 from normscape.process.entry import entry_point
 from normscape.reports.answers import (
     ANSWER_MARKS,
@@ -25,25 +25,18 @@ FAMILY = "santurkar2018"
 
 
 def blocks() -> dict[tuple[str, str], str]:
-    """Return what belongs between each pair of marks.
-
-    Answers are from the largest scale that has the figure, claims from the scale with most figures.
-    """
+    """Return what belongs between each pair of marks: answers are from the largest scale that has the figure."""
     from santurkar2018.answers import ANSWERS
     from santurkar2018.fidelity import PANELS
 
-    family = Family.of(FAMILY, PROJECT)
-    folder = fullest(family, PROJECT / "results" / FAMILY)
-    if folder is None:
-        raise UserError(f"results/{FAMILY}: expected a scale with figures, e.g. by make reproduce-all")
-    claims = claims_block(judged_figures(family, folder), folder, missing_in(family, folder))
-    answers = answer_block(ANSWERS, at_largest_scale(family, folder.parent), f"results/{FAMILY}")
-    scales = [
-        (at, judged_figures(family, at), compare(family, at, PANELS))
-        for at in scales_in(folder.parent)
-        if "," not in at.name
-    ]
-    sizes = scales_block(scales, f"results/{FAMILY}")
+    family, results = Family.of(FAMILY, PROJECT), f"results/{FAMILY}"
+    folders = [at for at in scales_in(PROJECT / results) if "," not in at.name]
+    if not folders:
+        raise UserError(f"{results}: expected a scale with figures, e.g. by make reproduce-all")
+    judged = {at: judged_figures(family, at) for at in folders}
+    answers = answer_block(ANSWERS, at_largest_scale(family, PROJECT / results), results)
+    sizes = scales_block([(at, figures, compare(family, at, PANELS)) for at, figures in judged.items()], results)
+    claims = claims_block([(at, figures, missing_in(family, at)) for at, figures in judged.items()])
     return {ANSWER_MARKS: answers, SCALE_MARKS: sizes, CLAIM_MARKS: claims}
 
 

@@ -152,11 +152,16 @@ def test_what_cannot_be_judged_at_this_scale_is_counted_as_that():
 
 def test_the_readme_gets_the_main_claims(results, tmp_path):
     family, _ = results
-    lines = claims_block(judged_figures(family, tmp_path / "laptop"), tmp_path / "laptop").splitlines()
+    figures = judged_figures(family, tmp_path / "laptop")
+    text = claims_block([(tmp_path / "paper", [], ["figure 1"]), (tmp_path / "laptop", figures, [])])
+    lines = text.splitlines()
     assert (lines[0], lines[-1]) == CLAIM_MARKS
-    assert lines[1].startswith("At `scale=laptop`: Of the 1 claim taken from the paper, judged on 1 or 3 seeds, ")
-    assert lines[5:-1] == [
-        "| Figure 1 | it is large | its size | 0.5 | 1.25 (1 to 1.5) | above 2 | **does not hold on all 3 seeds** |"
+    assert lines[1].startswith("- At `scale=paper`: ")
+    assert lines[1].endswith(" Not there yet: figure 1.")
+    assert lines[2].startswith("- At `scale=laptop`: Of the 1 claim taken from the paper, judged on 1 or 3 seeds, ")
+    assert lines[6] == "|  | claim | statistic | paper | must be | ours, `paper` | ours, `laptop` |"
+    assert lines[8:-1] == [
+        "| Figure 1 | it is large | its size | 0.5 | above 2 |  | 1.25 (1 to 1.5): **does not hold on all 3 seeds** |"
     ]
 
 
@@ -270,22 +275,23 @@ def test_an_answer_says_which_figure_is_not_there_yet(tmp_path):
     assert lines[1].startswith("- **Is it? Yes.** It is **")
     assert lines[1].endswith("Figure 2 is not there yet.")
     assert lines[2] == "- **And this? Not judged yet.** Figure 2 is not there yet."
-    block = claims_block([there], tmp_path / "laptop", ["figure 2", "text"])
-    assert "Not there yet: figure 2 and text. The main ones:" in block
+    block = claims_block([(tmp_path / "laptop", [there], ["figure 2", "text"])])
+    assert "Not there yet: figure 2 and text.\n" in block
 
 
 def test_each_scale_says_which_figures_it_has_and_how_near_they_are(tmp_path):
-    one, two, four = (judged_figure(number, [LARGE], [9.0]) for number in (1, 2, 4))
+    one, two, four, five, six = (judged_figure(number, [LARGE], [9.0]) for number in (1, 2, 4, 5, 6))
     near = [Compared(Panel(1, "a", ()), Measured("a size", (11.0,), 10.0))]
     far = [Compared(Panel(1, "a", ()), Measured("a size", (25.0,), 10.0))]
     scales = [(tmp_path / "paper", [one], far), (tmp_path / "desk", [one, four], near)]
-    block = scales_block([*scales, (tmp_path / "laptop", [one, two, four], near)], "r")
-    first, second, third = block.splitlines()[1:-1]
+    scales += [(tmp_path / "laptop", [one, two, four, five, six], near), (tmp_path / "x", [one, four, five, six], near)]
+    first, second, third, fourth = scales_block(scales, "r").splitlines()[1:-1]
     assert first.startswith("- `scale=paper`: figure 1. [")
     assert "of 1.5 in 0, of 2 in 0 and of 3 in 1" in first
     assert first.endswith("](r/FIDELITY.md)")
     assert second.startswith("- `scale=desk`: figures 1 and 4. [")
     assert third.startswith("- `scale=laptop`: all figures. [")
+    assert fourth.startswith("- `scale=x`: figures 1 and 4 to 6. [")
     assert "of 1.5 in 1," in third
 
 

@@ -172,16 +172,6 @@ def scales_in(family_results: Path) -> list[Path]:
     return sorted(told, key=lambda folder: ("," in folder.name, _rank(folder.name.split(",")[0]), folder.name))
 
 
-def fullest(family: Family, family_results: Path) -> Path | None:
-    """Return the folder of results, without changed settings, that has most of the figures with claims.
-
-    Of several the largest scale; None if there is none.
-    """
-    needed = [figure for figure in family.figures() if figure.claims]
-    scales = [folder for folder in scales_in(family_results) if "," not in folder.name]
-    return max(scales, key=lambda at: sum(Results(at, figure).file.exists() for figure in needed), default=None)
-
-
 def at_largest_scale(family: Family, family_results: Path) -> list[JudgedFigure]:
     """Return each judged figure of a family at the largest scale, without changed settings, that it is there at."""
     scales = [folder for folder in scales_in(family_results) if "," not in folder.name]

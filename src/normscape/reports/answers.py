@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from normscape.evidence.cells import number, on_paper, spread
+from normscape.evidence.cells import markdown_table, number, on_paper, spread, value_and_spread
 from normscape.evidence.claims import Kind
 from normscape.evidence.interval import Measured
 from normscape.evidence.results import JudgedFigure
 from normscape.reports import fidelity
 from normscape.reports.counts import listed, summary
-from normscape.reports.verdicts import headline_table
+from normscape.reports.verdicts import headlines
 
 ANSWER_MARKS = ("<!-- answer: by scripts/update_readme.py -->", "<!-- end of answer -->")
 SCALE_MARKS = ("<!-- scales: by scripts/update_readme.py -->", "<!-- end of scales -->")
@@ -108,16 +108,44 @@ def scales_block(
     begin, end = SCALE_MARKS
     lines, most = [], max(len(figures) for _, figures, _ in scales)
     for folder, figures, compared in scales:
-        names = [str(judged.figure.name) for judged in figures]
-        there = f"figures {listed(names)}" if len(names) > 1 else f"figure {names[0]}"
-        which = "all figures" if len(names) == most else there
+        names = _runs_of([judged.figure.name for judged in figures])
+        there = f"figures {listed(names)}" if len(figures) > 1 else f"figure {names[0]}"
+        which = "all figures" if len(figures) == most else there
         lines.append(f"- `scale={folder.name}`: {which}. [{fidelity.summary(compared)}]({results}/FIDELITY.md)")
     return "\n".join([begin, *lines, end])
 
 
-def claims_block(figures: Sequence[JudgedFigure], scale: Path, missing: Sequence[str] = ()) -> str:
-    """Return how many claims hold, and the main ones, between their marks; ``missing`` are figures not there yet."""
+def _runs_of(names: Sequence[int | str]) -> list[str]:
+    """Return the names of figures, three and more consecutive numbers as ``1 to 3``."""
+    found: list[list[int | str]] = []
+    for name in names:
+        last = found[-1][-1] if found else None
+        if isinstance(name, int) and isinstance(last, int) and name == last + 1:
+            found[-1].append(name)
+        else:
+            found.append([name])
+    return [told for run in found for told in ([f"{run[0]} to {run[-1]}"] if len(run) > 2 else map(str, run))]
+
+
+def claims_block(scales: Sequence[tuple[Path, Sequence[JudgedFigure], Sequence[str]]]) -> str:
+    """Return how many claims hold at each scale, and the main ones at all of them, between their marks.
+
+    Parameters
+    ----------
+    scales
+        Of each scale the folder, its judged figures, and what a sentence calls those that are not there yet.
+    """
     begin, end = CLAIM_MARKS
-    table = headline_table(figures, digits=3)
-    lacks = f"Not there yet: {listed(missing)}. " if missing else ""
-    return "\n".join([begin, f"At `scale={scale.name}`: {summary(figures)} {lacks}The main ones:", *table, end])
+    lines: list[str] = []
+    rows: dict[tuple[str, str], list[str]] = {}
+    for place, (folder, figures, missing) in enumerate(scales):
+        lacks = f" Not there yet: {listed(missing)}." if missing else ""
+        lines.append(f"- At `scale={folder.name}`: {summary(figures)}{lacks}")
+        for verdict, label in headlines(figures):
+            claim, measured = verdict.claim, verdict.measured
+            unjudged = [claim.statement, claim.statistic.words, on_paper(measured, 3), claim.threshold]
+            row = rows.setdefault((label, claim.statement), [label, *unjudged, *[""] * len(scales)])
+            row[len(unjudged) + 1 + place] = f"{value_and_spread(measured, 3)}: **{verdict.words}**"
+    names = [f"ours, `{folder.name}`" for folder, _, _ in scales]
+    table = markdown_table(["", "claim", "statistic", "paper", "must be", *names], rows.values())
+    return "\n".join([begin, *lines, "", "The main ones:", *table, end])

@@ -58,7 +58,7 @@ def summary(figures: Sequence[JudgedFigure]) -> str:
     groups = counted(verdicts)
     text, others = [g for g in groups if g.from_text], [g for g in groups if not g.from_text]
     seeds = sorted({len(verdict.measured.values) for verdict in verdicts})
-    judged = f"judged on {'one seed' if seeds == [1] else ' or '.join(map(str, seeds)) + ' seeds'}"
+    judged = f"judged on {'one seed' if seeds == [1] else listed([*map(str, seeds)], 'or') + ' seeds'}"
     whose = (
         "our own, or read off the paper's curves" if any(v.claim.origin == "curves" for v in verdicts) else "our own"
     )
@@ -96,6 +96,6 @@ def _many(number: int, one: str, several: str | None = None) -> str:
     return f"{number} {one if number == 1 else several or one + 's'}"
 
 
-def listed(words: Sequence[str]) -> str:
+def listed(words: Sequence[str], last: str = "and") -> str:
     """Return words as a list in a sentence: ``a, b and c``."""
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+    return f" {last} ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

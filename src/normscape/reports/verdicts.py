@@ -1,7 +1,7 @@
 """Verdicts for people: a table on the terminal, and a family's ``CLAIMS.md``."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from rich.table import Table
@@ -79,16 +79,21 @@ def claims_markdown(family: Family, results: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
-def headline_table(figures: Iterable[JudgedFigure], digits: int = 4) -> list[str]:
+def headline_table(figures: Iterable[JudgedFigure]) -> list[str]:
     """Return the claims that the figures declare as the main ones, one row each."""
     rows = []
+    for verdict, label in headlines(figures):
+        values = [on_paper(verdict.measured), value_and_spread(verdict.measured)]
+        cells = [verdict.claim.statement, verdict.claim.statistic.words, *values, verdict.claim.threshold]
+        rows.append([label, *cells, f"**{verdict.words}**"])
+    return markdown_table(["", "claim", "statistic", "paper", "ours", "must be", "verdict"], rows)
+
+
+def headlines(figures: Iterable[JudgedFigure]) -> Iterator[tuple[Verdict, str]]:
+    """Yield the verdicts on the claims that the figures declare as the main ones, each with its figure's label."""
     for judged in figures:
         for name in judged.figure.headline:
-            verdict = judged.verdict(name)
-            values = [on_paper(verdict.measured, digits), value_and_spread(verdict.measured, digits)]
-            cells = [verdict.claim.statement, verdict.claim.statistic.words, *values, verdict.claim.threshold]
-            rows.append([judged.figure.label, *cells, f"**{verdict.words}**"])
-    return markdown_table(["", "claim", "statistic", "paper", "ours", "must be", "verdict"], rows)
+            yield judged.verdict(name), judged.figure.label
 
 
 def _overview(figures: Iterable[JudgedFigure]) -> list[str]:

@@ -1,10 +1,18 @@
 """What is in a page of HTML: whether it is well formed, its tables, its text, what it would load."""
 
+import base64
+import gzip
+import json
 import re
 from html.parser import HTMLParser
 
 VOID = {"br", "hr", "img", "input", "link", "meta", "path"}
 LOADING = ("src", "srcset", "data", "poster", "action", "formaction", "background", "xlink:href")
+
+
+def unpacked(data):
+    """Return the JSON that a page keeps compressed."""
+    return json.loads(gzip.decompress(base64.b64decode(data)))
 
 
 class Document(HTMLParser):

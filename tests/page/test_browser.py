@@ -9,6 +9,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(chromium.CHROMIUM is None, reason="needs Chromium; on Debian: apt-get install chromium"),
 ]
+FIRST = "document.querySelector('.explorer').explorer"
 WIDTHS = (390, 820, 1440)
 VISIBLE = "[...document.querySelectorAll('{} tbody tr')].filter((row) => row.offsetParent).length"
 SMALL = """[...document.querySelectorAll('body *')].filter((each) => each.offsetParent && !each.closest('.plot')
@@ -29,6 +30,7 @@ def page(request):
 
 def draw_first(tab):
     """Scroll to the first chart, and wait until it is drawn."""
+    tab.wait("document.querySelector('.explorer') !== null")
     tab.run("document.querySelector('.explorer').scrollIntoView()")
     tab.wait("document.querySelector('.plot').dataset.drawn !== undefined")
 
@@ -105,13 +107,13 @@ def test_series_and_the_paper_s_curves_are_switched(tab, committed_page):
     draw_first(tab)
     drawn = "Number(document.querySelector('.plot').dataset.drawn)"
     ours = tab.run(drawn)
-    tab.run("explorers[0].paper.click()")
+    tab.run(f"{FIRST}.paper.click()")
     tab.wait(f"{drawn} > {ours}")
     tab.run("document.querySelector('.legend button').click()")
     tab.wait(f"{drawn} < {ours} * 2")
     assert tab.run("document.querySelector('.legend button').getAttribute('aria-pressed')") == "false"
-    tab.run("explorers[0].choice.selectedIndex = 2, explorers[0].choice.dispatchEvent(new Event('change'))")
-    tab.wait("explorers[0].title.textContent.startsWith(explorers[0].content.charts[2].title)")
+    tab.run(f"{FIRST}.choice.selectedIndex = 2, {FIRST}.choice.dispatchEvent(new Event('change'))")
+    tab.wait(f"{FIRST}.title.textContent.startsWith({FIRST}.content.charts[2].title)")
     assert tab.complaints == []
 
 

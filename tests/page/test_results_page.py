@@ -7,7 +7,7 @@ import sys
 
 import pandas as pd
 import pytest
-from documents import Document
+from documents import Document, unpacked
 from markdown_it import MarkdownIt
 from pages import EVIL, FAMILIES, ROOT
 
@@ -127,8 +127,8 @@ def test_whatever_a_run_or_a_series_is_called_is_text(some_results):
     assert document.wrong == document.loads == []
     assert EVIL in document.text
     assert all(given.get("src", "").startswith("data:") for tag, given in document.tags if tag == "img")
-    (data,) = re.findall(r'<script type="application/json"[^>]*fig04.png">(.*?)</script>', page, re.DOTALL)
-    names = {line["name"] for chart in json.loads(data)["charts"] for line in chart["lines"]}
+    (data,) = re.findall(r'<script [^>]*data-charts="[^"]*fig04.png">(.*?)</script>', page)
+    names = {line["name"] for chart in unpacked(data)["charts"] for line in chart["lines"]}
     assert f"Standard + {EVIL}" in names
 
 

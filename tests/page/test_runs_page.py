@@ -1,12 +1,11 @@
 """The page of a folder of runs: whatever state they are in, it is made, and says what is not on it."""
 
-import json
 import math
 import re
 import shutil
 
 import pytest
-from documents import Document
+from documents import Document, unpacked
 from pages import EVIL, leave
 
 from normscape.errors import UserError
@@ -20,8 +19,8 @@ def read(page):
 
 
 def charts(page):
-    (data,) = re.findall(r'id="curves">(.*?)</script>', page.decode(), re.DOTALL)
-    return json.loads(data)
+    (data,) = re.findall(r'id="curves">(.*?)</script>', page.decode())
+    return unpacked(data)
 
 
 def test_no_run(tmp_path):

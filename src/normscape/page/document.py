@@ -40,15 +40,14 @@ def rendered(template: str, scripts: tuple[str, ...], **content: Any) -> bytes:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["json"] = embedded_json
+    environment.filters["packed_json"] = packed_json
     assets = {"style": _asset("style.css"), "script": Markup("\n").join(map(_asset, scripts)), "library": _library()}
     return environment.get_template(template).render(policy=POLICY, **assets, **content).encode() + b"\n"
 
 
-def embedded_json(content: Any) -> Markup:
-    """Return JSON that can stand in a ``script`` element, whatever text is in it."""
-    text = json.dumps(content, allow_nan=False, separators=(",", ":"), ensure_ascii=False)
-    return Markup(text.replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e"))
+def packed_json(content: Any) -> str:
+    """Return JSON, compressed, for a ``script`` element: letters and digits, whatever text is in it."""
+    return _packed(json.dumps(content, allow_nan=False, separators=(",", ":"), ensure_ascii=False).encode())
 
 
 def write_page(page: bytes, path: Path) -> str:
@@ -71,4 +70,8 @@ def _library() -> str:
         raise UserError(
             f"{package}: not in this environment ({error}); expected it; build it again: make env"
         ) from error
+    return _packed(content)
+
+
+def _packed(content: bytes) -> str:
     return base64.b64encode(gzip.compress(content, 9, mtime=0)).decode()

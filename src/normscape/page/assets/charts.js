@@ -1,22 +1,25 @@
 "use strict";
 
-/* Interactive curves: the library is unpacked when the first chart comes into view. */
+/* Interactive curves: data and library are compressed; the library is unpacked when the first chart comes into view. */
 
 const FONT = { family: "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif", size: 14, color: "#1c2128" };
 const BUTTONS = [["zoomIn2d", "zoomOut2d", "resetScale2d"]];
 let library = null;
 
 function plotly() {
-  library ??= unpack();
+  library ??= load();
   return library;
 }
 
-async function unpack() {
-  const packed = atob(document.getElementById("plotly").textContent.trim());
-  const bytes = Uint8Array.from(packed, (sign) => sign.charCodeAt(0));
+async function unpacked(data) {
+  const bytes = Uint8Array.from(atob(data.textContent.trim()), (sign) => sign.charCodeAt(0));
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Response(stream).text();
+}
+
+async function load() {
   const script = document.createElement("script");
-  script.textContent = await new Response(stream).text();
+  script.textContent = await unpacked(document.getElementById("plotly"));
   document.head.append(script);
   return window.Plotly;
 }
@@ -176,8 +179,7 @@ class Explorer {
       await drawing.react(this.plot, data, shape, options);
       this.plot.setAttribute("data-drawn", String(data.length));
     } catch (error) {
-      this.plot.textContent = `The curves cannot be drawn in this browser (${error}).`;
-      console.error(error);
+      refuse(this.plot, error);
     }
   }
 }
@@ -191,7 +193,19 @@ const watcher = new IntersectionObserver((entries) => {
   }
 }, { rootMargin: "300px" });
 
-function explore(place, content, shared = null) {
+function refuse(place, error) {
+  place.textContent = `The curves cannot be drawn in this browser (${error}).`;
+  console.error(error);
+}
+
+async function explore(place, data, shared = null) {
+  place.hidden = false;
+  let content = { starts: [] };
+  try {
+    content = JSON.parse(await unpacked(data));
+  } catch (error) {
+    refuse(place, error);
+  }
   for (const start of content.starts) {
     const explorer = new Explorer(content, start, shared);
     explorer.box.explorer = explorer;
@@ -199,7 +213,6 @@ function explore(place, content, shared = null) {
     place.append(explorer.box);
     watcher.observe(explorer.box);
   }
-  place.hidden = false;
 }
 
 let later = 0;

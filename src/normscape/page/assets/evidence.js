@@ -25,5 +25,5 @@ function filterRows(form, table) {
 filterRows(document.querySelector("[data-filters=claims]"), document.getElementById("claims"));
 for (const data of document.querySelectorAll("script[data-charts]")) {
   const place = document.querySelector(`.curves[data-source="${CSS.escape(data.dataset.charts)}"]`);
-  explore(place, JSON.parse(data.textContent));
+  explore(place, data);
 }

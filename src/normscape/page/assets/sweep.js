@@ -64,5 +64,5 @@ form.addEventListener("reset", () => setTimeout(refresh));
 form.addEventListener("submit", (event) => event.preventDefault());
 form.hidden = false;
 const place = document.querySelector(".curves");
-if (place) explore(place, JSON.parse(document.getElementById("curves").textContent), off);
+if (place) explore(place, document.getElementById("curves"), off);
 refresh();

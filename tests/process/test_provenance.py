@@ -1,9 +1,14 @@
 """A manifest records what decides a run's bits."""
 
+import shlex
+import sys
+
+import pytest
 import torch
 
 from normscape.config import CONFIGS
 from normscape.process import provenance as provenance_module
+from normscape.process.entry import COMMAND
 from normscape.process.provenance import code_digest, commit, provenance
 from normscape.storage.files import write_json
 
@@ -75,3 +80,23 @@ def test_a_changed_file_of_the_code_changes_its_digest(tmp_path):
     (tmp_path / "src" / "page.js").unlink()
     (tmp_path / "src" / "a.py").write_text("x = 2\n")
     assert code_digest(tmp_path) != before
+
+
+@pytest.mark.parametrize(
+    ("given", "recorded"),
+    [
+        (["--out", "/home/ann/out", "/home/ann"], "--out ~/out ~"),
+        (["--out=/home/ann/out", "data.root=/home/ann"], "--out=~/out data.root=~"),
+        (["probes=[/home/ann/a b]"], "'probes=[~/a b]'"),
+        (["/home/anna", "/mnt/home/ann", "x/home/ann/y"], "/home/anna /mnt/home/ann x/home/ann/y"),
+    ],
+)
+def test_a_recorded_command_does_not_say_where_its_user_s_home_is(given, recorded, monkeypatch):
+    monkeypatch.delenv(COMMAND, raising=False)
+    monkeypatch.setattr(sys, "argv", ["/home/ann/experiments/train.py", *given])
+    for home in ("/home/ann", "/home/ann/"):
+        monkeypatch.setenv("HOME", home)
+        assert provenance()["command"] == f"train.py {recorded}"
+    for home in ("/", ""):
+        monkeypatch.setenv("HOME", home)
+        assert provenance()["command"] == f"train.py {shlex.join(given)}"

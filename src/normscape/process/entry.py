@@ -6,6 +6,7 @@ import argparse
 import io
 import logging
 import os
+import re
 import shlex
 import sys
 from collections.abc import Iterator
@@ -33,13 +34,21 @@ class Parser(argparse.ArgumentParser):
         raise UserError(f"{message}{suggest(wrong, options) if wrong.startswith('-') else ''}")
 
 
+def typed_command() -> str:
+    """Return the command of this process for a shell; the user's home folder, which a shell has expanded, is ``~``."""
+    command, home = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]), os.environ.get("HOME", "").rstrip("/")
+    if not home:
+        return command
+    return re.sub(rf"(?<![\w./~-]){re.escape(home)}(?=/|[\s']|$)", "~", command)
+
+
 @contextmanager
 def entry_point() -> Iterator[None]:
     """Print `UserError` as one line and exit with status 2; exit with 130 when interrupted, in silence if unheard."""
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that has no letter for it shows its number
-    os.environ[COMMAND] = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    os.environ[COMMAND] = typed_command()
     try:
         with raised():
             yield

@@ -7,7 +7,6 @@ import platform
 import re
 import shlex
 import subprocess
-import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 
 import torch
 
-from normscape.process.entry import COMMAND
+from normscape.process.entry import COMMAND, typed_command
 from normscape.storage.files import read_json
 
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "matplotlib", "hydra-core", "wandb")
@@ -157,7 +156,7 @@ def provenance(device: torch.device | None = None) -> dict[str, Any]:
     return {
         "commit": revision,
         **({"commit_unknown": unknown} if unknown else {}),
-        "command": os.environ.get(COMMAND) or shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": os.environ.get(COMMAND) or typed_command(),
         "versions": _versions(),
         "hardware": {
             "processor": _processor(),

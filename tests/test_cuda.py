@@ -162,10 +162,13 @@ def test_between_logged_steps_nothing_waits_for_the_gpu(run):
 def test_the_benchmark_of_a_gpu_asks_its_questions(monkeypatch):
     """With a small network; trainings that share the GPU are processes, which know of no patch."""
     from bench import gpu
+    from bench.networks import Net
 
     small = ["scale=smoke", "model.width=0.03125", "model.configuration=A"]
     small += ["measure.activation_layers=[2,4]", "measure.ics_layers=[2,4]"]
     monkeypatch.setattr(gpu, "VGG", [*gpu.VGG, *small])
+    replays = list(gpu.replays(Net.of(gpu.FULL, *gpu.VGG), rounds=2, count=2))
+    assert [answer.ratio > 0 for answer in replays] == [True, True]
     ways = list(gpu.ways(steps=2, rounds=2))
     assert [answer.question.split(" / ")[0] for answer in ways] == [f"a training step in {name}" for name in gpu.WAYS]
     monkeypatch.setattr(gpu, "COMPANY", ["TF32", gpu.EXACT])  # four processes would compile for a minute

@@ -1,5 +1,6 @@
 """What the suite costs on a GPU, at the paper's width: ways to compute a step, probes, company, small nets."""
 
+import time
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from multiprocessing import get_context
@@ -12,8 +13,9 @@ from bench.deep_linear import Runs, configs
 from bench.floor import floor
 from bench.loops import LOOP, LOOP_QUESTION, beside_the_floor, cadence
 from bench.measures import measures
+from bench.naive import Naive
 from bench.networks import Net
-from bench.timing import Answer, Timed, compared, gpu_clock, in_turn
+from bench.timing import Answer, Clock, Timed, Work, compared, gpu_clock, in_turn
 from normscape.errors import UserError
 from normscape.forward import set_tf32
 from normscape.loop import train
@@ -43,6 +45,37 @@ def probes(steps: int, rounds: int) -> Iterator[Answer]:
     yield compared(LOOP_QUESTION.format(steps), FULL, loop, least, target=LOOP, note="data, step, rows")
     yield cadence(net, (loop.median / steps, least.median / steps), dense=2, rounds=rounds)
     yield from measures(net, rounds)
+    yield from replays(net, rounds, count=4)
+
+
+def replays(net: Net, rounds: int, count: int) -> Iterator[Answer]:
+    """Compare passes on the twin with plain ones, and how long the processor takes to give the GPU their work.
+
+    What a landscape's point costs beyond the first is computing the point and the norms; where the second nears the
+    pass itself, the GPU waits for Python.
+    """
+    before, view = net.step()
+    naive = Naive(before, view)
+
+    def on_the_twin(passes: int = 1) -> None:
+        for _ in range(passes):
+            view.loss_and_gradient_at(view.parameters)
+
+    ours, plain = in_turn(rounds, lambda: on_the_twin(count), lambda: naive.passes(count), clock=net.clock)
+    yield compared(f"{count} passes on the twin / as many plain passes", net.name, ours, plain)
+    given = [_giving(rounds, work, net.clock) for work in (on_the_twin, lambda: naive.passes(1))]
+    yield compared("giving the GPU a pass on the twin / a plain pass", net.name, *given)
+
+
+def _giving(rounds: int, work: Work, clock: Clock) -> Timed:
+    """Return the seconds after which work that waits for nothing returns, though the GPU has not done it yet."""
+    seconds = []
+    for _ in range(rounds + 1):
+        clock()
+        begin = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - begin)
+    return Timed(seconds[1:])
 
 
 def ways(steps: int, rounds: int) -> Iterator[Answer]:

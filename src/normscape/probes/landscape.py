@@ -121,21 +121,22 @@ class Landscape(Probe):
             yield Row(view.step, quantity + self.suffix, None, size, value.item())
 
     def _measured(self, view: StepView) -> Iterator[tuple[str, float | None, Tensor]]:
-        decays = self._weight_decays(view)
-        base = _with_penalty(view.gradient, view.parameters, decays)
+        decays, start = self._weight_decays(view), view.parameters
+        base = _with_penalty(view.gradient, start, decays)
         direction = base if self.direction == "gradient" else self._random_direction(view, base)
         length, length_sum = norms(direction)
-        objective = view.loss + _penalty(view.parameters, decays)
+        objective = view.loss + _penalty(start, decays)
         yield "objective", None, objective
         yield "gradient_norm", None, length if direction is base else norms(base)[0]
         slopes, betas, betas_sum = [], [], []
         for s in self.sizes_of(view):
-            point = {**view.parameters, **{name: view.parameters[name] - s * d for name, d in direction.items()}}
+            steps = torch._foreach_mul([*direction.values()], s)
+            point = {**start, **minus(start, dict(zip(direction, steps, strict=True)))}
             if view.step == 0:
-                _require_resolved(view.parameters, point, direction, s)
+                _require_resolved(start, point, direction, s)
             loss, gradient = view.loss_and_gradient_at(point)
             found = _with_penalty(gradient, point, decays)
-            difference, difference_sum = norms({name: found[name] - g for name, g in base.items()})
+            difference, difference_sum = norms(minus(found, base))
             there = loss + _penalty(point, decays)
             slopes.append((there - objective).abs() / (s * length))
             betas.append(difference / (s * length))
@@ -211,6 +212,11 @@ def _penalty(point: Parameters, decays: Mapping[str, float]) -> Tensor | float:
         if decay:
             by_decay.setdefault(decay, {})[name] = point[name]
     return sum(0.5 * decay * norms(part)[0].square() for decay, part in by_decay.items())
+
+
+def minus(from_these: Parameters, these: Parameters) -> dict[str, Tensor]:
+    """Return the differences of tensors of the same names, those of ``these``."""
+    return dict(zip(these, torch._foreach_sub([from_these[name] for name in these], [*these.values()]), strict=True))
 
 
 def norms(tensors: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:

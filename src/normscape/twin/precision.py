@@ -45,7 +45,7 @@ def double(value: Any) -> Any:
 
 def _state(state: NetworkState) -> NetworkState:
     modules, loss = (
-        tuple(ModuleState(kept.attributes, double(kept.buffers)) for kept in part)
+        tuple(ModuleState(kept.fixed, kept.changeable, double(kept.buffers)) for kept in part)
         for part in (state.modules, state.loss)
     )
     return NetworkState(double(state.parameters), modules, loss)

@@ -59,9 +59,10 @@ def require_real(model: nn.Module) -> None:
 
 @dataclass(frozen=True)
 class ModuleState:
-    """What one module holds besides its parameters."""
+    """What one module holds besides its parameters: attributes of `IMMUTABLE` types, the others, buffers."""
 
-    attributes: dict[str, Any]
+    fixed: dict[str, Any]
+    changeable: dict[str, Any]
     buffers: dict[str, Tensor | None]
 
 
@@ -151,15 +152,17 @@ class Replica:
     @torch.no_grad()
     def place(self, point: Parameters, differentiated: Iterable[str] = ()) -> list[Tensor]:
         """Give the twin's parameters their values at a point; return those to differentiate by."""
-        for name, value in point.items():
-            self.parameters[name].requires_grad_(False).copy_(value)
+        places = [self.parameters[name].requires_grad_(False) for name in point]
+        torch._foreach_copy_(places, list(point.values()))
         return [self.parameters[name].requires_grad_() for name in differentiated]
 
 
 def _state(modules: Iterable[nn.Module], memo: Memo) -> Iterator[ModuleState]:
     for module in modules:
+        held = attributes(module)
         yield ModuleState(
-            {name: copied(value, memo) for name, value in attributes(module).items()},
+            {name: value for name, value in held.items() if type(value) in IMMUTABLE},
+            {name: copied(value, memo) for name, value in held.items() if type(value) not in IMMUTABLE},
             {name: copied(buffer, memo) for name, buffer in module._buffers.items()},
         )
 
@@ -167,11 +170,12 @@ def _state(modules: Iterable[nn.Module], memo: Memo) -> Iterator[ModuleState]:
 def _put(modules: Iterable[nn.Module], states: tuple[ModuleState, ...], memo: Memo) -> None:
     for module, kept in zip(modules, states, strict=True):
         own = vars(module)
-        if len(own) != machinery_of(module) + len(kept.attributes):
-            for name in attributes(module).keys() - kept.attributes.keys():
+        own.update(kept.fixed)
+        for name, value in kept.changeable.items():
+            own[name] = copied(value, memo)
+        if len(own) != machinery_of(module) + len(kept.fixed) + len(kept.changeable):
+            for name in attributes(module).keys() - kept.fixed.keys() - kept.changeable.keys():
                 del own[name]
-        for name, value in kept.attributes.items():
-            own[name] = value if type(value) in IMMUTABLE else copied(value, memo)  # most are numbers
         if len(module._buffers) != len(kept.buffers):
             module._buffers.clear()
         for name, buffer in kept.buffers.items():

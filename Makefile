@@ -19,8 +19,10 @@ KNOWN_EXTRAS := optuna,ray,slurm,workspace
 UNKNOWN_EXTRAS := $(filter-out $(subst $(COMMA), ,$(KNOWN_EXTRAS)),$(subst $(COMMA), ,$(EXTRAS)))
 $(if $(UNKNOWN_EXTRAS),$(error EXTRAS=$(EXTRAS): no such extra as $(UNKNOWN_EXTRAS); known here: $(KNOWN_EXTRAS)))
 PIP = $(BIN)/python -m pip install -qq --disable-pip-version-check
+# Where Python may not keep what it compiles, as in many containers, every process would compile torch anew: seconds each.
+COMPILED = $(if $(PYTHONDONTWRITEBYTECODE),--compile-bytecode)
 # uv installs a few times as fast; where it cannot, as with an index that only pip is told of, pip does.
-install = { $(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r $(1) || $(PIP) --require-hashes -r $(1); }
+install = { $(BIN)/uv pip install -q $(COMPILED) --python $(BIN)/python --require-hashes -r $(1) || $(PIP) --require-hashes -r $(1); }
 
 BIN := .venv/bin
 READY := .venv/.ready

@@ -98,6 +98,12 @@ def _deep_linear(quick: bool) -> "Iterator[Answer]":
     yield from as_one(seeds=10, steps=50 if quick else 100, rounds=1 if quick else 2)
 
 
+def _mlps(quick: bool) -> "Iterator[Answer]":
+    from bench.mlps import as_one
+
+    yield from as_one(seeds=10, rounds=3 if quick else 15)
+
+
 def _memory(quick: bool) -> "Iterator[Answer]":
     from bench.memory import memory
     from bench.networks import NETS
@@ -136,6 +142,7 @@ QUESTIONS: dict[str, "Callable[[bool], Iterator[Answer | Growth | Share]]"] = {
     "loops": _loops,
     "measures": _measures,
     "deep_linear": _deep_linear,
+    "mlps": _mlps,
     "memory": _memory,
     "startup": _startup,
     "kernels": _kernels,
@@ -169,18 +176,19 @@ def main(arguments: Sequence[str]) -> None:
     header: dict[str, Any] = {**provenance(device), "load": [os.getloadavg()[0]] * 2}
     findings = Findings()
     files: list[Path] = []
+
+    def keep() -> list[Path]:
+        return [] if options.quick or options.only else write(options.results, header, findings)
+
     questions = ON_GPU if options.gpu else QUESTIONS
     asked = [name for name in questions if not options.only or name in options.only]
     for place, name in enumerate(asked):
-        header["unanswered"] = asked[place:]
         for found in questions[name](options.quick):
             print(findings.add(found), flush=True)
-            header["load"][1] = os.getloadavg()[0]
-            if not options.quick and not options.only:
-                write(options.results, header, findings)
-    header["unanswered"] = []
-    if not options.quick and not options.only:
-        files = write(options.results, header, findings)
+            header["load"][1], header["unanswered"] = os.getloadavg()[0], asked[place:]
+            files = keep()
+        header["unanswered"] = asked[place + 1 :]
+        files = keep()
     print("\n".join(map(str, files)) if files else f"\n{page(header, findings)}", flush=True)
 
 

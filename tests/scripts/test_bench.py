@@ -20,6 +20,7 @@ from bench.floor import floor
 from bench.growth import CASES, Case, Growth
 from bench.kernels import kernels
 from bench.memory import peak
+from bench.mlps import MLP, Stacked
 from bench.naive import Naive
 from bench.networks import Net
 from bench.on_paper import Costs
@@ -29,7 +30,7 @@ from bench.timing import Answer, Timed, compared
 
 from normscape.errors import UserError
 from normscape.evidence.figure import Family
-from normscape.loop import train
+from normscape.loop import Batches, train
 from normscape.probes import InternalCovariateShift, Landscape
 from normscape.process.portable import LIMITS, NATIVE
 from normscape.reduced.measure import measured
@@ -58,6 +59,18 @@ def double(net):
     net.state.model.double()
     net.plan = replace(net.plan, dataset=data)
     return net
+
+
+def test_stacked_mlps_take_the_steps_of_one():
+    net = Net.of("MLP", *MLP, "scale=smoke", "data.train_images=64")
+    stacked = Stacked(net, Batches(net.plan.dataset, net.plan.seed, net.plan.batch_size).at(0), seeds=3)
+    one = net.fresh()
+    floor(net.bare(), one, 1)
+    before = dict(net.state.model.named_parameters())
+    stacked.step()
+    for name, parameter in one.model.named_parameters():
+        assert not torch.equal(parameter, before[name])
+        assert all(torch.allclose(copy, parameter, atol=1e-6) for copy in stacked.parameters[name])
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -253,12 +266,18 @@ def test_a_page_says_which_questions_it_ended_before(tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     once = compared("a step", "VGG", Timed([2.0]), Timed([1.0]))
-    questions = {"loops": lambda quick: [once], "growth": interrupted, "shares": interrupted}
+
+    def cut_short(quick):
+        yield once
+        raise KeyboardInterrupt
+
+    questions = {"loops": lambda quick: [once], "growth": cut_short, "shares": interrupted}
     monkeypatch.setattr(benchmark, "QUESTIONS", questions)
     with pytest.raises(KeyboardInterrupt):
         benchmark.main(["--results", str(tmp_path)])
     (page,) = tmp_path.glob("*.md")
     assert "It ended before these questions were answered: growth, shares." in page.read_text()
+    assert page.read_text().count("| a step |") == 2
     monkeypatch.setattr(benchmark, "QUESTIONS", {"loops": questions["loops"]})
     benchmark.main(["--results", str(tmp_path)])
     assert "It ended before" not in page.read_text()

@@ -87,7 +87,7 @@ def test_a_changed_file_of_the_code_changes_its_digest(tmp_path):
     [
         (["--out", "/home/ann/out", "/home/ann"], "--out ~/out ~"),
         (["--out=/home/ann/out", "data.root=/home/ann"], "--out=~/out data.root=~"),
-        (["probes=[/home/ann/a b]"], "'probes=[~/a b]'"),
+        (["probes=[/home/ann/a b,/home/ann]"], "'probes=[~/a b,~]'"),
         (["/home/anna", "/mnt/home/ann", "x/home/ann/y"], "/home/anna /mnt/home/ann x/home/ann/y"),
     ],
 )

@@ -39,7 +39,7 @@ def typed_command() -> str:
     command, home = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]), os.environ.get("HOME", "").rstrip("/")
     if not home:
         return command
-    return re.sub(rf"(?<![\w./~-]){re.escape(home)}(?=/|[\s']|$)", "~", command)
+    return re.sub(rf"(?<![\w./~-]){re.escape(home)}(?![\w.-])", "~", command)
 
 
 @contextmanager

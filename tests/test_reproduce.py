@@ -389,6 +389,18 @@ def test_results_that_cannot_be_written_are_refused_first(tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
+def test_a_folder_of_settings_of_the_user_s_own_is_looked_in(tmp_path, capsys):
+    own = tmp_path / "it's mine" / "optimizer" / "mine.yaml"
+    own.parent.mkdir(parents=True)
+    own.write_text("_target_: torch.optim.SGD\n_partial_: true\nlr: 0.1\nmomentum: 0.5\n")
+    folder = f"--config-dir={own.parents[1]}"
+    reproduce(tmp_path, folder, "optimizer=mine", *QUICK, "--dry-run")
+    assert "4 to train" in capsys.readouterr().out
+    assert refusal(tmp_path / "none", folder, "optimizer=mien", *QUICK).endswith("did you mean 'mine'?")
+    nowhere = refusal(tmp_path / "none", "--config-dir=nowhere", *QUICK)
+    assert nowhere == "--config-dir nowhere: no such folder"
+
+
 def test_a_figure_draws_and_judges_at_the_rates_of_its_runs(tmp_path):
     reproduce(tmp_path, *QUICK, "optimizer.lr=0.2", "log_every=1", "measure.every=1", figure="4")
     folder = results(tmp_path)
@@ -594,7 +606,8 @@ def test_seeds_are_not_added_to_damaged_results(first, tmp_path):
 
 
 def test_adding_trains_and_redrawing_does_not(tmp_path):
-    for option in (["--add"], ["--dry-run"], ["--seeds=0"], ["--dln-seeds", "3"], ["--workers=2"], ["--launcher=ray"]):
+    seeds, engine = [["--seeds=0"], ["--dln-seeds", "3"]], [["--workers=2"], ["--launcher=ray"], ["--config-dir=here"]]
+    for option in (["--add"], ["--dry-run"], *seeds, *engine):
         said = refusal(tmp_path / "none", "--from-results", *option)
         assert said.startswith(f"{option[0].split('=')[0]}: expected without --from-results, which trains nothing")
 

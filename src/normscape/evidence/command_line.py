@@ -56,6 +56,12 @@ def parse(arguments: list[str], project: Path) -> argparse.Namespace:
     options.results = options.results.expanduser() / options.family.name
     if options.from_results:
         _require_nothing_to_train(options)
+    if options.config_dir:
+        if not options.config_dir.is_dir():
+            raise UserError(f"--config-dir {options.config_dir}: no such folder")
+        from normscape.settings.folders import search_path
+
+        options.overrides = [search_path([f"file://{options.config_dir.absolute()}"]), *options.overrides]
     options.seeds = seeds("--seeds", "0" if options.seeds is None else options.seeds)
     options.dln_seeds = seeds("--dln-seeds", options.dln_seeds) if options.dln_seeds else options.seeds
     if options.workers < 0:
@@ -86,6 +92,7 @@ def _parser(project: Path) -> Parser:
     parser.add_argument("--add", action="store_true", help="keep the runs that the results have, and add seeds")
     parser.add_argument("--paper", action="store_true", help="draw the paper's own curves behind ours")
     parser.add_argument("--from-results", action="store_true", help="redraw from results/, without any run")
+    parser.add_argument("--config-dir", type=Path, help="a folder of settings of your own, as train.py takes it")
     parser.add_argument("--results", type=Path, default=project / "results", help="where figures go")
     parser.add_argument("overrides", nargs="*", help="settings for every run, e.g. tracker=none device=cpu")
     return parser
@@ -93,8 +100,8 @@ def _parser(project: Path) -> Parser:
 
 def _require_nothing_to_train(options: argparse.Namespace) -> None:
     """Refuse what says how to train where figures are redrawn from their tables."""
-    defaults = {"dry_run": False, "add": False, "seeds": None, "dln_seeds": None, "workers": 0, "launcher": "local"}
-    for name, default in defaults.items():
+    unset = {"dry_run": False, "add": False, "seeds": None, "dln_seeds": None}
+    for name, default in (unset | {"workers": 0, "launcher": "local", "config_dir": None}).items():
         if getattr(options, name) != default:
             option = f"--{name.replace('_', '-')}"
             raise UserError(f"{option}: expected without --from-results, which trains nothing and draws what is there")

@@ -168,6 +168,10 @@ REFUSED = {
         ["run=mlp_batch", "model=own", "model._target_=zoo.NoPlace", "norm=l1"],
         "model._target_=zoo.NoPlace: it takes 'norm' and has no LpNorm; call norm(features) for its layers",
     ),
+    "norms that are made and never called": (
+        ["run=mlp_batch", "model=own", "model._target_=zoo.NeverCalls", "norm=l1"],
+        "model: it makes 2 LpNorm and calls none in its forward pass; call them",
+    ),
     "a schedule that ends before the run": (
         [
             "run=mlp_batch",
@@ -250,6 +254,7 @@ REFUSED = {
         ["norm._target_=torch.nn.LazyBatchNorm1d"],
         "Norm1d is not constructed from a number of features",
     ),
+    "a norm with a lazy module": (own("norm", name="LazyNorm"), "norm: zoo.LazyNorm(64): its lazy modules have no"),
     "GroupNorm of torch's": (["norm._target_=torch.nn.GroupNorm"], "norm=group"),
     "LayerNorm of torch's": (
         ["run=vgg_standard", "norm._target_=torch.nn.LayerNorm", "batch_size=8"],

@@ -360,6 +360,18 @@ class NoPlace(nn.Sequential):
         super().__init__(nn.Flatten(), nn.Linear(3 * 32 * 32, 8), nn.ReLU(), nn.Linear(8, 10))
 
 
+class NeverCalls(nn.Module):
+    """Makes normalisations and calls none."""
+
+    def __init__(self, norm):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 8), nn.ReLU(), nn.Linear(8, 10))
+        self.norms = nn.ModuleList([norm(8), norm(8)])
+
+    def forward(self, inputs):
+        return self.layers(inputs)
+
+
 class Counted(Standard):
     """Depends on how many of its kind were made before it."""
 
@@ -479,6 +491,13 @@ class ComplexScale(nn.Module):
 
     def forward(self, x):
         return (x * self.scale).abs()
+
+
+class LazyNorm(nn.Sequential):
+    """Its weights have no shape until it has run."""
+
+    def __init__(self, features):
+        super().__init__(nn.LazyBatchNorm1d())
 
 
 class LazyNet(nn.Module):

@@ -13,6 +13,7 @@ from normscape.components import (
     build_optimizer,
     build_probes,
     build_schedule,
+    kind_of_norm,
     require_whole,
 )
 from normscape.config import RunConfig, check_threads
@@ -25,11 +26,12 @@ from normscape.trackers import Tracker
 
 @dataclass
 class Components:
-    """What a config names, built."""
+    """What a config names, built; ``norm`` is the class of the normalisation, None if the network is to have none."""
 
     plan: Plan
     state: State
     tracker: Tracker
+    norm: type[nn.Module] | None
 
 
 def device_of(config: RunConfig) -> torch.device:
@@ -101,4 +103,4 @@ def build(config: RunConfig, device: torch.device) -> Components:
     )
     optimizer = build_optimizer(config, model)
     state = State(model, optimizer, build_schedule(config, optimizer))
-    return Components(plan, state, build_component("tracker", config.tracker))
+    return Components(plan, state, build_component("tracker", config.tracker), kind_of_norm(config))

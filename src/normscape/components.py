@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from hydra.utils import get_object, instantiate
 from torch import nn
-from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.parameter import is_lazy
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
@@ -69,10 +68,10 @@ def _build_norm(node: Mapping[str, Any]) -> NormFactory:
         raise _refusal("norm", node, error, hint) from error
     if not isinstance(made, nn.Module):
         raise UserError(f"norm: {target}(64) is a {type(made).__name__}; expected a torch.nn.Module for 64 features")
-    if isinstance(made, LazyModuleMixin) or (
-        type(made).__module__.startswith("torch.nn") and not _takes_features(made)
-    ):
+    if type(made).__module__.startswith("torch.nn") and not _takes_features(made):
         raise UserError(f"norm: {target} is not constructed from a number of features; {OWN_NORMS}")
+    if any(map(is_lazy, (*made.parameters(), *made.buffers()))):
+        raise UserError(f"norm: {target}(64): its lazy modules have no weights yet; give their sizes")
     return factory
 
 
@@ -111,16 +110,21 @@ def build_model(config: RunConfig) -> nn.Module:
 
 def _require_norm(model: nn.Module, norm: NormFactory, config: RunConfig) -> None:
     """Refuse a network that takes a normalisation and has none of it: its runs would all be the same."""
-    if get_object(config.norm["_target_"]) is Standard or not accepts(get_object(config.model["_target_"]), "norm"):
-        return
-    with seeded(config, "norm"):
-        kind = type(norm(64))
-    if not any(type(module) is kind for module in model.modules()):
+    kind = kind_of_norm(config, norm)
+    if kind is not None and not any(type(module) is kind for module in model.modules()):
         target = config.model["_target_"]
         raise UserError(
             f"model._target_={target}: it takes 'norm' and has no {kind.__name__}; call norm(features) for its layers, "
             "or take no 'norm' and set norm=standard"
         )
+
+
+def kind_of_norm(config: RunConfig, norm: NormFactory | None = None) -> type[nn.Module] | None:
+    """Return the class of the normalisation that the network is to use; None if none is asked for."""
+    if get_object(config.norm["_target_"]) is Standard or not accepts(get_object(config.model["_target_"]), "norm"):
+        return None
+    with seeded(config, "norm"):
+        return type((norm or _build_norm(config.norm))(64))
 
 
 def _seeded_model(config: RunConfig, norm: NormFactory) -> Any:

@@ -18,25 +18,33 @@ from normscape.twin.replica import hooks_of, parameters_of, require_real
 from normscape.view import forward_mode
 
 
-def rehearse(plan: Plan, state: State) -> None:
+def rehearse(plan: Plan, state: State, norm: type[nn.Module] | None = None) -> None:
     """Pass the first and the smallest batch of a run through a copy of its network, in training and in evaluation.
+
+    Parameters
+    ----------
+    plan, state
+        The run.
+    norm
+        The class of the normalisation that the network is to use, if one is asked for.
 
     Raises
     ------
     UserError
         If a batch does not pass: names the module that refuses it. If a batch is a single sample left over, if the
-        output or the loss is not what the suite can record, or if a probe asks for a layer that does not run.
+        output or the loss is not what the suite can record, if the network has modules of the normalisation and calls
+        none of them, or if a probe asks for a layer that does not run.
     """
     if plan.probes:
         require_real(state.model)
     observer = Observer(state.model, state.optimizer, plan.loss_function, plan.probes, plan.seed)
     before = observer.fingerprint()
     with kept_streams(plan.dataset.train.inputs.device), kept_contents([*hooks_of(state.model), plan.loss_function]):
-        _pass_batches(observer, plan)
+        _pass_batches(observer, plan, norm)
     require_untouched(before, observer.fingerprint(), "a rehearsal on a copy")
 
 
-def _pass_batches(observer: Observer, plan: Plan) -> None:
+def _pass_batches(observer: Observer, plan: Plan, norm: type[nn.Module] | None) -> None:
     batches = Batches(plan.dataset, plan.seed, plan.batch_size, augmented=plan.augmented)
     for step in {0, _smallest(plan)}:
         seed_layer_noise(plan.seed, step)
@@ -45,7 +53,11 @@ def _pass_batches(observer: Observer, plan: Plan) -> None:
         replay.replica.place(
             replay.state.parameters, [n for n, p in parameters_of(observer.model).items() if p.requires_grad]
         )
-        with stateless(replay.replica.loss_function), _named_failure(replay, inputs):
+        with (
+            stateless(replay.replica.loss_function),
+            _required(norm, replay.replica.twin),
+            _named_failure(replay, inputs),
+        ):
             _require_outputs(replay, inputs, targets, plan)
         if step == 0 and plan.probes:
             observer.describe(replay)
@@ -113,6 +125,22 @@ def _require_outputs(replay: Replay, inputs: Tensor, targets: Tensor, plan: Plan
     if not loss.requires_grad:
         raise UserError("loss: it does not depend on any weight that trains")
     loss.backward()  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def _required(norm: type[nn.Module] | None, twin: nn.Module) -> Iterator[None]:
+    """Refuse a network that has modules of that class, and runs none of them in the block: it trains without."""
+    ran: list[nn.Module] = []
+    there = [module for module in twin.modules() if type(module) is norm]
+    handles = [module.register_forward_pre_hook(lambda module, _: ran.append(module)) for module in there]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+    if there and not ran:
+        kind = type(there[0]).__name__
+        raise UserError(f"model: it makes {len(there)} {kind} and calls none in its forward pass; call them")
 
 
 @contextmanager

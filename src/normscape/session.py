@@ -61,7 +61,7 @@ class Session:
         checkpoints = Checkpoints(self._state)
         if said := directory.load_checkpoint(checkpoints, device):
             reporter.message(f"{self._label}: {said}")
-        rehearse(self._plan, self._state)
+        rehearse(self._plan, self._state, components.norm)
         write_json(directory.path / "config.json", _begun_settings(directory, config))
         _note_origin(directory, self._plan.dataset, device, self._state.step, reporter)
         self._saver = _Saver(directory, self._state, checkpoints, config)

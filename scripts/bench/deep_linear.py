@@ -100,5 +100,5 @@ def stacked_step(nets: Sequence[Net]) -> StackedStep:
     before = stack.point.map(torch.clone)
     losses, gradient = stack.losses_and_gradients(stack.point, batch)
     stack.update(gradient, torch.tensor(rates))
-    lanes = [Lane(0, net.plan.seed, network, rate) for net, rate in zip(nets, rates, strict=True)]
+    lanes = [Lane(0, net.plan.seed, network, rate, first=False) for net, rate in zip(nets, rates, strict=True)]
     return StackedStep(lanes, stack, batch, before, stack.point, losses, gradient)

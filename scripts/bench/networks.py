@@ -67,7 +67,7 @@ class Net:
     def step(self) -> tuple[nn.Module, StepView]:
         """Take a step, and return the network as it was before it and the view of it.
 
-        It counts as a later one than the first, at which probes check more.
+        It counts as a later one than the first that is measured, at which probes check more.
         """
         state, plan, step = self.fresh(), self.plan, 1
         before = copy.deepcopy(state.model)
@@ -79,4 +79,4 @@ class Net:
         loss.backward()  # type: ignore[no-untyped-call]
         opened.before_update()
         state.optimizer.step()
-        return before.train(), opened.close(loss)
+        return before.train(), replace(opened.close(loss), first=False)

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from normscape.build import device_of
+from normscape.components import build_data
 from normscape.config import RunConfig
 from normscape.errors import Interrupted, UserError
 from normscape.forward import require_tf32
@@ -15,6 +16,7 @@ from normscape.identity import identity
 from normscape.mirror import hint
 from normscape.overview.progress import Reporter
 from normscape.process.interrupts import stop_signals
+from normscape.process.own_files import is_known
 from normscape.process.provenance import commit
 from normscape.reduced.loop import train_any
 from normscape.runs import FAILURE, RunDirectory
@@ -72,6 +74,7 @@ def _held(config: RunConfig, held: ExitStack, reporter: Reporter, stopped: Calla
     """Lock a run; return its directory, or None if it has ended."""
     directory, label = RunDirectory.of(config), label_of(config)
     if directory.summary is not None:
+        require_same_data([config])
         said = f"{_warned(directory)}{said_of_others(directory.path, directory.identity)}"
         reporter.message(f"{label}: already {directory.summary['status']}; {directory.path}{said}")
         if missing := hint([config]):
@@ -82,6 +85,24 @@ def _held(config: RunConfig, held: ExitStack, reporter: Reporter, stopped: Calla
     held.enter_context(directory.lock(on_wait=lambda: reporter.message(waiting), stopped=stopped))
     directory = RunDirectory.of(config)  # another process may have made it, under another name
     return directory if directory.summary is None else None
+
+
+def require_same_data(configs: Sequence[RunConfig]) -> None:
+    """Raise `UserError` if a run that has ended was trained on other data than the user's own code now gives."""
+    checksums: dict[str, str] = {}
+    for config in configs:
+        if is_known(str(config.data.get("_target_"))):  # whose data are what they were
+            continue
+        if (key := str(config.data)) not in checksums:
+            checksums[key] = build_data(config).checksum
+        directory = RunDirectory.of(config)
+        origin = read_json(directory.path / "provenance.json")
+        was = origin["data"]["checksum"] if isinstance(origin, dict) and "data" in origin else None
+        if was is not None and was != checksums[key]:
+            again = f"restore the data, or remove {directory.path} to train it anew"
+            raise UserError(
+                f"data: {directory.path.name} was trained on {was}, and they now are {checksums[key]}; {again}"
+            )
 
 
 def _warned(directory: RunDirectory) -> str:

@@ -4,19 +4,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from normscape.components import build_component, build_data
+from normscape.components import build_component
 from normscape.config import RunConfig
 from normscape.engines.engine import Engine
-from normscape.errors import UserError
+from normscape.execute import require_same_data
 from normscape.mirror import hint
 from normscape.overview import disk
 from normscape.overview.progress import duration
 from normscape.overview.standing import ORDER, Standing, plan_lines, standings
 from normscape.overview.tally import Tally
-from normscape.process.own_files import is_known
 from normscape.process.provenance import commit_of_code
 from normscape.runs import RunDirectory
-from normscape.storage.files import read_json, require_writable
+from normscape.storage.files import require_writable
 
 DRY_RUN = "Nothing was trained (--dry-run)."
 
@@ -108,24 +107,6 @@ def unknown_commit() -> list[str]:
     """Return a line that says why the commit of the code is not known, if it is not."""
     reason = commit_of_code()[1]
     return [f"The commit of the code will not be recorded: {reason}"] if reason else []
-
-
-def require_same_data(configs: Sequence[RunConfig]) -> None:
-    """Raise `UserError` if a run that has ended was trained on other data than the user's own code now gives."""
-    checksums: dict[str, str] = {}
-    for config in configs:
-        if is_known(str(config.data.get("_target_"))):  # whose data are what they were
-            continue
-        if (key := str(config.data)) not in checksums:
-            checksums[key] = build_data(config).checksum
-        directory = RunDirectory.of(config)
-        origin = read_json(directory.path / "provenance.json")
-        was = origin["data"]["checksum"] if isinstance(origin, dict) and "data" in origin else None
-        if was is not None and was != checksums[key]:
-            again = f"restore the data, or remove {directory.path} to train it anew"
-            raise UserError(
-                f"data: {directory.path.name} was trained on {was}, and they now are {checksums[key]}; {again}"
-            )
 
 
 def fetch_data(configs: Sequence[RunConfig]) -> None:

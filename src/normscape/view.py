@@ -57,6 +57,8 @@ class StepView:
         The settings of the optimiser's update, read before it.
     replay
         The step's forward pass.
+    first
+        Whether no step was measured before, in this process: probes then check what they rely on.
 
     Notes
     -----
@@ -72,6 +74,7 @@ class StepView:
     gradient: dict[str, Tensor]
     rule: UpdateRule
     replay: Replay = field(repr=False)
+    first: bool = False
 
     @property
     def parameters(self) -> dict[str, Tensor]:

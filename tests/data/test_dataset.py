@@ -12,7 +12,9 @@ from normscape.data import Dataset
 from normscape.data.dataset import Split
 from normscape.engines.here import LocalEngine
 from normscape.errors import UserError
+from normscape.execute import execute
 from normscape.launch import Plan, train_missing
+from normscape.overview.progress import ProgressDisplay
 from normscape.runs import RunDirectory
 
 N = 48
@@ -75,6 +77,8 @@ def test_a_run_that_ended_on_other_data_is_not_taken_for_this_one(tmp_path, monk
     monkeypatch.setitem(globals(), "LABELS", [CLASSES.flip(0)])
     with pytest.raises(UserError, match=f"data: {RunDirectory.of(run).path.name} was trained on .*; restore the data"):
         train_missing([run], LocalEngine(1), print)
+    with pytest.raises(UserError, match=r"they now are .*; restore the data"), ProgressDisplay() as display:
+        execute(run, display)
 
 
 @pytest.mark.parametrize(

@@ -209,8 +209,9 @@ def test_it_costs_one_forward_backward_pass_per_step_size(direction):
     assert passes == [True] * len(STEP_SIZES)
 
 
+@pytest.mark.parametrize("number", [None, 500])
 @pytest.mark.parametrize(("dtype", "size"), [(torch.bfloat16, 1e-3), (torch.float16, 1e-4), (torch.float32, 1e-8)])
-def test_step_sizes_that_get_lost_in_the_rounding_of_the_weights_are_refused(dtype, size):
+def test_step_sizes_that_get_lost_in_the_rounding_of_the_weights_are_refused(dtype, size, number):
     """What would be measured is that rounding: in bfloat16 beta came out two and a half times too large."""
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(20, 64), nn.Tanh(), nn.Linear(64, 5)).to(dtype)
@@ -219,7 +220,7 @@ def test_step_sizes_that_get_lost_in_the_rounding_of_the_weights_are_refused(dty
     line = rf"step size {0.5 * size:g}: \d+% of such a step is lost in the rounding of {str(dtype)[6:]} weights"
 
     def one_step():
-        with observe(model, optimizer, cross_entropy, [Landscape(every=1)]) as seen, seen.step(targets):
+        with observe(model, optimizer, cross_entropy, [Landscape(every=1)]) as seen, seen.step(targets, step=number):
             optimizer.zero_grad()
             cross_entropy(model(inputs), targets).backward()
             optimizer.step()

@@ -169,3 +169,14 @@ def test_a_continued_run_is_not_compared_again(monkeypatch):
     train_together([replace(run, on_step=lambda step, rows: step < 3)])
     monkeypatch.setattr(sizes.BatchSize, "size", lambda self, moment: (moment + 1.0).sqrt())
     assert train_together([replace(run)]) == [True]
+
+
+@pytest.mark.parametrize("probe", ["landscape", "landscape_random"])
+def test_step_sizes_that_get_lost_in_the_rounding_of_the_weights_are_refused(probe):
+    """Of any of the runs that are trained as one, at whatever step it is measured first."""
+    given = ["run=dln_batch", f"probe=[{probe}]", "measure.lr_multiples=[1,1e-6]"]
+    fine, lost = runs([*given, "optimizer.lr=1"], [*given, "seed=1"])
+    train_together([fine])
+    line = r"step size 1e-1\d: \d+% of such a step is lost in the rounding of float32 weights"
+    with pytest.raises(UserError, match=line):
+        train_together([lost])

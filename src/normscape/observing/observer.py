@@ -63,7 +63,7 @@ class Observer:
     ) -> None:
         self.model, self.optimizer, self.loss_function = model, optimizer, loss_function
         self.probes, self.seed, self.numbered = probes, seed, numbered
-        self.unchecked, self.exact = self_check, exact
+        self.unchecked, self.unmeasured, self.exact = self_check, True, exact
         self.network: Network | None = None
 
     @cached_property
@@ -182,8 +182,10 @@ class OpenStep:
         assert self.updated is not None
         with kept_contents(hooks_of(self.observer.model)):
             network = self.observer.describe(self.replay)
-        seed = self.observer.seed
-        return StepView(self.step, seed, network, self.updated, loss.detach(), self.gradient, self.rule, self.replay)
+        seed, first = self.observer.seed, self.observer.unmeasured
+        return StepView(
+            self.step, seed, network, self.updated, loss.detach(), self.gradient, self.rule, self.replay, first
+        )
 
     def repeated(self) -> StepView:
         """Return the view with loss and gradient from repeating the step at W(t), where they were not recorded."""
@@ -233,7 +235,7 @@ class OpenStep:
                 require_untouched(before, observer.fingerprint(), what)
                 if of_view(shared) != shown:
                     raise UserError(f"{what}: it changed a tensor of the view, which all probes look at")
-        observer.unchecked = False
+        observer.unchecked = observer.unmeasured = False
         return records.add(measured)
 
 

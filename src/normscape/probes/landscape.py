@@ -132,8 +132,8 @@ class Landscape(Probe):
         for s in self.sizes_of(view):
             steps = torch._foreach_mul([*direction.values()], s)
             point = {**start, **minus(start, dict(zip(direction, steps, strict=True)))}
-            if view.step == 0:
-                _require_resolved(start, point, direction, s)
+            if view.first:
+                require_resolved(start, point, direction, s)
             loss, gradient = view.loss_and_gradient_at(point)
             found = _with_penalty(gradient, point, decays)
             difference, difference_sum = norms(minus(found, base))
@@ -176,8 +176,21 @@ class Landscape(Probe):
         return {name: scale * d for name, d in drawn.items()}
 
 
-def _require_resolved(start: Parameters, point: Parameters, direction: Mapping[str, Tensor], s: float) -> None:
-    """Refuse a step size whose steps the weights cannot hold: what would be measured is their rounding."""
+def require_resolved(start: Parameters, point: Parameters, direction: Mapping[str, Tensor], s: float) -> None:
+    """Refuse a step size whose steps the weights cannot hold: what would be measured is their rounding.
+
+    Parameters
+    ----------
+    start, point
+        W and W - s d, by parameter name; ``point`` may have parameters that ``direction`` does not have.
+    direction, s
+        d and the step size.
+
+    Raises
+    ------
+    UserError
+        If more than 5 % of the step's length is lost.
+    """
     wanted = {name: s * d.double() for name, d in direction.items()}
     lost = {name: start[name].double() - point[name].double() - step for name, step in wanted.items()}
     length, off = norms(wanted)[0].item(), norms(lost)[0].item()

@@ -34,6 +34,7 @@ class Run:
     state: State
     on_step: OnStep
     unchecked: bool = field(init=False)
+    unmeasured: bool = field(init=False, default=True)
 
     def __post_init__(self) -> None:
         self.unchecked = self.plan.self_check
@@ -151,7 +152,7 @@ class _Together:
                 run.state.diverged_at = step
 
     def _lanes(self, step: int) -> list[Lane]:
-        return [Lane(step, run.plan.seed, self.network, run.rate) for run in self.runs]
+        return [Lane(step, run.plan.seed, self.network, run.rate, first=run.unmeasured) for run in self.runs]
 
     @staticmethod
     def _is_compared(run: Run, step: int) -> bool:
@@ -194,7 +195,7 @@ class _Together:
             if each is not None and each.observer.probes:
                 each.gradient, each.idle = step.gradient.of(number), set()  # what the update was made of
                 rows[number] += each.measure(plain[number], run.state.records)
-            run.unchecked = False
+            run.unchecked = run.unmeasured = False
 
 
 def _observer(run: Run, probes: Sequence[Probe]) -> Observer:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from normscape.network import Network, WeightLayer
 from normscape.probes import Activations, InternalCovariateShift, Landscape
-from normscape.probes.landscape import direction_stream
+from normscape.probes.landscape import direction_stream, require_resolved
 from normscape.probes.probe import Probe
 from normscape.reduced.batch import ReducedBatch
 from normscape.reduced.network import Point, Seen, StackedNetwork
@@ -18,12 +18,13 @@ from normscape.storage.records import Row, Snapshot
 
 @dataclass(frozen=True)
 class Lane:
-    """What a probe's rows need to know of one run: its step, seed, layers and rate."""
+    """What a probe needs to know of one run: step, seed, layers, rate, and whether nothing was measured before."""
 
     step: int
     seed: int
     network: Network
     learning_rate: float
+    first: bool
 
     def generator(self, *purpose: str | int) -> torch.Generator:
         """Return a CPU generator for a probe's own random choices, as `StepView.generator` does."""
@@ -79,6 +80,10 @@ def _landscape(probe: Landscape, step: StackedStep) -> Iterator[list[Row | Snaps
     direction = base if probe.direction == "gradient" else _random(step, base)
     s = torch.tensor(sizes, dtype=step.losses.dtype, device=step.losses.device)
     points = Point(*(w[:, None] - _along(s, d) * d[:, None] for w, d in zip(step.before, direction, strict=True)))
+    for number, lane in enumerate(step.lanes):
+        for index, size in enumerate(sizes[number] if lane.first else ()):
+            point = Point(*(part[:, index] for part in points))
+            require_resolved(step.before.of(number), point.of(number), direction.of(number), size)
     losses, gradients = step.losses_and_gradients_at(points)
     change = Point(*(g - b[:, None] for g, b in zip(gradients, base, strict=True)))
     differences = _by_lane(change.map(lambda part: part.flatten(0, 1)).norms(), s.shape[1])

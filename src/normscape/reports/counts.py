@@ -81,7 +81,7 @@ def _chance(groups: Sequence[Counted]) -> str:
     measured = [group.verdicts[0].measured for group in groups if group.kind is not Kind.NOT_APPLICABLE]
     sizes = [len(each.values) for each in measured if not math.isnan(each.low)]
     wrong = sum((1 - coverage(size)) / 2 for size in sizes)
-    at_worst = f"chance alone would decide about {wrong:.1f} of them wrongly"
+    at_worst = f"chance alone would decide about {wrong:.2g} of them wrongly"
     return f"If every true median were right at its threshold, {at_worst}."
 
 

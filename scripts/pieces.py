@@ -15,6 +15,7 @@ import normscape.process.portable  # noqa: E402, F401, I001 - first: torch choos
 import argparse  # noqa: E402
 import math  # noqa: E402
 import os  # noqa: E402
+import shlex  # noqa: E402
 import sys  # noqa: E402
 from collections.abc import Sequence  # noqa: E402
 from pathlib import Path  # noqa: E402
@@ -139,10 +140,11 @@ def reached(configs: "Sequence[RunConfig]", options: argparse.Namespace) -> str:
         begun = sum(RunDirectory.of(config).status["step"] > 0 for config in missing)
         count = f"Runs: {len(configs) - len(missing)} of {len(configs)} finished, {begun} begun"
         return f"{count}; the same command continues."
-    shared = f"--scale {options.scale} --seeds {options.seeds} --dln-seeds {options.dln_seeds}"
-    shared = " ".join([shared, *options.overrides])
-    command = f"NORMSCAPE_RUNS={options.store / 'runs'} python experiments/reproduce.py all {shared}"
-    return f"Everything is done (runs: {len(configs)}). To draw and judge them: {command}"
+    asked = {"family": options.family, "scale": options.scale, "seeds": options.seeds, "dln-seeds": options.dln_seeds}
+    words = [word for name, value in asked.items() for word in (f"--{name}", str(value))]
+    command = shlex.join(["python", "experiments/reproduce.py", "all", *words, *options.overrides])
+    runs = f"NORMSCAPE_RUNS={shlex.quote(str(options.store / 'runs'))}"
+    return f"Everything is done (runs: {len(configs)}). To draw and judge them: {runs} {command}"
 
 
 if __name__ == "__main__":

@@ -8,12 +8,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from beyond.training import trains_like_batch
-from normscape.drawing.landscapes import AXES, TITLES
+from normscape.drawing.landscapes import AXES, SUMMED, TITLES
 from normscape.drawing.panels import (
     accuracies,
     curves,
     legend,
     note,
+    objective_in_words,
     plain_log_ticks,
     ranges,
     seeds_in_words,
@@ -26,7 +27,7 @@ from normscape.evidence.covariate_shift import Place, shift_claims
 from normscape.evidence.figure import Shown
 from normscape.evidence.finished import FinishedRun
 from normscape.evidence.marks import Final, StepsTo
-from normscape.evidence.smoothness import WIDTHS, landscape_rows, like_batch_norm, smoother
+from normscape.evidence.smoothness import AS_PLOTTED, WIDTHS, landscape_rows, like_batch_norm, smoother
 from normscape.evidence.statistics import Difference, Of, Ratio
 from normscape.evidence.table import gather
 
@@ -113,10 +114,12 @@ def draw(shown: Shown) -> Figure:
         titles = {**TITLES, "effective_lipschitz": "Effective Lipschitzness"}
         labels = {**AXES, "effective_lipschitz": r"max $|\Delta J| / (s\,\|g\|)$"}
         for axes, (quantity, title) in zip(lower[1:], titles.items(), strict=True):
-            (ranges if quantity in WIDTHS else curves)(axes, rows, None, ALL_NORMS, quantity, log=True)
+            name = AS_PLOTTED.get(quantity, quantity)
+            (ranges if quantity in WIDTHS else curves)(axes, rows, None, ALL_NORMS, name, log=True)
             axes.set(title=title, ylabel=labels[quantity])
         for axes in (*upper, *lower):
             if axes.get_yscale() == "log":
                 plain_log_ticks(axes.yaxis, axes.get_ylim())
-        note(figure, f"J: loss with its L2 penalty; {step_sizes_in_words(shown.configs)}; {seeds_in_words(rows)}")
+        symbols = f"{objective_in_words(shown)}; {SUMMED}"
+        note(figure, f"{symbols}; {step_sizes_in_words(shown)}; {seeds_in_words(rows)}")
         return figure

@@ -65,17 +65,16 @@ class OverRates(Measure):
 
 
 class UsableRange(OverRates):
-    """The highest over the lowest of neighbouring usable rates: 1 if only one rate is usable, 0 if none is."""
+    """How many neighbouring rates of the grid are usable: steps of 1, 3, 10 are about equally far apart."""
 
     def of(self, curves: Curves, series: str) -> float:
         """Compute it."""
-        low, high = self.bounds(curves, series)
-        return 0.0 if math.isnan(low) else high / low
+        return float(len(self.neighbouring(curves, series)))
 
     @property
     def words(self) -> str:
         """What it is."""
-        return f"highest / lowest of neighbouring usable learning rates of the grid ({self.meaning})"
+        return f"number of neighbouring usable learning rates of the grid ({self.meaning})"
 
 
 class HighestRate(OverRates):

@@ -30,6 +30,12 @@ ANSWERS = (
                 below=1.0,
             ),
             Asked(
+                figure=3,
+                claim="shift_no_smaller_vgg_layer_5_lr_0.1",
+                saying="That of layer 5 is {} times as large",
+                below=1.0,
+            ),
+            Asked(
                 figure=1,
                 claim="no_steadier_layer_11",
                 saying="From one snapshot to the next, the distribution of layer 11 moves {} times as far as in the "
@@ -52,6 +58,18 @@ ANSWERS = (
                 figure=4,
                 claim="vgg_batch_narrows_gradient_difference",
                 saying="Its gradient varies {} times as much",
+                above=1.0,
+            ),
+            Asked(
+                figure=4,
+                claim="vgg_batch_lowers_lipschitz",
+                saying="Per distance walked, its loss changes at most {} times as fast",
+                above=1.0,
+            ),
+            Asked(
+                figure=10,
+                claim="dln_batch_narrows_loss_landscape",
+                saying="In the deep linear net, the standard network's loss varies {} times as much",
                 above=1.0,
             ),
         ),

@@ -46,6 +46,14 @@ CLAIMS = [
         )
         for level in (50, 80, 90)
     ),
+    Claim(
+        name="faster_to_99",
+        statement="At lr 0.1 BatchNorm reaches 99 % training accuracy in fewer steps",
+        statistic=Ratio(StepsTo(level=0.99), "standard", "batch"),
+        about={"lr": BASE},
+        above=1.0,
+        origin="curves",
+    ),
     *(
         Claim(
             name=f"{series}_fits",
@@ -63,6 +71,7 @@ CLAIMS = [
         statistic=Difference(Final("test_accuracy", points=1, percent=True), "batch", "standard"),
         about={"lr": BASE},
         above=0.0,
+        parts=[Difference(Final("test_accuracy", points=5, percent=True), "batch", "standard")],
     ),
     Claim(
         name="standard_fails_at_high_rate",

@@ -24,10 +24,11 @@ TO_80 = StepsTo(level=0.8)
 OUTSET = Share("over the first 5 % of the steps", 0.0, 0.05)
 L1_ENDS = (
     "In the paper l1 ends at 97, the plateau below BatchNorm's. None of some 24 variants of the setup, over 3 to 16 "
-    "seeds each, ends there: centring and its order, a learned or a fixed scale, biases, a norm after the last layer, "
-    "eps, gains, Glorot's normal form. It is probably one run's rare escape."
+    "seeds each, ended there in an earlier exploration, whose runs are not kept: centring and its order, a learned or "
+    "a fixed scale, biases, a norm after the last layer, eps, gains, Glorot's normal form. It is probably one run's "
+    "rare escape."
 )
-"""What was tried outside this project's own runs; its source is the project's notes on the paper."""
+"""What was tried outside of this project's own runs."""
 
 
 def table(runs: Sequence[FinishedRun]) -> pd.DataFrame:

@@ -38,7 +38,7 @@ def draw(shown: Shown) -> Figure:
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(8, 1.6), layout="constrained")
         plain, normalised = figure.add_subplot(1, 2, 1), figure.add_subplot(1, 2, 2)
-        _chain(plain, ["$x$", "$W$", r"$\mathcal{L}$"], [r"", "$y$"], "standard", "Vanilla network")
+        _chain(plain, ["$x$", "$W$", r"$\mathcal{L}$"], [r"", "$y$"], "standard", "Standard network")
         boxes = ["$x$", "$W$", "BN", r"$\hat{\mathcal{L}}$"]
         _chain(normalised, boxes, ["", "$y$", r"$z = \gamma\hat{y} + \beta$"], "batch", "One BatchNorm layer after $W$")
         return figure

@@ -6,7 +6,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from normscape.drawing.panels import curves, legend, note, note_paper, seeds_in_words
+from normscape.drawing.panels import curves, note, note_paper, seeds_in_words
 from normscape.drawing.style import STYLE
 from normscape.evidence.claims import Claim
 from normscape.evidence.comparing import each, over_parts
@@ -112,7 +112,8 @@ def draw(shown: Shown) -> Figure:
                 curves(axes, rows, original, SERIES, quantity, log=log, layer=layer)
                 axes.set_title(f"layer {layer}: {title}")
                 if (line, place) == (0, 1):
-                    legend(axes, fontsize="x-small")
+                    names = axes.get_legend_handles_labels()
                     note_paper(axes, original)
+        figure.legend(*names, loc="outside upper center", ncols=len(SERIES))
         note(figure, f"one unit of each layer, the same in all networks; {seeds_in_words(rows)}")
         return figure

@@ -25,7 +25,6 @@ from normscape.evidence.table import gather, select
 SERIES = ("standard", "batch")
 LINES = 30
 EUCLIDEAN, SUMMED = "gradient_difference", "gradient_difference_tensor_sum"
-DIFFERENCE = {EUCLIDEAN: r"$\|\nabla J(W - s g) - g\|_2$", SUMMED: "the same, norms of tensors summed"}
 STEP_SIZES = {"vgg": 4, "dln": 5}
 """How many step sizes the paper plots."""
 
@@ -57,14 +56,14 @@ CLAIMS = [_changes_slowly(net) for net in ("vgg", "dln")]
 
 def draw(shown: Shown) -> Figure:
     """Draw the figure from its table, with a second line of panels of the paper's own curves where they are given."""
-    sources = [(shown.rows, "", EUCLIDEAN)]
+    sources = [(shown.rows, "")]
     if shown.original is not None:
-        sources.append((shown.original, "the paper: ", SUMMED))
+        sources.append((shown.original, "the paper: "))
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(12, 3.5 * len(sources)), layout="constrained")
-        for line, (source, prefix, quantity) in enumerate(sources):
+        for line, (source, prefix) in enumerate(sources):
             for block, net in enumerate(("vgg", "dln")):
-                mine = select(source, net=net, quantity=quantity)
+                mine = select(source, net=net, quantity=SUMMED)
                 mine = mine[mine["seed"] == mine["seed"].min()]
                 first = None
                 for place, series in enumerate(SERIES):
@@ -73,8 +72,9 @@ def draw(shown: Shown) -> Figure:
                     first = first or axes
                     _lines(axes, select(mine, series=series))
                     axes.set_title(f"{prefix}{NETS[net]}\n{short_label(series)}")
-                    axes.set_ylabel(DIFFERENCE[quantity] if place == 0 else "")
-        note(figure, f"first seed; one line per measured step, at most {LINES} of them, evenly spaced")
+                    axes.set_ylabel(r"$\|\nabla J(W - s g) - g\|$" if place == 0 else "")
+        lines = f"first seed; one line per measured step, at most {LINES} of them, evenly spaced"
+        note(figure, f"norms of gradients are summed over parameter tensors, as the paper's seem to be; {lines}")
         return figure
 
 

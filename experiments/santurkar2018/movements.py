@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 from matplotlib.figure import Figure, SubFigure
+from matplotlib.lines import Line2D
 
 from normscape.drawing.bands import median_over_seeds
 from normscape.drawing.panels import curves, plain_log_ticks
@@ -78,8 +79,8 @@ def _reasons(moved: Mean, series: str, other: str) -> list[Claim]:
 
 
 MOVEMENTS = (
-    "movement: Wasserstein-1 distance since the snapshot before in standard deviations of the time, median over units, "
-    "dotted: between the halves of a mini-batch"
+    "movement: Wasserstein-1 distance from the snapshot before, in the units' standard deviations at that step, median "
+    "over units; dotted: noise floor, between the halves of a mini-batch"
 )
 """What the panels of `draw_movements` show, which the paper has not."""
 
@@ -95,4 +96,10 @@ def draw_movements(where: Figure | SubFigure, rows: pd.DataFrame, layers: Sequen
             floor = select(rows, series=name, quantity="activation_noise", layer=layer)
             median_over_seeds(axes, floor, color=COLORS[name], linestyle=":", linewidth=0.8)
         plain_log_ticks(axes.yaxis, axes.get_ylim())
-        axes.set(title=f"layer {layer}: movement", ylabel="standard deviations" if place == 1 else "")
+        axes.set(
+            title=f"layer {layer}: movement", ylabel="std. deviations since\nthe last snapshot" if place == 1 else ""
+        )
+    first = where.axes[0]
+    kinds = [Line2D([], [], color="0.4", label="movement")]
+    kinds += [Line2D([], [], color="0.4", linestyle=":", linewidth=0.8, label="noise floor")]
+    first.legend(handles=kinds, fontsize="x-small")

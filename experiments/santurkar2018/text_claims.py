@@ -10,7 +10,15 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from normscape.drawing.bands import median_over_seeds
-from normscape.drawing.panels import legend, note, ranges, seeds_in_words, step_axis, step_sizes_in_words
+from normscape.drawing.panels import (
+    legend,
+    note,
+    plain_log_ticks,
+    ranges,
+    seeds_in_words,
+    step_axis,
+    step_sizes_in_words,
+)
 from normscape.drawing.style import COLORS, LABELS, STYLE
 from normscape.evidence.claims import Claim
 from normscape.evidence.comparing import CHANCE, at_equal_accuracy, parts_of_run
@@ -145,12 +153,13 @@ def draw(shown: Shown) -> Figure:
         _tests(tests, rows)
         ranges(random, plain, None, SERIES, "loss_landscape_random", log=True)
         random.set(title="Loss along a random direction", ylabel=r"$J(W - s d)$")
+        plain_log_ticks(random.yaxis, random.get_ylim())
         for axes in (noise, tests):
             axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
         for axes in (noise, tests, random):
             step_axis(axes, rows)
             legend(axes, fontsize="small")
-        note(figure, f"{step_sizes_in_words(shown.configs, 'random')}; {seeds_in_words(rows)}")
+        note(figure, f"{step_sizes_in_words(shown, 'random')}; {seeds_in_words(rows)}")
         return figure
 
 

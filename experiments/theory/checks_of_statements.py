@@ -109,7 +109,8 @@ class Check:
 
 
 EVERY = 0.9999
-EPS = "With eps in sigma, yhat is not a unit vector times sqrt(m); terms of the size of eps / var decide on the sign."
+EPS = """The theorem has no eps; without it, both sides are equal. With eps in sigma, as BatchNorm has it, yhat is not \
+a unit vector times sqrt(m), and terms of the size of eps / var, 1e-5 of the whole or less, decide on the sign."""
 GROWTH = """<g, y> is the slope of the loss as a unit's outputs grow: below 0 where growth would still lower the loss, \
 which is where weight decay holds a trained network."""
 
@@ -159,7 +160,8 @@ def draw(shown: Shown) -> Figure:
             grid[0, column].set(yscale="log", ylim=(1e-17, 1e-1), title=f"{name}: residuals and slacks")
             told = [*HOLDS][: 1 if net == "vgg" else 2]  # in float32 the slack of 4.2 cannot be told from rounding
             _lines(grid[1, column], rows, {f"{q}_over_layers": HOLDS[q] for q in told})
-            grid[1, column].set_title(f"{name}: units of which it holds")
+            left_out = " (4.2: not to be told in float32)" if len(told) < len(HOLDS) else ""
+            grid[1, column].set_title(f"{name}: units of which it holds{left_out}")
             _lines(grid[2, column], rows, {f"{q}_over_layers": label for q, label in CONDITIONS.items()})
             grid[2, column].set_title(f"{name}: units with the condition")
             _lines(grid[3, column], rows, LEMMA)

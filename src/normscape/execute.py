@@ -20,7 +20,7 @@ from normscape.process.own_files import is_known
 from normscape.process.provenance import commit
 from normscape.reduced.loop import train_any
 from normscape.runs import FAILURE, RunDirectory
-from normscape.session import Session, label_of
+from normscape.session import Session
 from normscape.storage.directories import said_of_others
 from normscape.storage.files import read_json, replacing, require_writable, write_json
 
@@ -72,7 +72,7 @@ def _in_order_of_locks(configs: Sequence[RunConfig]) -> list[RunConfig]:
 
 def _held(config: RunConfig, held: ExitStack, reporter: Reporter, stopped: Callable[[], bool]) -> RunDirectory | None:
     """Lock a run; return its directory, or None if it has ended."""
-    directory, label = RunDirectory.of(config), label_of(config)
+    directory, label = RunDirectory.of(config), config.label
     if directory.summary is not None:
         require_same_data([config])
         said = f"{_warned(directory)}{said_of_others(directory.path, directory.identity)}"

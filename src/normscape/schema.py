@@ -134,6 +134,11 @@ class RunConfig:
     """The component that changes the learning rate; empty where the rate is constant."""
     objective: str = field(default="test_accuracy", metadata=LABEL)
 
+    @property
+    def label(self) -> str:
+        """What messages call the run."""
+        return f"{self.name} seed {self.seed}"
+
 
 DECAYED = ("weights", "all")
 """What an optimiser's weight decay may act on: all parameters but vectors, or all."""

@@ -24,11 +24,6 @@ from normscape.storage.files import read_json, write_json
 from normscape.storage.records import Records, Row
 
 
-def label_of(config: RunConfig) -> str:
-    """Return what messages call a run."""
-    return f"{config.name} seed {config.seed}"
-
-
 class Session:
     """A run that is being carried out in its directory, which this process holds.
 
@@ -53,7 +48,7 @@ class Session:
         stopped: Callable[[], bool],
         quiet: bool = False,
     ) -> None:
-        self._directory, self._reporter, self._stopped, self._label = directory, reporter, stopped, label_of(config)
+        self._directory, self._reporter, self._stopped, self._label = directory, reporter, stopped, config.label
         self._update = partial(reporter.update, quiet=True) if quiet else reporter.update
         device = device_of(config)
         components = build(config, device)

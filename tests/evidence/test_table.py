@@ -40,7 +40,8 @@ def write_table(table, folder, stem):
 
 def config(name="vgg_noisy_batch_lr0.5", series="noisy_batch", lr=0.5, seed=3):
     facts = {"net": "vgg", "series": series, "augment": False, "scale": SimpleNamespace(name="laptop")}
-    return SimpleNamespace(name=name, seed=seed, optimizer={"lr": lr}, **facts)
+    named = {"name": name, "seed": seed, "label": f"{name} seed {seed}"}
+    return SimpleNamespace(**named, optimizer={"lr": lr}, **facts)
 
 
 def finished(folder, values=None, noise=None):

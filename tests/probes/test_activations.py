@@ -157,7 +157,7 @@ def test_of_a_large_layer_some_units_are_drawn_once():
 
 @pytest.mark.parametrize("units", [0, -1, 2.5, True])
 def test_bad_numbers_of_units_are_named(units):
-    with pytest.raises(UserError, match=f"probe units={units}: expected a whole number above 0"):
+    with pytest.raises(UserError, match=f"probe units={units}: expected a whole number of at least 1"):
         Activations(units=units)
 
 

@@ -224,7 +224,7 @@ class Doubled(torch.nn.BatchNorm1d):
     [
         ({"batch_norm": "onw"}, Standard, "batch_norm=onw: expected inserted or own; did you mean 'own'"),
         ({"curvature": "half"}, Standard, "curvature=half: expected float64 or float32"),
-        ({"units": 0}, Standard, "units=0: expected a whole number above 0"),
+        ({"units": 0}, Standard, "units=0: expected a whole number of at least 1"),
         ({"eps": 0.0}, Standard, "eps=0.0"),
         ({"layers": [1], "batch_norm": "own"}, LayerNorm, "layers.1.linear: no BatchNorm is behind it"),
         ({"layers": [1], "batch_norm": "own"}, NoisyBatchNorm, "layers.1.linear: no BatchNorm is behind it"),

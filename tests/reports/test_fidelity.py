@@ -45,8 +45,8 @@ def test_numbers_are_counted_by_the_factor_on_either_side():
     assert summary(several) == (
         "Of 8 numbers that the paper's curves give, ours are within a factor of 1.5 in 3, of 2 in 5 and of 3 in 6. "
         "1 has no ratio, as a level is never reached or a value is 0. "
-        "Of the 7 that we have from several seeds, in 6 the paper's value lies outside the range of our seeds; "
-        "were its run one of ours, chance alone would put about 5 there."  # the least or the largest of three
+        "Of the 7 that we have from several seeds (figure 1), in 6 the paper's value lies outside the range of our "
+        "seeds; were its run one of ours, chance alone would put about 5 there."  # the least or the largest of three
     )
 
 

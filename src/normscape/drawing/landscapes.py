@@ -10,6 +10,8 @@ from normscape.drawing.panels import (
     legend,
     note,
     note_paper,
+    objective_in_words,
+    plain_log_ticks,
     ranges,
     seeds_in_words,
     step_sizes_in_words,
@@ -24,6 +26,7 @@ TITLES = {
     "gradient_difference": "Gradient predictiveness",
     "effective_beta": r"Effective $\beta$-smoothness",
 }
+SUMMED = "norms of gradients are summed over parameter tensors, as the paper's seem to be"
 AXES = {
     "loss_landscape": r"$J(W - s g)$",
     "gradient_difference": r"$\|\nabla J(W - s g) - g\|$",
@@ -34,8 +37,8 @@ AXES = {
 def draw_landscape(shown: Shown, series: Sequence[str], *, log: Sequence[str], training: bool = False) -> Figure:
     """Draw the three panels, with ``training`` a first one of how the networks train.
 
-    ``log`` names the quantities whose axis is logarithmic. Norms are Euclidean, or, beside the paper's own curves, sums
-    over the parameter tensors as they seem to be.
+    ``log`` names the quantities whose axis is logarithmic. Norms are those that are judged, sums over the parameter
+    tensors.
     """
     rows, original = shown.rows, shown.original
     with mpl.rc_context(STYLE):
@@ -45,14 +48,13 @@ def draw_landscape(shown: Shown, series: Sequence[str], *, log: Sequence[str], t
             training_panel(panels[0], rows, original, series)
             note_paper(panels[0], original)
         for axes, (quantity, title) in zip(panels[training:], TITLES.items(), strict=True):
-            name, label = quantity, AXES[quantity]
-            if original is not None and quantity in AS_PLOTTED:
-                name, label = AS_PLOTTED[quantity], f"{label}, norms of tensors summed"
-            draw = ranges if quantity in WIDTHS else curves
-            draw(axes, rows, original, series, name, log=quantity in log)
-            axes.set(title=title, ylabel=label)
+            name = AS_PLOTTED.get(quantity, quantity)
+            (ranges if quantity in WIDTHS else curves)(axes, rows, original, series, name, log=quantity in log)
+            axes.set(title=title, ylabel=AXES[quantity])
+            if quantity in log:
+                plain_log_ticks(axes.yaxis, axes.get_ylim())
             note_paper(axes, original)
         legend(panels[0], fontsize="x-small")
-        symbols = "J: loss with its L2 penalty, g: its gradient at W"
-        note(figure, f"{symbols}; {step_sizes_in_words(shown.configs)}; {seeds_in_words(rows)}")
+        symbols = f"{objective_in_words(shown)}, g: its gradient at W"
+        note(figure, f"{symbols}; {SUMMED}; {step_sizes_in_words(shown)}; {seeds_in_words(rows)}")
         return figure

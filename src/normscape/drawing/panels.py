@@ -1,6 +1,6 @@
 """Panels that several figures share: curves and ranges with the paper's own behind, accuracies, ridges, notes."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, PercentFor
 from normscape.drawing.bands import median_over_seeds, range_over_step_sizes
 from normscape.drawing.ridges import ridge_plot
 from normscape.drawing.style import COLORS, LABELS
+from normscape.evidence.figure import Shown
 from normscape.evidence.table import curve, select
 
 RIDGES = "ridges: pre-activations of one unit, first seed; each panel has its own x-axis, each ridge its own height"
@@ -64,32 +65,42 @@ def seeds_in_words(rows: pd.DataFrame) -> str:
     if set(counts.values()) <= {1}:
         return "one seed"
     alike = len(set(counts.values())) == 1
-    number = {net: "one seed" if n == 1 else f"{n} seeds" for net, n in counts.items()}
-    each = [words if alike else f"{words} ({net.upper()})" for net, words in number.items()]
-    return f"lines and plain bands: median and range over {' and '.join(dict.fromkeys(each))}"
+    number = {net: "one seed" if n == 1 else f"median and range over {n} seeds" for net, n in counts.items()}
+    each = [words if alike else f"{net.upper()}: {words}" for net, words in number.items()]
+    return f"lines and plain bands: {', '.join(dict.fromkeys(each))}"
 
 
-def step_sizes_in_words(configs: Mapping[str, Mapping[str, Any]], direction: str = "gradient") -> str:
+def step_sizes_in_words(shown: Shown, direction: str = "gradient") -> str:
     """Say which step sizes the ranges of landscape panels span, from the settings of the runs."""
     spans: dict[str, None] = {}
-    for config in configs.values():
+    for config in shown.configs.values():
         rate = float(config["optimizer"]["lr"])
         for asked in config["probe"].values():
             if str(asked["_target_"]).endswith(".Landscape") and asked.get("direction", "gradient") == direction:
                 sizes = asked.get("step_sizes") or [rate * multiple for multiple in asked["lr_multiples"]]
                 low, high = min(sizes), max(sizes)
                 spans[f"s = {low:.3g} to {high:.3g} ({low / rate:.3g} to {high / rate:.3g} lr)"] = None
-    return f"outlined bands: minimum to maximum over step sizes {', '.join(spans)}, each edge the median over seeds"
+    edges = ", each edge the median over seeds" if shown.rows["seed"].nunique() > 1 else ""
+    return f"outlined bands: minimum to maximum over step sizes {', '.join(spans)}{edges}"
+
+
+def objective_in_words(shown: Shown) -> str:
+    """Say what J is, from the settings of the runs."""
+    decayed = any(config["optimizer"].get("weight_decay") for config in shown.configs.values())
+    return f"J: loss{' with its L2 penalty' if decayed else ''}"
 
 
 def step_axis(axes: Axes, rows: pd.DataFrame) -> float:
     """Let the x-axis span the steps of a table, with few enough ticks for numbers of five digits; return its end.
 
-    That is 1 where the table has no later step, as of runs that all diverge at once.
+    What is measured every hundredth step of 15 000 is measured at 14 900 for the last time: a tick that is so near
+    belongs to the axis. It ends at 1 where the table has no later step, as of runs that all diverge at once.
     """
     last = max(float(rows["step"].max()), 1.0) if len(rows) else 1.0
+    locator = MaxNLocator(5, steps=[1, 2, 5, 10])
+    last = next((tick for tick in locator.tick_values(0, last) if last < tick <= 1.025 * last), last)
     axes.set(xlabel="step", xlim=(0, last))
-    axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+    axes.xaxis.set_major_locator(locator)
     return last
 
 

@@ -62,7 +62,7 @@ def ridge_plot(axes: Axes, steps: Array, quantiles: Array, color: str, ridges: i
     axes.set_ylim(steps[-1] + 0.3 * height, steps[0] - 1.1 * height)
     ticks = MaxNLocator(6, steps=[1, 2, 5, 10]).tick_values(steps[0], steps[-1])
     axes.xaxis.set_major_locator(MaxNLocator(3))
-    axes.set_yticks([tick for tick in ticks if steps[0] <= tick <= steps[-1]])
+    axes.set_yticks([tick for tick in ticks if steps[0] <= tick <= steps[-1] + 0.3 * height])
     axes.grid(visible=False)
 
 

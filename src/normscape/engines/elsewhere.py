@@ -78,7 +78,7 @@ class ElsewhereEngine(ABC):
             if outcome is None:
                 status = RunDirectory.of(config).status
                 if status["step"]:
-                    tally.update(f"{config.name} seed {config.seed}", status["step"], config.steps)
+                    tally.update(config.label, status["step"], config.steps)
                 continue
             del waiting[position]
             for line in outcome.said:

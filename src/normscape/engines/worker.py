@@ -60,7 +60,7 @@ def failure(config: RunConfig, error: Exception) -> str:
     if not isinstance(error, UserError):
         cure = OUT_OF_MEMORY if isinstance(error, torch.OutOfMemoryError | MemoryError) else ""
         reason = f"{type(error).__name__}: {reason}{cure}{_traceback_of(config)}"
-    return f"{config.name} seed {config.seed}: {reason}"
+    return f"{config.label}: {reason}"
 
 
 def _traceback_of(config: RunConfig) -> str:

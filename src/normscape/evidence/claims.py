@@ -20,6 +20,7 @@ class Kind(StrEnum):
 
     HOLDS = "holds"
     IN_PART = "holds in part"
+    MOSTLY_FAILS = "mostly fails"
     FAILS = "does not hold"
     UNDECIDED = "undecided"
     NOT_APPLICABLE = "not applicable at this scale"
@@ -113,29 +114,29 @@ class Verdict:
     def kind(self) -> Kind:
         """The verdict.
 
-        A claim holds if it holds on the whole and in every part. It holds in part if it holds on the whole but not in
-        every part, or, whatever the seeds say of the whole, if it holds in one part and fails in another. Otherwise
-        the whole decides; undecided is what the seeds disagree about or what cannot be computed.
+        A claim holds if it holds on the whole and in every part; on the whole but not in every part, it holds in part.
+        It does not hold if it fails on the whole and holds in no part; if it holds in some part, it mostly fails. What
+        the seeds disagree about on the whole, or what cannot be computed, is undecided.
         """
         if not self.applicable:
             return Kind.NOT_APPLICABLE
         whole = self.of(self.measured)
-        everywhere = {whole, *map(self.of, self.telling_parts)}
-        if everywhere == {Kind.HOLDS}:
-            return Kind.HOLDS
-        if whole is Kind.HOLDS or everywhere >= {Kind.HOLDS, Kind.FAILS}:
-            return Kind.IN_PART
+        parts = {*map(self.of, self.telling_parts)}
+        if whole is Kind.HOLDS:
+            return Kind.HOLDS if parts <= {Kind.HOLDS} else Kind.IN_PART
+        if whole is Kind.FAILS:
+            return Kind.MOSTLY_FAILS if Kind.HOLDS in parts else Kind.FAILS
         return whole
 
     @property
     def words(self) -> str:
         """The verdict in words; with too few seeds for an interval of 95 %, it says on how many seeds it rests."""
         n = len(self.measured.values)
-        if self.kind not in (Kind.HOLDS, Kind.IN_PART, Kind.FAILS) or coverage(n) >= ENOUGH:
+        if self.kind in (Kind.UNDECIDED, Kind.NOT_APPLICABLE) or coverage(n) >= ENOUGH:
             return str(self.kind)
         if n == 1:
             return f"{self.kind} on one seed"
-        return f"{self.kind} on {n if self.kind is Kind.IN_PART else f'all {n}'} seeds"
+        return f"{self.kind} on {f'all {n}' if self.kind in (Kind.HOLDS, Kind.FAILS) else n} seeds"
 
     @property
     def shown_parts(self) -> tuple[Measured, ...]:

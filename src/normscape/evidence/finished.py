@@ -34,7 +34,7 @@ class FinishedRun:
     @property
     def label(self) -> str:
         """The run in a message."""
-        return f"{self.config.name} seed {self.config.seed}"
+        return self.config.label
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -156,8 +156,7 @@ def facts_of(config: RunConfig) -> dict[str, Any]:
         If its optimiser has no learning rate of its own: then figures cannot tell its runs apart.
     """
     if "lr" not in config.optimizer:
-        label = f"{config.name} seed {config.seed}"
-        raise UserError(f"{label}: optimizer.lr is not set; a figure tells its runs apart by it")
+        raise UserError(f"{config.label}: optimizer.lr is not set; a figure tells its runs apart by it")
     return {
         "run": config.name,
         "net": config.net,

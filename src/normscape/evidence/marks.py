@@ -42,7 +42,7 @@ class Final(Measure):
     @property
     def words(self) -> str:
         """What it is."""
-        logged = "mini-batches" if "accuracy" in self.quantity else "steps"
+        logged = {"train_accuracy": "mini-batches", "test_accuracy": "evaluations"}.get(self.quantity, "steps")
         when = "after the last step" if self.points == 1 else f"at the end (mean of {self.points} logged {logged})"
         return f"{self.name} {when}{', per cent' if self.percent else ''}"
 

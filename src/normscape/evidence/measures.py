@@ -147,6 +147,23 @@ class Largest(Measure):
 
 
 @dataclass(frozen=True)
+class Upper(Measure):
+    """The 90 % quantile over steps: large values, without the single largest, which grows with the number of steps."""
+
+    def of(self, curves: Curves, series: str) -> float:
+        """Compute it; NaN if a value is."""
+        values = self.values(curves, series)
+        if not len(values) or np.isnan(values).any():
+            return math.nan
+        return float(np.quantile(values, 0.9, method="inverted_cdf"))  # a value itself, as next to it may be infinity
+
+    @property
+    def words(self) -> str:
+        """What it is."""
+        return f"90 % quantile over steps of {self.name}"
+
+
+@dataclass(frozen=True)
 class Mean(Measure):
     """The mean over steps; NaN if a value is."""
 

@@ -9,7 +9,7 @@ import pandas as pd
 from normscape.evidence.claims import Claim
 from normscape.evidence.comparing import NETS, SIMILAR, at_equal_accuracy, over_parts, parts_of_run
 from normscape.evidence.finished import FinishedRun
-from normscape.evidence.measures import Largest, Measure, Median, MedianWidth
+from normscape.evidence.measures import Largest, Measure, Median, MedianWidth, Upper
 from normscape.evidence.parts import EARLY, LATE
 from normscape.evidence.statistics import During, Ratio, ShareLarger
 from normscape.evidence.table import gather
@@ -80,12 +80,14 @@ def smoother(net: str, series: str, label: str) -> list[Claim]:
 def _lowers_beta(net: str, series: str, label: str) -> Claim:
     """Return the claim on effective beta: its maximum for the VGG, the share of steps with the larger one for the DLN.
 
-    One early spike decides the deep linear nets' maxima.
+    One early spike decides the deep linear nets' maxima. A maximum also grows with the number of steps in a bin, which
+    differs between networks: a quantile is a part.
     """
     beta = AS_PLOTTED["effective_beta"]
     largest, larger = Ratio(Largest(beta), "standard", series), ShareLarger(beta, "standard", series)
     euclidean = Ratio(Largest("effective_beta"), "standard", series)
     typical = at_equal_accuracy(net, Ratio(Median(beta), "standard", series))
+    upper = at_equal_accuracy(net, Ratio(Upper(beta), "standard", series))
     claim = Claim(
         name=f"{net}_{series}_lowers_beta",
         statement=f"{label} lowers the {NETS[net]}'s effective beta, i.e. makes it smoother",
@@ -93,7 +95,8 @@ def _lowers_beta(net: str, series: str, label: str) -> Claim:
     )
     if net == "dln":
         return replace(claim, above=0.5, parts=over_parts(larger), evidence=[largest, typical])
-    return replace(claim, above=1.0, parts=[*parts_of_run(net, largest), at_equal_accuracy(net, euclidean), typical])
+    others = [at_equal_accuracy(net, euclidean), upper, typical]
+    return replace(claim, above=1.0, parts=[*parts_of_run(net, largest), *others])
 
 
 def like_batch_norm(net: str, series: str) -> list[Claim]:

@@ -40,7 +40,8 @@ def estimate_seconds(configs: Sequence[RunConfig]) -> list[float] | None:
 
 def kind_of(config: RunConfig) -> str:
     """Return what runs have in common whose steps take the same time."""
-    return str((config.model, config.norm, config.batch_size, config.probe))
+    how = (config.precision, config.tf32, config.compile, config.arithmetic, config.optimizer["_target_"])
+    return str((config.model, config.norm, config.batch_size, config.data, config.augment, config.probe, how))
 
 
 def steps_left(config: RunConfig) -> int:

@@ -39,7 +39,7 @@ class Tally(ProgressDisplay):
         rest = [max(1, config.steps - step) for config, step in zip(configs, begun, strict=True)]
         weights = seconds if seconds and any(seconds) else rest
         self._weights = {
-            _label(config): (step, config.steps, weight)
+            config.label: (step, config.steps, weight)
             for config, step, weight in zip(configs, begun, weights, strict=True)
         }
         self._done = dict.fromkeys(self._weights, 0.0)
@@ -61,7 +61,7 @@ class Tally(ProgressDisplay):
         if failure:
             self.failures[identity(config)] = failure
         self._ended += 1
-        self._done[_label(config)] = self._weights[_label(config)][2]
+        self._done[config.label] = self._weights[config.label][2]
         failed = f", {len(self.failures)} failed" if self.failures else ""
         left = f", {duration(self.seconds_left)} left" if self._ended < self._runs else ""
         if self._runs > 1:
@@ -76,7 +76,3 @@ class Tally(ProgressDisplay):
         """About how long the rest will take at the speed so far; infinite if there is none yet."""
         done = sum(self._done.values())
         return (time.monotonic() - self._start) * (self._whole - done) / done if done else float("inf")
-
-
-def _label(config: RunConfig) -> str:
-    return f"{config.name} seed {config.seed}"

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from normscape.errors import UserError
 from normscape.network import Layers, Network, WeightLayer
-from normscape.probes.probe import Moment, Probe
+from normscape.norms.options import check_count
+from normscape.probes.probe import Moment, Probe, require_single_runs
 from normscape.probes.units import by_unit
 from normscape.storage.records import Row, Snapshot
 from normscape.view import StepView
@@ -77,17 +77,14 @@ class Activations(Probe):
 
     def __init__(self, layers: Layers = "all", every: int = 1, units: int = 64, noise_floor: bool = False) -> None:
         super().__init__(every)
-        if isinstance(units, bool) or not isinstance(units, int) or units < 1:
-            raise UserError(f"probe units={units}: expected a whole number above 0")
+        check_count("probe units", units)
         self.layers: Layers = layers if isinstance(layers, str) else tuple(layers)
         self.units = units
         self.noise_floor = noise_floor
 
     def check(self, network: Network) -> None:
         """Raise `UserError` if a layer does not exist, or has no one pre-activation."""
-        for layer in network.find(self.layers):
-            if layer.runs > 1 and self.layers != "all":
-                raise UserError(f"probe layer {layer.path}: it runs {layer.runs} times in a pass; ask for others")
+        require_single_runs(network, self.layers)
 
     def outline(self, network: Network, learning_rate: float) -> Iterator[Row | Snapshot]:
         """Yield what is measured of each layer, without its values."""

@@ -7,7 +7,8 @@ from typing import Protocol
 import torch
 
 from normscape.errors import UserError
-from normscape.network import Network
+from normscape.network import Layers, Network
+from normscape.norms.options import check_count
 from normscape.storage.records import Row, Snapshot
 from normscape.view import StepView
 
@@ -39,8 +40,7 @@ class Probe(ABC):
     """
 
     def __init__(self, every: int = 1) -> None:
-        if isinstance(every, bool) or not isinstance(every, int) or every < 1:
-            raise UserError(f"probe every={every}: expected a number of steps, 1 or more")
+        check_count("probe every", every, ", a number of steps")
         self.every = every
 
     def is_due(self, step: int) -> bool:
@@ -60,3 +60,10 @@ class Probe(ABC):
     @abstractmethod
     def measure(self, view: StepView) -> Iterator[Row | Snapshot]:
         """Yield what is measured of the step."""
+
+
+def require_single_runs(network: Network, layers: Layers) -> None:
+    """Raise `UserError` if a layer does not exist, or one that is asked for runs more than once in a pass."""
+    for layer in network.find(layers):
+        if layer.runs > 1 and layers != "all":
+            raise UserError(f"probe layer {layer.path}: it runs {layer.runs} times in a pass; ask for others")

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from normscape.errors import UserError
 from normscape.network import Network
+from normscape.norms.options import check_count
 from normscape.probes.probe import Probe
 from normscape.rounding import tolerance
 from normscape.storage.records import Row, Snapshot
@@ -57,8 +58,7 @@ class Sharpness(Probe):
         super().__init__(every)
         if not 0 < tolerance < 1:
             raise UserError(f"probe tolerance={tolerance}: expected a number above 0 and below 1, e.g. 1e-3")
-        if isinstance(restarts, bool) or not isinstance(restarts, int) or restarts < 1:
-            raise UserError(f"probe restarts={restarts}: expected a whole number of at least 1")
+        check_count("probe restarts", restarts)
         self.tolerance = tolerance
         self.restarts = restarts
 

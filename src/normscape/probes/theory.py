@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from normscape.errors import UserError, suggest
 from normscape.network import Layers, Network, WeightLayer
 from normscape.norms.batch import BatchNorm
-from normscape.norms.options import check_eps
+from normscape.norms.options import check_count, check_eps
 from normscape.probes.around_norm import Curvatures, Gradients, Place, curvatures_around, gradients_around
-from normscape.probes.probe import Probe
+from normscape.probes.probe import Probe, require_single_runs
 from normscape.probes.shares import OVER_ALL_UNITS, OVER_CHOSEN_UNITS, of_curvatures, of_gradients
 from normscape.storage.records import Row, Snapshot
 from normscape.view import StepView
@@ -24,12 +24,13 @@ PRECISIONS = ("float64", "float32")
 class Theory(Probe):
     r"""Both sides of theorems 4.1 and 4.2 around one BatchNorm layer at a time, all else equal.
 
-    With y_j the output of a weight layer's unit j over the batch (for convolutions over height and width too, so that
-    m = N H W), z = gamma yhat + beta what BatchNorm makes of it, g = dLhat/dz, h = dLhat/dy and H_jj the Hessian w.r.t.
+    With y_j the output of a weight layer's unit j over the batch (for convolutions over height and width too, so that m
+    = N H W), z = gamma yhat + beta what BatchNorm makes of it, g = dLhat/dz, h = dLhat/dy and H_jj the Hessian w.r.t.
     z_j, the theorems say what two subtracted terms take away of ||g||^2 and of g' H_jj g beyond the factor
-    gamma^2/sigma^2 (`normscape.theory`). Source: paper, section 4, fig. 7. All is computed in float64, on a replica of
-    the step (`StepView.in_float64`), and h and h' Hhat h by autograd through BatchNorm, not by the theorem.
-    L is the loss of the mini-batch, without weight decay. Forward mode: the step's own (training).
+    gamma^2/sigma^2 (`normscape.theory`). Source: paper, section 4, fig. 7. All but the second derivatives
+    (``curvature``) is computed in float64, on a replica of the step (`StepView.in_float64`), and h and h' Hhat h by
+    autograd through BatchNorm, not by the theorem. L is the loss of the mini-batch, without weight decay. Forward mode:
+    the step's own (training).
 
     Parameters
     ----------
@@ -47,7 +48,8 @@ class Theory(Probe):
         Of the inserted BatchNorm.
     curvature
         The precision of the second derivatives: float64, or float32 where that would take too long, as for convolutions
-        on a CPU. Theorem 4.2 is then checked to float32's rounding alone.
+        on a CPU. Theorem 4.2 is then checked to float32's rounding alone: look at its ``_residual`` and ``_slack``, as
+        its ``_holds`` and ``_reading`` count differences of 1e-9 of the terms, which are rounding then.
 
     Notes
     -----
@@ -91,17 +93,14 @@ class Theory(Probe):
         if curvature not in PRECISIONS:
             known = suggest(str(curvature), PRECISIONS)
             raise UserError(f"probe curvature={curvature}: expected float64 or float32{known}")
-        if isinstance(units, bool) or not isinstance(units, int) or units < 1:
-            raise UserError(f"probe units={units}: expected a whole number above 0")
+        check_count("probe units", units)
         check_eps(eps)
         self.layers: Layers = layers if isinstance(layers, str) else tuple(layers)
         self.batch_norm, self.units, self.eps, self.curvature = batch_norm, units, eps, curvature
 
     def check(self, network: Network) -> None:
         """Raise `UserError` if a layer does not exist, or has no one output."""
-        for layer in network.find(self.layers):
-            if layer.runs > 1 and self.layers != "all":
-                raise UserError(f"probe layer {layer.path}: it runs {layer.runs} times in a pass; ask for others")
+        require_single_runs(network, self.layers)
 
     def outline(self, network: Network, learning_rate: float) -> Iterator[Row | Snapshot]:
         """Yield what is measured of each layer, without its values."""

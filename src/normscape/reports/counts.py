@@ -13,6 +13,7 @@ from normscape.evidence.statistics import Statistic
 PHRASES = {
     Kind.HOLDS: ("holds", "hold"),
     Kind.IN_PART: ("holds in part", "hold in part"),
+    Kind.MOSTLY_FAILS: ("mostly fails", "mostly fail"),
     Kind.FAILS: ("does not hold", "do not hold"),
     Kind.UNDECIDED: ("is undecided", "are undecided"),
     Kind.NOT_APPLICABLE: ("cannot be judged at this scale", "cannot be judged at this scale"),
@@ -27,11 +28,13 @@ class Counted:
 
     @property
     def kind(self) -> Kind:
-        """Their common verdict; in part, if a weaker form of the claim holds and a stricter one does not."""
+        """Their common verdict, or one between, if a weaker form of the claim holds more than a stricter one."""
         kinds = {verdict.kind for verdict in self.verdicts}
         if len(kinds) == 1:
             return kinds.pop()
-        return Kind.IN_PART if kinds & {Kind.HOLDS, Kind.IN_PART} else Kind.UNDECIDED
+        if kinds & {Kind.HOLDS, Kind.IN_PART}:
+            return Kind.IN_PART
+        return Kind.MOSTLY_FAILS if kinds == {Kind.MOSTLY_FAILS, Kind.FAILS} else Kind.UNDECIDED
 
     @property
     def from_text(self) -> bool:
@@ -81,7 +84,7 @@ def _chance(groups: Sequence[Counted]) -> str:
     measured = [group.verdicts[0].measured for group in groups if group.kind is not Kind.NOT_APPLICABLE]
     sizes = [len(each.values) for each in measured if not math.isnan(each.low)]
     wrong = sum((1 - coverage(size)) / 2 for size in sizes)
-    at_worst = f"chance alone would decide about {wrong:.2g} of them wrongly"
+    at_worst = f"chance alone would decide about {wrong:.{0 if wrong >= 10 else 1}f} of them wrongly"
     return f"If every true median were right at its threshold, {at_worst}."
 
 

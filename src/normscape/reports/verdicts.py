@@ -33,8 +33,9 @@ HOW_TO_READ = """\
   computed, as where networks are never at equal training accuracy.
 - A claim **holds** if the whole interval meets the threshold (of three seeds: all three), over the whole run, in every
   part of it and for every other statistic that was looked at. It **holds in part** if it holds over the whole run but
-  not everywhere, or if it holds in one part and clearly fails in another. It **does not hold** if the interval misses
-  the threshold and no part meets it. It is **undecided** if the seeds disagree or the statistic cannot be computed.
+  not everywhere. It **does not hold** if over the whole run the interval misses the threshold and it holds in no part
+  either; if it holds in some part, it **mostly fails**. It is **undecided** if over the whole run the seeds disagree or
+  the statistic cannot be computed.
   **Not applicable at this scale** means that it can only be judged on the paper's own setup, `scale=paper`.
 - *Must be*: the thresholds are in `experiments/`, beside the figures. Where the paper says *similar*, *far more* or
   *nearly*, the number is our reading of it.

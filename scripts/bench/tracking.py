@@ -21,7 +21,7 @@ from normscape.config import RunConfig, compose_run
 from normscape.execute import execute
 from normscape.mirror import mirror_ended, rows_of, run_info
 from normscape.overview.progress import ProgressDisplay
-from normscape.process.entry import entry_point
+from normscape.process.entry import Parser, entry_point
 from normscape.runs import RunDirectory
 from normscape.trackers import RunInfo, WandbTracker
 
@@ -51,8 +51,11 @@ def whole_run(config: RunConfig, info: RunInfo, steps: int) -> RunInfo:
     return RunInfo(**{**vars(info), "past": past, "directory": info.directory, "note": None})
 
 
-def main(overrides: Sequence[str]) -> None:
+def main(arguments: Sequence[str]) -> None:
     """Train, mirror, print."""
+    parser = Parser(prog="tracking.py", description="Print what mirroring a run in W&B, offline, costs.")
+    parser.add_argument("overrides", nargs="*", help="settings of the run, e.g. model.width=0.125")
+    overrides = parser.parse_args(arguments).overrides
     common = ["run=vgg_batch", "scale=paper", "device=auto", "tracker=none", *overrides]
     with tempfile.TemporaryDirectory() as folder:
         steps = compose_run(common).steps

@@ -111,6 +111,7 @@ RIGHT = {
     "a list with its own buffer": own("norm", name="AliasList"),
     "a method of its own": own("norm", name="BoundMethod"),
     "float64 state": own("optimizer", name="FineAverage"),
+    "a constant closure in a schedule": ["+schedule._target_=zoo.halving_schedule", "decayed=all"],
     "noise in evaluation": own("norm", name="AlwaysNoisy"),
     "a weight without gradient": [*model("UnusedHead"), "data.image_size=8", "measure.ics_layers=[1,2]"],
     "tensor as a number": ["+probe.mine={_target_: zoo.YieldsTensor}"],
@@ -167,6 +168,28 @@ REFUSED = {
     "a place for a norm that has none": (
         ["run=mlp_batch", "model=own", "model._target_=zoo.NoPlace", "norm=l1"],
         "model._target_=zoo.NoPlace: it takes 'norm' and has no LpNorm; call norm(features) for its layers",
+    ),
+    "noise that begins later": (
+        [*model("NoisyLater"), "data.image_size=8", "steps=6", "measure.every=2"],
+        "keeps state or draws numbers out of reach: repeated at W(t), its loss is",
+    ),
+    "parameters that a pass moves": (
+        [*model("MovesItsTeacher"), "data.image_size=8", "steps=6", "measure.every=2"],
+        "teacher.first.weight: the forward pass moves this parameter, each time",
+    ),
+    "a layer that is not called": (
+        [*model("CallsForward"), "data.image_size=8", "measure.ics_layers=[1,2]", "measure.activation_layers=[1]"],
+        "head.bias: it takes part in the pass, and head is not called",
+    ),
+    "a module no checkpoint holds": (own("norm", name="HidesBatchNorm"), "model.layers.1.norm.inner: a list that"),
+    "a parameter no checkpoint holds": (own("norm", name="HidesParameter"), "model.layers.1.norm.means: a dict that"),
+    "a buffer that grows later": (
+        [*own("norm", name="ReshapesLater"), "steps=6"],
+        "norm.passes: a buffer that appears, or changes its shape",
+    ),
+    "a schedule that counts": (
+        ["+schedule._target_=zoo.counting_schedule", "decayed=all"],
+        "schedule.lr_lambdas: a list that changes in training cannot be kept",
     ),
     "norms that are made and never called": (
         ["run=mlp_batch", "model=own", "model._target_=zoo.NeverCalls", "norm=l1"],

@@ -468,6 +468,110 @@ class PlainNet(nn.Module):
         return self.head(self.drop(x))
 
 
+class NoisyLater(PlainNet):
+    """Draws, from its third pass on, from a stream of its class that nothing restores."""
+
+    stream = np.random.default_rng(0)
+
+    def __init__(self, norm=None):
+        super().__init__(norm)
+        self.register_buffer("passes", torch.zeros(()))
+
+    def forward(self, x):
+        if self.training:
+            self.passes += 1
+        noisy = self.training and float(self.passes) > 2
+        return super().forward(x * (1 + self.stream.normal()) if noisy else x)
+
+
+class MovesItsTeacher(nn.Module):
+    """Averages its weights into parameters of a teacher in its forward pass; at first they are equal."""
+
+    def __init__(self, norm=None):
+        super().__init__()
+        self.pupil, self.teacher = PlainNet(norm), PlainNet(norm)
+        self.teacher.load_state_dict(self.pupil.state_dict())
+        self.teacher.requires_grad_(False)
+
+    def forward(self, x):
+        if self.training:
+            with torch.no_grad():
+                for mine, own in zip(self.teacher.parameters(), self.pupil.parameters(), strict=True):
+                    mine.lerp_(own, 0.1)
+        return self.pupil(x) + self.teacher(x)
+
+
+class CallsForward(PlainNet):
+    """Calls the forward of its last layer instead of the layer."""
+
+    def forward(self, x):
+        x = torch.relu(self.second(torch.relu(self.norm(self.first(x))))).mean((2, 3))
+        return self.head.forward(x)
+
+
+class HidesBatchNorm(nn.Module):
+    """Keeps a module where no state dict looks."""
+
+    def __init__(self, features):
+        super().__init__()
+        self.inner = [nn.BatchNorm1d(features, affine=False)]
+
+    def forward(self, x):
+        return self.inner[0](x)
+
+
+class HidesParameter(nn.Module):
+    """Keeps a parameter where no state dict looks, and changes it."""
+
+    def __init__(self, features):
+        super().__init__()
+        self.means = {"mean": nn.Parameter(torch.zeros(features), requires_grad=False)}
+
+    def forward(self, x):
+        self.means["mean"].data.lerp_(x.detach().mean(0), 0.1)
+        return x - self.means["mean"]
+
+
+class ReshapesLater(nn.Module):
+    """Gives a buffer another shape in its fifth pass."""
+
+    def __init__(self, features):
+        super().__init__()
+        self.register_buffer("passes", torch.zeros(1))
+
+    def forward(self, x):
+        self.passes = self.passes + 1 if self.passes[0] < 4 else torch.zeros(2)
+        return x
+
+
+class CountsByName(torch.optim.SGD):
+    """Keeps a count of its steps in its state, which belongs to no parameter, and goes by it."""
+
+    def step(self, closure=None):
+        self.state["steps"] = self.state.get("steps", 0) + 1
+        for group in self.param_groups:
+            group["lr"] = 0.1 / self.state["steps"]
+        super().step(closure)
+
+
+def counting_schedule(optimizer):
+    """Make a schedule whose function counts its calls."""
+    calls = 0
+
+    def factor(step):
+        nonlocal calls
+        calls += 1
+        return 1 / calls
+
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+
+
+def halving_schedule(optimizer):
+    """Make a schedule whose function encloses a constant and the optimiser."""
+    factors = [0.5]
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: factors[0] ** step if optimizer else 1.0)
+
+
 class TupleNet(PlainNet):
     """Gives two things."""
 

@@ -9,8 +9,9 @@ import io
 import pickle
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,8 @@ from normscape.twin.replica import original
 Beyond = dict[str, Any]
 """Plain attributes and non-persistent buffers, by module path and name."""
 
+KEPT = "make it a buffer (register_buffer), or numbers in lists or dictionaries"
+SCHEDULED = "let it be a function of the step alone"
 OPTIMIZER_OWN = ("defaults", "state", "param_groups", "step", "_warned_capturable_if_run_uncaptured")
 
 
@@ -41,7 +44,8 @@ class Checkpoints:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._constructed = {place: digest(_without_structure(value, state)) for place, value in _beyond(state)}
+        kept = _kept_as_such(state)
+        self._constructed = {place: digest(_without_structure(value, kept)) for place, value in _beyond(state)}
         self._buffers = {name: _shape(tensor) for name, tensor in state.model.state_dict().items()}
 
     def content(self, identity: str) -> dict[str, Any]:
@@ -53,6 +57,7 @@ class Checkpoints:
             If something that changed in training cannot be kept.
         """
         state, model = self._state, self._state.model.state_dict()
+        self._require_shapes(model)
         for name, tensor in model.items():  # in place: it has versions of its modules beside its tensors
             model[name] = _plain_numbers(tensor)
         content = {
@@ -70,12 +75,6 @@ class Checkpoints:
 
     def require_whole(self) -> None:
         """Refuse a state that can be saved but not loaded again; call after the first step, not hours later."""
-        now = {name: _shape(tensor) for name, tensor in self._state.model.state_dict().items()}
-        for name in sorted(now.keys() ^ self._buffers.keys() | {n for n in now if now[n] != self._buffers.get(n)}):
-            raise UserError(
-                f"model.{name}: a buffer that appears, or changes its shape, in training cannot be loaded from a "
-                "checkpoint; register it with its final shape"
-            )
         file = io.BytesIO()
         try:
             torch.save(self.content(""), file)
@@ -88,19 +87,27 @@ class Checkpoints:
                 "and schedule may keep tensors, numbers and text, in lists and dictionaries"
             ) from error
 
+    def _require_shapes(self, model: Mapping[str, Any]) -> None:
+        now = {name: _shape(tensor) for name, tensor in model.items()}
+        for name in sorted(now.keys() ^ self._buffers.keys() | {n for n in now if now[n] != self._buffers.get(n)}):
+            raise UserError(
+                f"model.{name}: a buffer that appears, or changes its shape, in training cannot be loaded from a "
+                "checkpoint; register it with its final shape"
+            )
+
     def beyond(self) -> Beyond:
         """Return what has changed outside of state dictionaries since construction, or refuse what cannot be kept."""
-        state = self._state
+        state, kept = self._state, _kept_as_such(self._state)
         changed = {
             place: value
             for place, value in _beyond(state)
-            if digest(_without_structure(value, state)) != self._constructed.get(place)
+            if digest(_without_structure(value, kept)) != self._constructed.get(place)
         }
         for place, value in changed.items():
             if not _is_plain(value) or _has_addresses(value, state):
                 raise UserError(
                     f"{place}: a {type(value).__name__} that changes in training cannot be kept in a checkpoint, so a "
-                    "resumed run would differ; make it a buffer (register_buffer), or numbers in lists or dictionaries"
+                    f"resumed run would differ; {SCHEDULED if place.startswith('schedule') else KEPT}"
                 )
         return {place: _detached(value) for place, value in changed.items()}
 
@@ -195,18 +202,47 @@ def _beyond(state: State) -> Iterator[tuple[str, Any]]:
             kept = {name: v for name, v in vars(owner).items() if name not in OPTIMIZER_OWN and "hooks" not in name}
         for name, value in kept.items():
             yield f"{path}.{name}", value
+    for number, schedule in enumerate(_schedules(state.schedule)):
+        for name, value in vars(schedule).items():
+            functions = [
+                item for item in (value if isinstance(value, list) else [value]) if isinstance(item, FunctionType)
+            ]
+            if functions:  # which its state_dict leaves out
+                yield f"schedule.{name}{f' ({number})' * (number > 0)}", [functions, list(map(_enclosed, functions))]
 
 
-def _without_structure(value: Any, state: State) -> Any:
-    """Return a value with parameters, modules and buffers, which are kept as such, replaced by what they are."""
+def _enclosed(function: FunctionType) -> list[Any]:
+    """Return the plain content that a function keeps between calls: what it encloses, defaults, attributes."""
+    cells = [cell.cell_contents for cell in function.__closure__ or ()]
+    return [value for value in (*cells, function.__defaults__, vars(function)) if _is_plain(value)]
+
+
+def _schedules(schedule: Any) -> Iterator[Any]:
+    """Yield a schedule and those that it is made of."""
+    if schedule is not None:
+        yield schedule
+        for inner in getattr(schedule, "_schedulers", ()):
+            yield from _schedules(inner)
+
+
+def _kept_as_such(state: State) -> dict[int, Any]:
+    """Return the parameters, buffers and modules of the network, which are saved as such, by their addresses."""
+    model = original(state.model)
+    return {id(part): part for part in (*model.modules(), *state.model.state_dict(keep_vars=True).values())}
+
+
+def _without_structure(value: Any, kept: Mapping[int, Any]) -> Any:
+    """Return a value with what is kept as such replaced by what it is; other modules are what they hold."""
+    if id(value) in kept:
+        return str(type(value))
     if isinstance(value, dict):
-        return {key: _without_structure(item, state) for key, item in value.items()}
+        return {key: _without_structure(item, kept) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_without_structure(item, state) for item in value]
-    is_buffer = isinstance(value, Tensor) and any(
-        value is kept for kept in state.model.state_dict(keep_vars=True).values()
-    )
-    return str(type(value)) if is_buffer or isinstance(value, nn.Parameter | nn.Module) else value
+        return [_without_structure(item, kept) for item in value]
+    if isinstance(value, nn.Module):
+        held = [{**attributes(part), **part._buffers, **part._parameters} for part in value.modules()]
+        return [str(type(value)), *(_without_structure(each, kept) for each in held)]
+    return value.detach() if isinstance(value, nn.Parameter) else value
 
 
 def _shape(tensor: Any) -> tuple[int, ...] | None:
@@ -221,10 +257,11 @@ def _has_addresses(value: Any, state: State) -> bool:
 def _keep_types(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
     """Give an optimiser its tensors in the types that they had: loading casts them to those of the parameters."""
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    for index, kept in saved["state"].items():
-        for name, value in kept.items():
-            if isinstance(value, Tensor) and optimizer.state[parameters[index]][name].dtype != value.dtype:
-                optimizer.state[parameters[index]][name] = value.clone()
+    for key, kept in saved["state"].items():
+        owner = parameters[key] if isinstance(key, int) else key  # what is of no parameter has a name
+        for name, value in kept.items() if isinstance(kept, dict) else ():
+            if isinstance(value, Tensor) and optimizer.state[owner][name].dtype != value.dtype:
+                optimizer.state[owner][name] = value.clone()
 
 
 def _plain_numbers(value: Any) -> Any:

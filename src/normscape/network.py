@@ -11,7 +11,7 @@ block 0. Earlier than layer i are the blocks 0 to i - 1; in a residual network, 
 blocks.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -69,6 +69,9 @@ class Network:
         Whether the network is the composition of ``layers.1``, ``layers.2`` and so on, and nothing else.
     numbered
         Whether rows name layers by number, as in the suite, or by module path.
+    unplaced
+        Parameters of modules that do not run, in a container of layers that run: if they take part in the pass
+        nevertheless, nothing tells behind which layers.
     """
 
     kind: str
@@ -76,6 +79,7 @@ class Network:
     block: dict[str, int]
     chain: bool
     numbered: bool
+    unplaced: frozenset[str] = frozenset()
 
     def find(self, asked: Layers) -> tuple[WeightLayer, ...]:
         """Return the layers that are asked for, by number or path.
@@ -133,10 +137,18 @@ def network_of(model: nn.Module, forward: Callable[[], object], *, numbered: boo
         began[path] = len(layers)
     if not layers:
         raise UserError(f"{kind}: expected a convolution or linear map that runs as a module of the network")
-    block = (
-        {name: int(name.split(".")[1]) for name in names.values()} if chain else _blocks(model, names, began, weighty)
-    )
-    return Network(kind, tuple(layers), block, chain, numbered)
+    if chain:
+        block = {name: int(name.split(".")[1]) for name in names.values()}
+        return Network(kind, tuple(layers), block, chain, numbered)
+    ran = {parent for layer in layers for parent in _parents(layer.path)}
+    unplaced = {
+        names[id(p)]
+        for path, module in model.named_modules()
+        for p in module.parameters(recurse=False)
+        if (nearest := _nearest(path, began)) != path and nearest in ran
+    }
+    block = _blocks(model, names, began, weighty)
+    return Network(kind, tuple(layers), block, chain, numbered, frozenset(unplaced))
 
 
 def is_chain(model: nn.Module) -> bool:
@@ -207,12 +219,18 @@ def _blocks(model: nn.Module, names: dict[int, str], began: dict[str, int], weig
     containers = {parent for path in weighty for parent in _parents(path)}
     blocks: dict[str, int] = {}
     for path, p in owners:
-        while path and path not in began:
-            path = path.rpartition(".")[0]
+        path = _nearest(path, began)
         name, number = names[id(p)], began.get(path, 1)
         number = max(number, 1) if path in containers else number
         blocks[name] = min(number, blocks.get(name, number))
     return blocks
+
+
+def _nearest(path: str, began: Mapping[str, int]) -> str:
+    """Return the path of a module if it ran, else that of the nearest one it is in that did."""
+    while path and path not in began:
+        path = path.rpartition(".")[0]
+    return path
 
 
 def _parents(path: str) -> list[str]:

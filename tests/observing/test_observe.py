@@ -816,7 +816,10 @@ def test_a_step_without_an_update_is_skipped_with_a_warning():
         (lambda: normscape.Landscape([0.1, 0.1]), "expected different finite numbers above 0"),
         (lambda: normscape.Landscape([float("inf")]), "expected different finite numbers above 0"),
         (lambda: normscape.Landscape(weight_decay=0.3), "probe weight_decay=0.3: SGD has 0.01 for first.weight"),
-        (lambda: normscape.Landscape(every=0), "probe every=0: expected a number of steps"),
+        (
+            lambda: normscape.Landscape(every=0),
+            "probe every=0: expected a whole number of at least 1, a number of steps",
+        ),
     ],
 )
 def test_what_a_probe_cannot_have_is_named(probe, line):

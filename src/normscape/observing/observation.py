@@ -111,7 +111,7 @@ def observe(
         evaluation mode, or trains on another loss or gradient than ``loss_fn`` of this batch.
     """
     _require_trainable(model, optimizer, loss_fn, probes)
-    yield Observation(Observer(model, optimizer, loss_fn, probes, seed, numbered=False))
+    yield Observation(Observer(model, optimizer, loss_fn, probes, seed, numbered=False, compared=True))
 
 
 def _require_trainable(model: Any, optimizer: Any, loss_fn: Any, probes: Any) -> None:

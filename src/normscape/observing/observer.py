@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from normscape.errors import UserError
 from normscape.forward import exact_products
 from normscape.network import Network, network_of
-from normscape.observing.selfcheck import require_rate_of_the_update, self_check
+from normscape.observing.selfcheck import require_rate_of_the_update, require_same_step, self_check
 from normscape.probes.probe import Probe
+from normscape.process.own_files import is_known
 from normscape.seeds import Streams, kept_streams
 from normscape.storage.records import Records, Row, Snapshot, checked
 from normscape.twin.copies import kept_contents
@@ -38,10 +39,13 @@ class Observer:
     numbered
         Whether rows name layers by number or by module path.
     self_check
-        Whether to check the first observed step (`normscape.observing.selfcheck`).
+        Whether to check the first observed step (`normscape.observing.selfcheck`), and what is not known later too.
     exact
         Whether the step is what is to be measured. If not, probes see it repeated by the network's own modules, without
         mixed precision and TF32, for one more pass; W(t+1) is what the step has made.
+    compared
+        Whether who opens the steps compares each with its repetition. Otherwise that is done here where code of the
+        user's runs in a step, which may do something else later than at first.
 
     Raises
     ------
@@ -60,16 +64,26 @@ class Observer:
         numbered: bool = True,
         self_check: bool = True,
         exact: bool = True,
+        compared: bool = False,
     ) -> None:
         self.model, self.optimizer, self.loss_function = model, optimizer, loss_function
         self.probes, self.seed, self.numbered = probes, seed, numbered
-        self.unchecked, self.unmeasured, self.exact = self_check, True, exact
+        self.checks, self.compared, self.exact = self_check, compared, exact
+        self.unchecked, self.unmeasured = self_check, True
         self.network: Network | None = None
 
     @cached_property
     def replica(self) -> Replica:
         """The twin, made when it is first needed."""
         return Replica(self.model, self.loss_function)
+
+    @cached_property
+    def unknown(self) -> bool:
+        """Whether code of the user's runs in a step: a module's, a hook's or the loss's."""
+        model = self.replica.model
+        loss = self.loss_function if hasattr(self.loss_function, "__module__") else type(self.loss_function)
+        codes = [*(type(module).__module__ for module in model.modules()), str(loss.__module__)]
+        return bool(hooks_of(model)) or not all(map(is_known, codes))
 
     def due(self, step: int) -> list[Probe]:
         """Return the probes that measure the step."""
@@ -213,9 +227,11 @@ class OpenStep:
         filled = [*hooks_of(observer.model), observer.replica.loss_function]
         with kept_streams(self.replay.streams.device), kept_contents(filled), ExitStack() as exactly:
             require_rate_of_the_update(view, observer.optimizer, given)
-            before = observer.fingerprint() if observer.unchecked else None
-            if before:
+            before = observer.fingerprint() if observer.unchecked or (observer.checks and _foreign(due)) else None
+            if observer.unchecked:
                 self_check(view, given)
+            elif observer.checks and not observer.compared and observer.unknown:
+                require_same_step(view)
             if not observer.exact:
                 exactly.enter_context(exact_products())
                 view = view.uncast()

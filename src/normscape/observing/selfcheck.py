@@ -36,9 +36,7 @@ def self_check(view: StepView, given: Mapping[str, Tensor]) -> None:
     UserError
         If an assumption fails: names module, quantity and reason.
     """
-    loss, gradient = view.loss_and_gradient_at(view.parameters)
-    _require_same_loss(view, loss)
-    require_same_gradient(view, gradient)
+    require_same_step(view)
     _require_same_loss(view, view.loss_at(view.parameters), " without gradients (torch.no_grad)")
     if view.network.chain:
         _require_chain(view)
@@ -47,6 +45,30 @@ def self_check(view: StepView, given: Mapping[str, Tensor]) -> None:
         _require_same_loss(view, again)
         require_same_gradient(view, gradient)
     _require_update(view, given)
+
+
+def require_same_step(view: StepView) -> None:
+    """Require that the step, repeated at W(t), gives its loss and gradient again. One forward-backward pass.
+
+    Raises
+    ------
+    UserError
+        If it does not, or if its forward pass moves a parameter: names the module or parameter.
+    """
+    loss, gradient = view.loss_and_gradient_at(view.parameters)
+    require_still(view)
+    _require_same_loss(view, loss)
+    require_same_gradient(view, gradient)
+
+
+def require_still(view: StepView) -> None:
+    """Refuse a network whose forward pass, just repeated at W(t), has moved a parameter: each probed pass would."""
+    for name, p in view.replay.replica.parameters.items():
+        if not torch.equal(p, view.parameters[name]) and not bool(torch.isnan(p).any()):
+            raise UserError(
+                f"{name}: the forward pass moves this parameter, each time; keep what a pass updates in a buffer, "
+                "which probes restore"
+            )
 
 
 def _require_same_loss(view: StepView, loss: Tensor, how: str = "") -> None:

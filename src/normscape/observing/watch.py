@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from normscape.errors import UserError
 from normscape.observing.observer import Observer, OpenStep
-from normscape.observing.selfcheck import is_same_gradient, require_same_gradient
+from normscape.observing.selfcheck import is_same_gradient, require_same_gradient, require_still
 from normscape.storage.records import Records
 from normscape.twin.replica import is_compiled, parameters_of
 from normscape.view import StepView, dense
@@ -135,6 +135,7 @@ class Watch:
         loss may have been taken inside autocast or outside.
         """
         view = opened.repeated()
+        require_still(view)
         own = {name: self._gradient.get(name, torch.zeros_like(g)) for name, g in view.gradient.items()}
         given = opened.gradient or {}
         if is_same_gradient(view, own) or is_same_gradient(view, given):

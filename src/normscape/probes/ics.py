@@ -48,7 +48,8 @@ class InternalCovariateShift(Probe):
     Raises
     ------
     UserError
-        If a layer is not one of the network's, is frozen, or shares its weight with an earlier one.
+        If a layer is not one of the network's, is frozen, or shares its weight with an earlier one; if a layer that
+        trains is not called as a module.
     """
 
     def __init__(self, layers: Layers = "all", every: int = 1) -> None:
@@ -71,6 +72,7 @@ class InternalCovariateShift(Probe):
 
     def measure(self, view: StepView) -> Iterator[Row | Snapshot]:
         """Yield the rows of each layer."""
+        _require_placed(view)
         for layer, after in gradients_after_update(view, self._measured(view)).items():
             before = joined([view.gradient[name] for name in layer.weights])
             label, difference = view.network.label(layer), torch.linalg.vector_norm(before - after)
@@ -86,6 +88,17 @@ class InternalCovariateShift(Probe):
             elif self.layers != "all":
                 raise UserError(f"probe layer {layer.path}: its weight is frozen, so it has no gradient to compare")
         return measured
+
+
+def _require_placed(view: StepView) -> None:
+    """Refuse a step in which a parameter takes part whose module does not run: no layer is before or behind it."""
+    for name in sorted(view.network.unplaced & view.gradient.keys()):
+        if bool(view.gradient[name].any()):
+            module = name.rpartition(".")[0]
+            raise UserError(
+                f"{name}: it takes part in the pass, and {module} is not called, so which layers come before it cannot "
+                f"be told; call {module}(x), not its forward or a function with its weight"
+            )
 
 
 def _is_tied(layer: WeightLayer, network: Network) -> bool:

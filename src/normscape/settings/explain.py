@@ -82,8 +82,8 @@ def explained(error: Exception, overrides: Sequence[str], folders: Sequence[Path
             continue
         node: Any = known
         for part in override.key_or_group.split("."):
-            if not isinstance(node, DictConfig) or part not in node:
-                names = [str(name) for name in node] if isinstance(node, DictConfig) else []
+            names = [str(name) for name in node] if isinstance(node, DictConfig) else []  # those without value too
+            if part not in names:
                 if part in _taken(node):
                     return UserError(f"{override.input_line}: '{part}' is not set; to add it, +{override.input_line}")
                 hint = suggest(part, names) or _others(override.key_or_group.split(".")[0], folders)

@@ -1,16 +1,19 @@
 """Compare two runs, row by row: python scripts/compare_runs.py runs/vgg_batch-s0-... other/vgg_batch-s0-....
 
-Prints for each quantity how many rows differ, from which step on and by how much. Exits with 1 if anything differs.
+Prints for each quantity how many rows differ, from which step on and by how much, and which arrays do. Exits with 1 if
+anything differs.
 """
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from normscape.errors import UserError
 from normscape.process.entry import Parser, entry_point
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 KEY = ["step", "quantity", "layer", "step_size"]
@@ -24,13 +27,14 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     from normscape.runs import RunDirectory
 
-    tables = []
+    tables, arrays = [], []
     for folder in (options.first, options.second):
         directory = RunDirectory(folder)
         if directory.summary is None:
             raise UserError(f"{folder}: expected the folder of a run that has ended, with its summary.json")
         tables.append(directory.table())
-    return report(*tables)
+        arrays.append(directory.arrays())
+    return max(report(*tables), report_arrays(*arrays))
 
 
 def report(first: "pd.DataFrame", second: "pd.DataFrame") -> int:
@@ -54,6 +58,24 @@ def report(first: "pd.DataFrame", second: "pd.DataFrame") -> int:
         return 1
     print(f"all {len(shared)} rows are the same")
     return 0
+
+
+def report_arrays(first: Mapping[str, "np.ndarray[Any, Any]"], second: Mapping[str, "np.ndarray[Any, Any]"]) -> int:
+    """Print how the snapshots of two runs differ; return 0 if they do not, else 1."""
+    import numpy as np
+
+    differing = 0
+    for name in sorted(first.keys() | second.keys()):
+        if name not in first or name not in second:
+            print(f"{name}: only in the {'first' if name in first else 'second'} run")
+        elif not np.array_equal(first[name], second[name], equal_nan=True):
+            print(f"{name}: differs")
+        else:
+            continue
+        differing += 1
+    if not differing:
+        print(f"all {len(first)} arrays are the same")
+    return int(differing > 0)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from normscape.drawing.style import save_figure
+from normscape.errors import UserError
 from normscape.evidence.figure import Family
 from normscape.evidence.results import scales_in
 from normscape.process.entry import entry_point
@@ -25,6 +26,8 @@ def write(results: Path) -> None:
     from santurkar2018.fidelity import PANELS
 
     family = Family.of(FAMILY, PROJECT)
+    if not results.is_dir():
+        raise UserError(f"--results {results}: no such folder")
     scales = [(folder, compare(family, folder, PANELS)) for folder in scales_in(results) if "," not in folder.name]
     for folder, compared in scales:
         save_figure(draw_fidelity(compared), results / PICTURE.format(folder.name))

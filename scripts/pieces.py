@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING  # noqa: E402
 
 from normscape.process.entry import Parser, entry_point  # noqa: E402
 from normscape.errors import Interrupted, UserError, suggest  # noqa: E402
+from normscape.storage.files import require_writable  # noqa: E402
 from normscape.evidence.figure import Figure  # noqa: E402
 from normscape.storage.parts import MEBIBYTE  # noqa: E402
 
@@ -58,6 +59,11 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         value = getattr(options, name)
         if not value > 0 or (value == math.inf and name != "most"):
             raise UserError(f"--{name} {getattr(options, name):g}: expected a number above 0")
+    for override in options.overrides:
+        if override.lstrip("+~").startswith("runs_dir="):
+            raise UserError(f"{override}: expected --store to say where runs go")
+    if options.out:
+        require_writable(options.out, "--out")
     shared = [f"--{name.replace('_', '-')}={getattr(options, name)}" for name in ("family", "scale", "seeds")]
     shared += [f"--dln-seeds={options.dln_seeds}", f"--workers={options.workers}", "tracker=none", *options.overrides]
     options.shared = reproduce.parse(["all", *shared])

@@ -119,6 +119,14 @@ def test_a_mistake_in_the_folder(own, name, content, line):
     assert line in refusal(f"{group}=bad", own=own)
 
 
+@pytest.mark.parametrize("group", ["data", "model"])
+def test_a_mistake_beside_a_component_without_a_class_is_the_one_that_is_named(group):
+    given = [f"{group}=own", f"{group}._target_=mypackage.mine"]
+    assert refusal("run=mlp_batch", *given, "optimizer.lrr=0.1") == (
+        "optimizer.lrr=0.1: there is no key 'lrr'; did you mean 'lr'?"
+    )
+
+
 def test_text_in_another_encoding_is_named(own):
     (own / "norm" / "latin.yaml").write_bytes(b"a: \xff\n")
     assert refusal("norm=latin", own=own).startswith(f"{own / 'norm' / 'latin.yaml'}: expected text in UTF-8")

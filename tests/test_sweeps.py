@@ -182,6 +182,19 @@ def test_the_objective_is_the_last_value_and_a_diverged_run_is_the_worst():
         require_objective(run)
 
 
+@pytest.mark.parametrize(
+    ("swept", "said"),
+    [
+        ("seed=range(3,0)", "there is no value in it; expected one at least"),
+        ("seed=range(0,3,0)", "expected a list of values or a range"),
+    ],
+)
+def test_a_range_without_values_is_refused(swept, said):
+    with pytest.raises(UserError) as caught:
+        examples(["run=mlp_batch", swept])
+    assert str(caught.value) == f"{swept}: {said}"
+
+
 def test_a_range_is_checked_at_both_ends_and_each_listed_value_once():
     assert examples(["a=1", "b=interval(0.1,2)", "c=x,y,z"]) == [
         ["a=1", "b=0.1", "c=x"],

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -34,17 +35,17 @@ def recorded_preactivations(model: nn.Module, layers: Iterable[WeightLayer]) -> 
     recorded: dict[WeightLayer, Tensor] = {}
     waiting: dict[WeightLayer, Tensor] = {}
 
-    def after_layer(layer: WeightLayer, _: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        waiting[layer], recorded[layer] = output, output.detach().clone()
+    def after_layer(layer: WeightLayer, _: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        waiting[layer], recorded[layer] = output, _only(layer, output).detach().clone()
 
-    def after_norm(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    def after_norm(_: nn.Module, inputs: tuple[Any, ...], options: dict[str, Any], output: Any) -> None:
         for layer, value in list(waiting.items()):
-            if inputs and inputs[0] is value:
-                recorded[layer] = output.detach().clone()
+            if _first(inputs, options) is value:
+                recorded[layer] = _only(layer, output).detach().clone()
                 del waiting[layer]
 
     handles = [model.get_submodule(layer.path).register_forward_hook(partial(after_layer, layer)) for layer in layers]
-    handles += [module.register_forward_hook(after_norm) for module in _norm_modules(model)]
+    handles += [module.register_forward_hook(after_norm, with_kwargs=True) for module in _norm_modules(model)]
     try:
         yield recorded
     finally:
@@ -64,13 +65,13 @@ def norms_behind(model: nn.Module, layers: Iterable[WeightLayer]) -> Iterator[di
     def after_layer(layer: WeightLayer, _: nn.Module, inputs: object, output: Tensor) -> None:
         outputs[layer] = output
 
-    def before_norm(path: str, _: nn.Module, inputs: tuple[object, ...]) -> None:
-        found.update({layer: path for layer, output in outputs.items() if inputs and inputs[0] is output})
+    def before_norm(path: str, _: nn.Module, inputs: tuple[Any, ...], options: dict[str, Any]) -> None:
+        found.update({layer: path for layer, output in outputs.items() if _first(inputs, options) is output})
 
     norms = set(_norm_modules(model))
     handles = [model.get_submodule(layer.path).register_forward_hook(partial(after_layer, layer)) for layer in layers]
     handles += [
-        module.register_forward_pre_hook(partial(before_norm, path))
+        module.register_forward_pre_hook(partial(before_norm, path), with_kwargs=True)
         for path, module in model.named_modules()
         if module in norms
     ]
@@ -79,6 +80,18 @@ def norms_behind(model: nn.Module, layers: Iterable[WeightLayer]) -> Iterator[di
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _first(inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    """Return the first of what a module is called with, by place or by name."""
+    return next(iter((*inputs, *options.values())), None)
+
+
+def _only(layer: WeightLayer, output: Any) -> Tensor:
+    if not isinstance(output, Tensor):
+        kind = type(output).__name__
+        raise UserError(f"probe layer {layer.path}: it, or the normalisation behind it, gives a {kind}, not a tensor")
+    return output
 
 
 def _is_norm(module: nn.Module) -> bool:

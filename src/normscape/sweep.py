@@ -123,9 +123,12 @@ def _values(override: Any) -> Iterator[str]:
             yield f"{int(end) if float(end).is_integer() else end}"
         return
     try:
-        yield from override.sweep_string_iterator()
-    except HydraException as error:
+        values = list(override.sweep_string_iterator())
+    except (HydraException, ValueError) as error:
         raise UserError(f"{override.input_line}: expected a list of values or a range") from error
+    if not values:
+        raise UserError(f"{override.input_line}: there is no value in it; expected one at least")
+    yield from values
 
 
 __all__ = ["composed", "examples", "for_sweeper", "from_sweeper", "is_plain", "jobs", "require_plugins", "with_group"]

@@ -232,9 +232,10 @@ class StepView:
         UserError
             If the mini-batch has fewer than four samples, or the network cannot run on half of it.
         """
-        half = len(self.inputs) // 2
+        samples = self.replay.samples
+        half = samples // 2
         if half < 2:
-            raise UserError(f"noise_floor: the mini-batch has {len(self.inputs)} samples; expected 4 or more to halve")
+            raise UserError(f"noise_floor: the mini-batch has {samples} samples; expected 4 or more to halve")
         self._place(self.parameters)
         halves: list[dict[WeightLayer, Tensor]] = []
 

@@ -1,6 +1,7 @@
 """A data set whose arrays do not fit is refused before anything is trained: its accuracies would be none."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,27 @@ def test_arrays_that_do_not_fit_are_one_line(case):
     dataset, said = FAULTS[case]
     with pytest.raises(UserError) as caught:
         dataset.require_sound()
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"mean": torch.zeros(3)}, "mean a Tensor and std a NoneType; expected tensors (C,) as both"),
+        ({"mean": [0.0] * 3, "std": [1.0] * 3}, "mean a list and std a list; expected tensors"),
+        ({"mean": torch.zeros(6), "std": torch.ones(6)}, "mean (6,) and std (6,); expected (3,)"),
+        ({"mean": torch.zeros(3), "std": torch.tensor([1.0, 0.0, 1.0])}, "a std that is not above 0"),
+        ({"train": Split(torch.full((4, 3), torch.nan), CLASSES[:4])}, "an input that is no finite number"),
+        ({"train": Split(INPUTS, torch.full((len(INPUTS), 2), torch.inf))}, "a target that is no finite number"),
+        ({"train": Split(torch.full((4, 3), 2**24 + 1), CLASSES[:4])}, "the input 16777217, which float32"),
+        ({"train": Split(torch.zeros(4, 3, dtype=torch.complex64), CLASSES[:4])}, "complex numbers, expected real"),
+    ],
+)
+def test_numbers_that_would_be_lost_or_left_out_are_refused(changes, said):
+    whole = Dataset("mine", "0", Split(torch.zeros(4, 3), CLASSES[:4]), None)
+    whole.require_sound()
+    with pytest.raises(UserError) as caught:
+        replace(whole, **changes).require_sound()
     assert said in str(caught.value)
 
 

@@ -847,6 +847,54 @@ def test_steps_that_are_not_due_are_left_alone_and_numbers_may_be_given():
     assert seen.table().step.unique().tolist() == [10]
 
 
+@pytest.mark.parametrize("number", [0, 2, 3.5, "4", True, math.nan])
+def test_steps_that_are_not_counted_over_all_of_training_are_refused(number):
+    loop = Loop(zoo.PlainNet)
+    x, y = torch.randn(4, 3, 8, 8, dtype=torch.float64), torch.arange(4)
+    with normscape.observe(loop.model, loop.optimizer, loop.loss, [normscape.Landscape()]) as seen:
+        with seen.step(y, step=2):
+            loop.update(x, y)
+        with pytest.raises(UserError, match=r"^step=.*: expected a whole number, 3 or more"), seen.step(y, step=number):
+            pass
+    assert seen.table().step.unique().tolist() == [2]
+
+
+def test_a_norm_that_is_called_by_name_is_a_norm_too():
+    class ByName(zoo.PlainNet):
+        def forward(self, x):
+            x = torch.relu_(self.norm(input=self.first(x)))
+            return self.head(torch.relu(self.second(x)).mean((2, 3)))
+
+    x, y = torch.randn(8, 3, 8, 8, dtype=torch.float64), torch.arange(8)
+    loop = Loop(ByName)
+    probes = [normscape.Activations(["first"])]
+    with normscape.observe(loop.model, loop.optimizer, loop.loss, probes) as seen, seen.step(y):
+        loop.update(x, y)
+    variance = seen.table().query("quantity == 'activation_variance'").value
+    assert variance.to_list() == pytest.approx([1], rel=1e-3)  # of BatchNorm's output, not of the convolution's
+
+
+@pytest.mark.parametrize("called", [lambda x: ({"x": x, "y": x},), lambda x: ([x, x],)])
+def test_samples_are_counted_in_the_tensors_that_a_network_is_called_with(called):
+    class OfMany(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(5, 10)
+
+        def forward(self, given):
+            return self.linear(next(iter(given.values())) if isinstance(given, dict) else given[0])
+
+    model = OfMany()
+    optimizer, loss = torch.optim.SGD(model.parameters(), lr=0.1), nn.CrossEntropyLoss()
+    x, y = torch.randn(64, 5), torch.arange(64) % 10
+    probes = [normscape.Activations("all", noise_floor=True)]
+    with normscape.observe(model, optimizer, loss, probes) as seen, seen.step(y):
+        optimizer.zero_grad()
+        loss(model(*called(x)), y).backward()
+        optimizer.step()
+    assert (seen.table().query("quantity == 'activation_noise'").value > 0.01).all()
+
+
 def test_an_error_of_the_loop_s_own_passes_and_leaves_no_hook():
     loop = Loop(zoo.PlainNet)
     with normscape.observe(loop.model, loop.optimizer, loop.loss, PROBES) as seen:

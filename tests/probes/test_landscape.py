@@ -209,6 +209,22 @@ def test_it_costs_one_forward_backward_pass_per_step_size(direction):
     assert passes == [True] * len(STEP_SIZES)
 
 
+def test_squares_of_weights_in_16_bits_do_not_overflow():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(20, 10, bias=False))
+    with torch.no_grad():
+        model[0].weight.fill_(30.0)  # 180 000 in all, where float16 ends at 65 504
+    model.half()
+    inputs, targets = torch.randn(8, 20).half(), torch.arange(8)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.5, weight_decay=1e-2)
+    with observe(model, optimizer, cross_entropy, [Landscape(step_sizes=[64.0])]) as seen, seen.step(targets):
+        optimizer.zero_grad()
+        cross_entropy(model(inputs), targets).backward()
+        optimizer.step()
+    objective = seen.table().query("quantity == 'objective'").value.item()
+    assert 900 <= objective < 1000  # the penalty is 0.5 * 1e-2 * 180 000
+
+
 @pytest.mark.parametrize("number", [None, 500])
 @pytest.mark.parametrize(("dtype", "size"), [(torch.bfloat16, 1e-3), (torch.float16, 1e-4), (torch.float32, 1e-8)])
 def test_step_sizes_that_get_lost_in_the_rounding_of_the_weights_are_refused(dtype, size, number):

@@ -6,6 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -106,13 +107,24 @@ def test_a_folder_without_results_is_named(tmp_path, capsys):
     assert "expected a folder with results" in capsys.readouterr().err
 
 
+ROWS = "step,quantity,layer,step_size,value\n0,train_loss,,,2.5\n0,ics_l2,3,,0.5\n1,train_loss,,,nan\n"
+
+
 def traces(folder):
     content = (folder / "metrics.csv").read_bytes()
     size = f"{len(content.splitlines()) - 1} rows"
-    return {"metrics.csv": {"size": size, "sha256": hashlib.sha256(content).hexdigest()}}
+    found = {"metrics.csv": {"size": size, "sha256": hashlib.sha256(content).hexdigest()}}
+    if (file := folder / "arrays.npz").exists():
+        content = file.read_bytes()
+        found["arrays.npz"] = {"size": f"{len(content)} bytes", "sha256": hashlib.sha256(content).hexdigest()}
+    return found
 
 
-ROWS = "step,quantity,layer,step_size,value\n0,train_loss,,,2.5\n0,ics_l2,3,,0.5\n1,train_loss,,,nan\n"
+def save_run(folder, rows=ROWS, arrays=None):
+    folder.mkdir()
+    (folder / "metrics.csv").write_text(rows)
+    np.savez(folder / "arrays.npz", **({"x": np.array([1.0, np.nan])} if arrays is None else arrays))
+    write_json(folder / "summary.json", {"status": "finished", "files": traces(folder)})
 
 
 @pytest.mark.parametrize(
@@ -129,11 +141,28 @@ ROWS = "step,quantity,layer,step_size,value\n0,train_loss,,,2.5\n0,ics_l2,3,,0.5
 )
 def test_runs_are_compared_row_by_row(tmp_path, capsys, second, code, said):
     for name, text in (("a", ROWS), ("b", second)):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "metrics.csv").write_text(text)
-        write_json(tmp_path / name / "summary.json", {"status": "finished", "files": traces(tmp_path / name)})
+        save_run(tmp_path / name, text)
     assert compare_runs.main([str(tmp_path / "a"), str(tmp_path / "b")]) == code
     assert capsys.readouterr().out.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "code", "said"),
+    [
+        ({"x": np.array([1.0, np.nan])}, 0, "all 1 arrays are the same\n"),
+        ({"x": np.array([1.0, 2.0])}, 1, "x: differs\n"),
+        ({"x": np.array([1.0, np.nan]), "y": np.zeros(1)}, 1, "y: only in the second run\n"),
+    ],
+)
+def test_snapshots_of_runs_are_compared_too(tmp_path, capsys, arrays, code, said):
+    save_run(tmp_path / "a")
+    save_run(tmp_path / "b", arrays=arrays)
+    assert compare_runs.main([str(tmp_path / "a"), str(tmp_path / "b")]) == code
+    assert capsys.readouterr().out.endswith(said)
+    content = (tmp_path / "b" / "arrays.npz").read_bytes()
+    (tmp_path / "b" / "arrays.npz").write_bytes(content[:100])
+    with pytest.raises(UserError, match=r"arrays.npz: not the file that the run wrote"):
+        compare_runs.main([str(tmp_path / "a"), str(tmp_path / "b")])
 
 
 def test_what_is_no_run_or_not_what_a_run_wrote_is_not_compared(tmp_path):

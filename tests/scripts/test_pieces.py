@@ -293,6 +293,7 @@ def test_a_damaged_file_of_a_store_is_named_in_one_line(unbroken, tmp_path, name
     ("arguments", "said"),
     [
         (["--minutes=0"], "--minutes 0: expected a number above 0"),
+        (["runs_dir=elsewhere"], "runs_dir=elsewhere: expected --store to say where runs go"),
         (["--minutes=nan"], "--minutes nan: expected a number above 0"),
         (["--most=-1"], "--most -1: expected a number above 0"),
         (["--minutes=soon"], "argument --minutes: invalid float value: 'soon'"),

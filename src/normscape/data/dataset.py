@@ -7,6 +7,9 @@ from torch import Tensor
 
 from normscape.errors import UserError
 
+WHOLE_IN_FLOAT32 = 2**24
+"""Up to here float32, as which networks get their inputs, holds every whole number."""
+
 
 @dataclass(frozen=True)
 class Split:
@@ -36,6 +39,14 @@ class Split:
             return f"{found}, expected classes (N,) of int64, or floats (N, D)"
         if self.has_classes and int(targets.min()) < 0:
             return f"the class {int(targets.min())}, expected 0 or more"
+        if inputs.is_complex() or targets.is_complex():
+            return "complex numbers, expected real ones"
+        for name, values in (("input", inputs), ("target", targets)):
+            if values.is_floating_point() and not bool(torch.isfinite(values).all()):
+                return f"an {name} that is no finite number" if name == "input" else "a target that is no finite number"
+        whole = inputs.dtype.itemsize >= 4 and not inputs.is_floating_point() and inputs.numel() > 0
+        if whole and (largest := int(inputs.abs().max())) > WHOLE_IN_FLOAT32:
+            return f"the input {largest}, which float32 does not hold; expected at most 2^24"
         return None
 
 
@@ -88,6 +99,26 @@ class Dataset:
             raise UserError(
                 f"data: the targets of {self.name} are classes in one of training and test set, not in both"
             )
+
+        if fault := self._fault_of_scale():
+            raise UserError(f"data: {self.name} has {fault}")
+
+    def _fault_of_scale(self) -> str | None:
+        """Return what is wrong with mean and deviation, in words; None if nothing is."""
+        if self.mean is None and self.std is None:
+            return None
+        if not isinstance(self.mean, Tensor) or not isinstance(self.std, Tensor):
+            kinds = f"mean a {type(self.mean).__name__} and std a {type(self.std).__name__}"
+            return f"{kinds}; expected tensors (C,) as both, or None as both"
+        channels = self.train.inputs.shape[1] if self.train.inputs.dim() > 1 else 1
+        if self.mean.shape != (channels,) or self.std.shape != (channels,):
+            found = f"mean {tuple(self.mean.shape)} and std {tuple(self.std.shape)}"
+            return (
+                f"{found}; expected ({channels},), a number per channel of the inputs {tuple(self.train.inputs.shape)}"
+            )
+        if not bool(torch.isfinite(self.mean).all() and torch.isfinite(self.std).all() and (self.std > 0).all()):
+            return "a mean that is no finite number, or a std that is not above 0"
+        return None
 
     def network_inputs(self, stored: Tensor) -> Tensor:
         """Turn stored inputs ``(N, C, H, W)`` or ``(N, D)`` into float32, standardised per channel if so declared."""

@@ -39,14 +39,19 @@ class Observation:
         targets
             What the loss takes besides the network's output.
         step
-            Number of the step; by default steps are counted from 0.
+            Number of the step, larger than the last one's; by default steps are counted from 0.
 
         Raises
         ------
         UserError
-            If the step is due and cannot be measured correctly; the network has taken the step by then.
+            If the step is due and cannot be measured correctly; the network has taken the step by then. Before it, if
+            the number is none, or not above the last one.
         """
         number = self._next if step is None else step
+        if isinstance(number, bool) or not isinstance(number, int) or number < self._next:
+            raise UserError(
+                f"step={number!r}: expected a whole number, {self._next} or more; count steps over all of training"
+            )
         self._next = number + 1
         if not self._observer.due(number):
             yield

@@ -232,7 +232,12 @@ def minus(from_these: Parameters, these: Parameters) -> dict[str, Tensor]:
     return dict(zip(these, torch._foreach_sub([from_these[name] for name in these], [*these.values()]), strict=True))
 
 
+def _wide(dtype: torch.dtype) -> torch.dtype | None:
+    """Return the type in which norms are taken, None for the tensor's: sums of squares overflow in 16 bits."""
+    return torch.float32 if dtype.itemsize < 4 else None
+
+
 def norms(tensors: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
     """Return the Euclidean norm of all entries of all tensors together, and the sum of the tensors' own norms."""
-    each = torch.stack([torch.linalg.vector_norm(tensor) for tensor in tensors.values()])
+    each = torch.stack([torch.linalg.vector_norm(t, dtype=_wide(t.dtype)) for t in tensors.values()])
     return torch.linalg.vector_norm(each), each.sum()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from normscape.errors import UserError
-from normscape.storage.files import read_json, replacing, write_json
+from normscape.storage.files import read_json, replacing, require_writable, write_json
 
 MEBIBYTE = 1 << 20
 CHUNK_BYTES = 8 * MEBIBYTE
@@ -25,7 +25,7 @@ def pack(file: Path, folder: Path, part_bytes: int) -> list[Path]:
     The parts are made beside the file and then moved, so that the folder is never without a complete set for longer
     than that takes.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    require_writable(folder, "parts")
     with tempfile.TemporaryDirectory(dir=file.parent, prefix=".parts-") as scratch:
         entries = list(_cut(file, Path(scratch), part_bytes))
         whole = {"name": file.name, "bytes": file.stat().st_size, "sha256": _digest(file)}

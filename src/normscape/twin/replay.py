@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from normscape.errors import UserError
 from normscape.seeds import Streams, kept_streams
+from normscape.twin.copies import tensors_in
 from normscape.twin.replica import NetworkState, Replica
 
 LossFunction = Callable[[Any, Any], Tensor]
@@ -104,9 +105,23 @@ class Replay:
         loss: Tensor = self.replica.loss_function(outputs, fresh(self.targets))
         return loss
 
+    @property
+    def samples(self) -> int:
+        """How many samples the mini-batch has: the length of the first tensor that the network was called with.
+
+        Raises
+        ------
+        UserError
+            If it was called with no tensor that has a length.
+        """
+        first = next((tensor for tensor in tensors_in([self.arguments, dict(self.options)]) if tensor.dim()), None)
+        if first is None:
+            raise UserError("the network is called with no tensor that has a sample per row, so there is no mini-batch")
+        return len(first)
+
     def run_part(self, samples: slice) -> None:
         """Run the network, without the loss, on some samples of the mini-batch alone; within `forward_pass`."""
-        count = len(self.arguments[0])
+        count = self.samples
         arguments, options = (part_of(given, samples, count) for given in (self.arguments, dict(self.options)))
         with self.autocast.again():
             self.replica.twin(*fresh(arguments), **fresh(options))

@@ -130,6 +130,14 @@ def test_probes_leave_no_trace_in_training(case):
     assert str(measured.optimizer.state_dict()) == str(plain.optimizer.state_dict())
 
 
+def test_an_optimiser_may_hold_some_of_the_parameters():
+    given = [*own("optimizer", name="HeadOnly"), "measure.ics_layers=[3]"]
+    _, rows, values = trained(*given)
+    _, same_rows, _ = trained(*given, measured=False)
+    assert rows == same_rows
+    assert values
+
+
 @pytest.mark.parametrize("case", RIGHT)
 def test_covariate_shift_of_the_first_layer_is_zero_and_numbers_are_finite(case):
     _, _, values = trained(*RIGHT[case])

@@ -96,6 +96,11 @@ def test_a_mistake_beside_the_folder(own, override, line):
         ("norm/bad.yaml", "a: 1\na: 2\n", "found duplicate key a in"),
         ("norm/bad.yaml", "- 1\n", "norm=[1]: expected keys and values, in its YAML too"),
         ("norm/bad.yaml", "", "norm: expected a _target_"),
+        (
+            "norm/bad.yaml",
+            "_target_: normscape.norms.BatchNorm\n",
+            "called with a number of features: is _partial_: true",
+        ),
         ("norm/bad.yaml", "_target_: normscape.norms.LpNorm\nq: 1\n", "norm.q=1: normscape.norms.LpNorm takes no 'q'"),
         ("run/bad.yaml", "# @package _global_\nname: bad\nstepps: 3\n", "stepps=3: there is no such key; did you mean"),
         ("run/bad.yaml", f"{NAMED}steps: true\n", "steps=true: expected a whole number"),

@@ -544,6 +544,13 @@ class ReshapesLater(nn.Module):
         return x
 
 
+class HeadOnly(torch.optim.SGD):
+    """Holds the last two parameters alone."""
+
+    def __init__(self, params, lr=0.1, weight_decay=0.0):
+        super().__init__(list(params)[-2:], lr=lr, weight_decay=weight_decay)
+
+
 class CountsByName(torch.optim.SGD):
     """Keeps a count of its steps in its state, which belongs to no parameter, and goes by it."""
 

@@ -59,8 +59,13 @@ def seeded(config: RunConfig, path: str) -> Iterator[None]:
 
 def _build_norm(node: Mapping[str, Any]) -> NormFactory:
     """Return what makes the normalisation of a layer; make one first, so that it is named if that fails."""
-    factory: NormFactory = build_component("norm", node)
     target = node["_target_"]
+    try:
+        factory: NormFactory = build_component("norm", node)
+    except UserError as error:
+        if node.get("_partial_"):
+            raise
+        raise UserError(f"{error}; a norm is called with a number of features: is _partial_: true missing?") from error
     try:
         made = factory(64)
     except Exception as error:

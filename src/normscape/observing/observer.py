@@ -157,9 +157,10 @@ class OpenStep:
     idle: set[str] = field(default_factory=set)
 
     def before_backward(self) -> None:
-        """Require that the gradient of the step begins at zero, and that no hook will change it."""
+        """Require that the gradient of the step begins at zero, where it trains, and that no hook will change it."""
+        held = {id(p) for group in self.observer.optimizer.param_groups for p in group["params"]}
         for name, p in parameters_of(self.observer.model).items():
-            if p.grad is not None and bool(p.grad.any()):
+            if id(p) in held and p.grad is not None and bool(p.grad.any()):
                 kind = type(self.observer.optimizer).__name__
                 raise UserError(f"optimizer: zero_grad of {kind} keeps the gradient of {name}; a step is one batch")
             if p.requires_grad and (p._backward_hooks or p._post_accumulate_grad_hooks):

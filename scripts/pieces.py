@@ -148,9 +148,10 @@ def reached(configs: "Sequence[RunConfig]", options: argparse.Namespace) -> str:
         return f"{count}; the same command continues."
     asked = {"family": options.family, "scale": options.scale, "seeds": options.seeds, "dln-seeds": options.dln_seeds}
     words = [word for name, value in asked.items() for word in (f"--{name}", str(value))]
-    command = shlex.join(["python", "experiments/reproduce.py", "all", *words, *options.overrides])
-    runs = f"NORMSCAPE_RUNS={shlex.quote(str(options.store / 'runs'))}"
-    return f"Everything is done (runs: {len(configs)}). To draw and judge them: {runs} {command}"
+    runs = f"NORMSCAPE_RUNS={shlex.quote(str(options.store / 'runs'))} python experiments/reproduce.py"
+    figures = options.figures.split(",") if options.figures else ["all"]
+    commands = [f"{runs} {shlex.join([figure, *words, *options.overrides])}" for figure in figures]
+    return f"Everything is done (runs: {len(configs)}). To draw and judge them: {' && '.join(commands)}"
 
 
 if __name__ == "__main__":

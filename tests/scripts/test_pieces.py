@@ -1,6 +1,7 @@
 """A catalogue in pieces: the order, the time, and that killed and carried about it ends with the bits of one go."""
 
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -133,7 +134,10 @@ def test_when_its_time_is_over_a_piece_saves_and_the_next_one_continues(unbroken
     pieces.main(command(tmp_path / "next", "--workers=1"))
     said = capsys.readouterr().out
     assert "dln_standard, seed 0: 20 steps, continues from step 5; " in said
-    assert "Everything is done (runs: 2). To draw and judge them: NORMSCAPE_RUNS=" in said
+    runs = f"NORMSCAPE_RUNS={shlex.quote(str(tmp_path / 'next' / 'runs'))}"
+    asked = "10 --family santurkar2018 --scale smoke --seeds 0 --dln-seeds 0 checkpoint_seconds=0"
+    done = f"To draw and judge them: {runs} python experiments/reproduce.py {asked}"
+    assert f"Everything is done (runs: 2). {done}" in said
     assert bits(tmp_path / "next") == bits(unbroken)
 
 

@@ -15,7 +15,7 @@ from normscape.reports.verdicts import headlines
 ANSWER_MARKS = ("<!-- answer: by scripts/update_readme.py -->", "<!-- end of answer -->")
 SCALE_MARKS = ("<!-- scales: by scripts/update_readme.py -->", "<!-- end of scales -->")
 CLAIM_MARKS = ("<!-- claims: by scripts/update_readme.py -->", "<!-- end of claims -->")
-MOST_ROWS = 8
+MOST_ROWS = 12
 
 
 @dataclass(frozen=True)

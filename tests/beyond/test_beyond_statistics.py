@@ -221,7 +221,8 @@ def test_the_page_names_the_network_in_which_a_norm_was_audited():
 def measured_run(*measured):
     kept = SimpleNamespace(table=lambda: pd.DataFrame(measured, columns=["quantity", "step", "layer", "value"]))
     facts = {"net": "vgg", "series": "own", "augment": False, "scale": SimpleNamespace(name="smoke")}
-    return FinishedRun(SimpleNamespace(name="own", seed=0, optimizer={"lr": 0.1}, **facts), kept)
+    named = {"name": "own", "seed": 0, "label": "own seed 0"}
+    return FinishedRun(SimpleNamespace(**named, optimizer={"lr": 0.1}, **facts), kept)
 
 
 def test_the_relative_shift_of_what_diverges_at_once_is_no_number_and_of_one_layer_there_is_none():

@@ -155,12 +155,13 @@ def curves(
 def plain_log_ticks(axis: Axis, values: Iterable[float], fine: float = 8) -> None:
     """Label a logarithmic axis with plain numbers, closer together the fewer decades its positive values span.
 
-    Over four decades or more, powers of ten are plainer, and what matplotlib does stays. ``fine`` is up to which ratio
+    Over four decades or more, powers of ten are plainer, and what matplotlib does stays, as it does on an axis that is
+    linear, because it has nothing positive to show. ``fine`` is up to which ratio
     of the values numbers lie closest, which in a narrow panel would touch each other.
     """
     shown = [value for value in values if 0 < value < np.inf]
     span = max(shown) / min(shown) if shown else 1.0
-    if span >= 1e4:
+    if span >= 1e4 or axis.get_scale() != "log":
         return
     subs = (1, 1.5, 2, 3, 5, 7) if span < fine else (1, 2, 5) if span < 200 else (1,)
     axis.set(major_locator=LogLocator(subs=subs), major_formatter="{x:g}", minor_formatter=NullFormatter())

@@ -99,7 +99,6 @@ def draw_movements(where: Figure | SubFigure, rows: pd.DataFrame, layers: Sequen
         axes.set(
             title=f"layer {layer}: movement", ylabel="std. deviations since\nthe last snapshot" if place == 1 else ""
         )
-    first = where.axes[0]
     kinds = [Line2D([], [], color="0.4", label="movement")]
     kinds += [Line2D([], [], color="0.4", linestyle=":", linewidth=0.8, label="noise floor")]
-    first.legend(handles=kinds, fontsize="x-small")
+    where.axes[0].legend(handles=kinds, fontsize="x-small")

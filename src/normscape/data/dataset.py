@@ -41,9 +41,9 @@ class Split:
             return f"the class {int(targets.min())}, expected 0 or more"
         if inputs.is_complex() or targets.is_complex():
             return "complex numbers, expected real ones"
-        for name, values in (("input", inputs), ("target", targets)):
+        for name, values in (("an input", inputs), ("a target", targets)):
             if values.is_floating_point() and not bool(torch.isfinite(values).all()):
-                return f"an {name} that is no finite number" if name == "input" else "a target that is no finite number"
+                return f"{name} that is no finite number"
         whole = inputs.dtype.itemsize >= 4 and not inputs.is_floating_point() and inputs.numel() > 0
         if whole and (largest := int(inputs.abs().max())) > WHOLE_IN_FLOAT32:
             return f"the input {largest}, which float32 does not hold; expected at most 2^24"

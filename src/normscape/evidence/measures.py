@@ -147,7 +147,7 @@ class Largest(Measure):
 
 
 @dataclass(frozen=True)
-class Upper(Measure):
+class UpperDecile(Measure):
     """The 90 % quantile over steps: large values, without the single largest, which grows with the number of steps."""
 
     def of(self, curves: Curves, series: str) -> float:

@@ -9,7 +9,7 @@ import pandas as pd
 from normscape.evidence.claims import Claim
 from normscape.evidence.comparing import NETS, SIMILAR, at_equal_accuracy, over_parts, parts_of_run
 from normscape.evidence.finished import FinishedRun
-from normscape.evidence.measures import Largest, Measure, Median, MedianWidth, Upper
+from normscape.evidence.measures import Largest, Measure, Median, MedianWidth, UpperDecile
 from normscape.evidence.parts import EARLY, LATE
 from normscape.evidence.statistics import During, Ratio, ShareLarger
 from normscape.evidence.table import gather
@@ -87,7 +87,7 @@ def _lowers_beta(net: str, series: str, label: str) -> Claim:
     largest, larger = Ratio(Largest(beta), "standard", series), ShareLarger(beta, "standard", series)
     euclidean = Ratio(Largest("effective_beta"), "standard", series)
     typical = at_equal_accuracy(net, Ratio(Median(beta), "standard", series))
-    upper = at_equal_accuracy(net, Ratio(Upper(beta), "standard", series))
+    upper = at_equal_accuracy(net, Ratio(UpperDecile(beta), "standard", series))
     claim = Claim(
         name=f"{net}_{series}_lowers_beta",
         statement=f"{label} lowers the {NETS[net]}'s effective beta, i.e. makes it smoother",

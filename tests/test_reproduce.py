@@ -516,7 +516,7 @@ def test_a_new_family_is_a_folder_a_config_folder_and_a_line_of_the_makefile(tmp
     python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
     python.chmod(0o755)
     (project / ".venv" / ".ready").touch()
-    command = ["make", "reproduce-toy", "SCALE=smoke", "SEEDS=0,1", "ARGS=tracker=none device=cpu"]
+    command = ["make", "reproduce-toy", "SCALE=smoke", "SEEDS=0,1", "WORKERS=1", "ARGS=tracker=none device=cpu"]
     environment = {**os.environ, "PYTHONPATH": str(project / "src")}
     done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -540,6 +540,13 @@ def first(tmp_path_factory):
     return root
 
 
+@pytest.fixture
+def beside(first, finished, tmp_path):
+    """Return a copy of it, with the runs of the other seed, so that adding that trains nothing."""
+    root = Path(shutil.copytree(first, tmp_path / "copy"))
+    return Path(shutil.copytree(finished / "runs", root / "runs", dirs_exist_ok=True)).parent
+
+
 def test_seeds_are_added_to_results_without_their_runs(first, tmp_path, finished):
     """The table is the one that training all of them at once gives, and the origin of each run is its own."""
     root = Path(shutil.copytree(first, tmp_path / "copy"))
@@ -558,8 +565,8 @@ def test_seeds_are_added_to_results_without_their_runs(first, tmp_path, finished
     assert (content(root, ["fig01.csv"]), written(root)) == untouched
 
 
-def test_what_was_kept_before_keeps_its_origin(first, tmp_path):
-    root = Path(shutil.copytree(first, tmp_path / "copy"))
+def test_what_was_kept_before_keeps_its_origin(first, beside):
+    root = beside
     added(root, "--seeds=2")
     file = results(root) / "fig01.json"
     kept = read_json(file)
@@ -583,8 +590,8 @@ def test_seeds_are_not_added_to_other_runs(first, tmp_path, monkeypatch):
     assert (content(root), written(root)) == (before, was)
 
 
-def test_seeds_are_not_added_to_a_table_that_lacks_what_is_measured_now(first, tmp_path):
-    root = Path(shutil.copytree(first, tmp_path / "copy"))
+def test_seeds_are_not_added_to_a_table_that_lacks_what_is_measured_now(beside):
+    root = beside
     table = read_table(results(root) / "fig01.csv")
     text = table_bytes(table[table["quantity"] != "test_accuracy"])
     (results(root) / "fig01.csv").write_bytes(text)
@@ -628,8 +635,8 @@ def full(path):
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_results_stay_whole_if_one_of_their_files_cannot_be_written(first, tmp_path, monkeypatch, name):
-    root = Path(shutil.copytree(first, tmp_path / "copy"))
+def test_results_stay_whole_if_one_of_their_files_cannot_be_written(beside, monkeypatch, name):
+    root = beside
     before = content(root)
     with monkeypatch.context() as patch:
         patch.setattr(files, "replacing", full(name))
@@ -640,8 +647,8 @@ def test_results_stay_whole_if_one_of_their_files_cannot_be_written(first, tmp_p
     assert added(root, "--seeds=0")["seeds"] == [0, 1]
 
 
-def test_a_folder_in_the_place_of_a_picture_is_named_before_anything_is_replaced(first, tmp_path):
-    root = Path(shutil.copytree(first, tmp_path / "copy"))
+def test_a_folder_in_the_place_of_a_picture_is_named_before_anything_is_replaced(beside):
+    root = beside
     (results(root) / "fig01.pdf").unlink()
     (results(root) / "fig01.pdf").mkdir()
     kept = [name for name in FILES if name != "fig01.pdf"]
@@ -651,9 +658,9 @@ def test_a_folder_in_the_place_of_a_picture_is_named_before_anything_is_replaced
     assert content(root, kept) == before
 
 
-def test_what_another_adds_meanwhile_is_kept(first, tmp_path, monkeypatch):
+def test_what_another_adds_meanwhile_is_kept(beside, monkeypatch):
     """Two shells add seeds to the same results; the one that ends last has those of both."""
-    root = Path(shutil.copytree(first, tmp_path / "copy"))
+    root = beside
     train, others = launch.train_missing, [2]
 
     def slow(*arguments, **options):
@@ -667,9 +674,8 @@ def test_what_another_adds_meanwhile_is_kept(first, tmp_path, monkeypatch):
     assert set(read_table(results(root) / "fig01.csv")["seed"]) == {0, 1, 2}
 
 
-def test_results_of_other_seeds_are_not_replaced_in_silence(first, tmp_path, capsys):
-    root = Path(shutil.copytree(first, tmp_path / "copy"))
-    reproduce(root, "--seeds=0", "--workers=1", *QUICK)
+def test_results_of_other_seeds_are_not_replaced_in_silence(beside, capsys):
+    reproduce(beside, "--seeds=0", "--workers=1", *QUICK)
     assert "Figure 1: replaces results that have seed 1 too" in capsys.readouterr().out
 
 

@@ -68,15 +68,24 @@ def dry_build(config: RunConfig, device_too: bool = True) -> None:
 
     ``device_too`` is false for a run that another machine carries out, whose devices are not those of this one.
     """
-    if device_too:
-        check_device(config.kernels, device_of(config))
     model = dry_model(config)
-    schedule = build_schedule(config, build_optimizer(config, model))
+    optimizer = build_optimizer(config, model)
+    if device_too:
+        device = device_of(config)
+        check_device(config.kernels, device)
+        check_capturable(optimizer, device)
+    schedule = build_schedule(config, optimizer)
     if schedule is not None:
         require_whole(schedule, config)
     build_loss(config)
     build_component("tracker", config.tracker)
     build_probes(config, model)
+
+
+def check_capturable(optimizer: torch.optim.Optimizer, device: torch.device) -> None:
+    """Raise `UserError` if an optimiser's steps shall be fit for CUDA graphs where there is no GPU."""
+    if device.type == "cpu" and any(group.get("capturable") for group in optimizer.param_groups):
+        raise UserError("optimizer.capturable=true: expected a GPU, and this run is on cpu; leave it out")
 
 
 def build(config: RunConfig, device: torch.device) -> Components:
@@ -102,5 +111,6 @@ def build(config: RunConfig, device: torch.device) -> Components:
         forward=Forward.asked(config),
     )
     optimizer = build_optimizer(config, model)
+    check_capturable(optimizer, device)
     state = State(model, optimizer, build_schedule(config, optimizer))
     return Components(plan, state, build_component("tracker", config.tracker), kind_of_norm(config))

@@ -245,6 +245,12 @@ REFUSED = {
     ),
     "run's own name": (["+probe.mine={_target_: zoo.YieldsRunsOwn}"], "expected a name of its own for the quantity"),
     "twice": (["+probe.mine={_target_: zoo.YieldsTwice}"], "a second time in a step"),
+    "steps of another's": (["+probe.mine={_target_: zoo.YieldsColliding, quantity: mine/steps}"], "without '/'"),
+    "a layer of another's": (["+probe.mine={_target_: zoo.YieldsColliding, quantity: mine/layer01}"], "without '/'"),
+    "a layer called steps": (
+        ["+probe.mine={_target_: zoo.YieldsColliding, quantity: mine, layer: steps}"],
+        "and no layer 'steps'",
+    ),
     "two probes alike": (
         ["+probe.more={_target_: normscape.probes.Landscape, lr_multiples: [8.0]}"],
         "probe Landscape: it yielded Row(0, 'objective', None, None) a second time",

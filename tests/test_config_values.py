@@ -44,7 +44,7 @@ class Mine(Landscape):
         (f"{ADAM} +optimizer.eps=-1", "optimizer.eps=-1: expected 0 or more"),
         ("+optimizer.differentiable=true", "optimizer.differentiable=true: nothing differentiates through a run"),
         (f"{ADAM} +optimizer.differentiable=true", "optimizer.differentiable=true: nothing differentiates"),
-        (f"{ADAM} +optimizer.capturable=true device=cpu", "optimizer.capturable=true: expected a GPU, and this run is on"),
+        (f"{ADAM} +optimizer.capturable=true device=cpu", "optimizer.capturable=true: expected a GPU, and this run"),
         ("norm.eps=nan", "norm.eps=nan: expected a finite number, 0 or more"),
         ("norm.momentum=1.5", "norm.momentum=1.5: expected a number from 0 to 1"),
         ("norm=l1 norm.p=nan", "norm.p=nan: expected a finite number, or inf"),

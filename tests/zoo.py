@@ -769,6 +769,17 @@ class YieldsTwice(Probe):
         yield Row(view.step, "mine", 1, None, 2.0)
 
 
+class YieldsColliding(Probe):
+    """Of two arrays of one name, arrays.npz would have the last. It says nothing of when: each step, then."""
+
+    def __init__(self, quantity, layer=None):
+        self.quantity, self.layer = quantity, layer
+
+    def measure(self, view):
+        yield Snapshot(view.step, "mine", None, torch.ones(1))
+        yield Snapshot(view.step, self.quantity, self.layer, torch.ones(1))
+
+
 class YieldsText(Probe):
     def measure(self, view):
         yield Row(view.step, "mine", None, None, "many")

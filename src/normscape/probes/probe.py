@@ -39,6 +39,9 @@ class Probe(ABC):
     does.
     """
 
+    every = 1
+    """Also of a probe whose constructor does not call this one's."""
+
     def __init__(self, every: int = 1) -> None:
         check_count("probe every", every, ", a number of steps")
         self.every = every

@@ -104,7 +104,7 @@ def checked(
     ------
     UserError
         For what is neither `Row` nor `Snapshot`, belongs to another step, has a name that the run itself uses, occurs
-        twice, is not a number, or is an array of a different shape than before.
+        twice, is not a number, or is an array of a different shape than before or whose name is another one's.
     """
     for item in measured:
         if not isinstance(item, Row | Snapshot):
@@ -147,6 +147,8 @@ def _array(snapshot: Snapshot, probe: str, records: Records) -> Snapshot:
     if not isinstance(snapshot.values, Tensor):
         raise UserError(f"{_what(probe, snapshot)}; expected a tensor as its values")
     layer, values = _layer(snapshot.layer), snapshot.values.detach().cpu()
+    if "/" in f"{snapshot.quantity}{layer}" or layer == "steps":  # as names in arrays.npz use them
+        raise UserError(f"{_what(probe, snapshot)}; expected a quantity and a layer without '/', and no layer 'steps'")
     values = values.to_dense() if values.layout is not torch.strided else values
     values = values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
     shape = records.shape_of(snapshot.quantity, layer)

@@ -69,7 +69,7 @@ def train(configs: "Sequence[RunConfig]", options: argparse.Namespace) -> bool:
     engine = LocalEngine(options.workers) if local else engine_of(compose_hydra(options.overrides).launcher)
     if engine is None:
         raise UserError(f"--launcher {options.launcher}: expected local, ray or slurm")
-    failures = train_missing(configs, engine, console.print, options.dry_run)
+    failures = train_missing(configs, engine, console.print, options.dry_run, all_needed=True)
     if failures:
         Console(width=None if sys.stdout.isatty() else 200).print(overview(configs, failures))
         count = f"{len(failures)} of {len(configs)} runs failed"

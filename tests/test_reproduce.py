@@ -389,6 +389,15 @@ def test_results_that_cannot_be_written_are_refused_first(tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]])
+def test_a_run_whose_batches_do_not_pass_is_named_before_others_are_trained(tmp_path, dry):
+    with pytest.raises(UserError) as refused:
+        reproduce(tmp_path, *QUICK, "steps=60", "batch_size=511", *dry)
+    said = r"vgg_standard\S* seed 0: batch_size=511: 512 training samples leave a last batch of one, .*"
+    assert re.fullmatch(said, str(refused.value))
+    assert not list(tmp_path.glob("runs/*/config.json"))
+
+
 def test_a_folder_of_settings_of_the_user_s_own_is_looked_in(tmp_path, capsys):
     own = tmp_path / "it's mine" / "optimizer" / "mine.yaml"
     own.parent.mkdir(parents=True)

@@ -10,6 +10,7 @@ from normscape.engines.engine import Engine
 from normscape.execute import require_same_data
 from normscape.mirror import hint
 from normscape.overview import disk
+from normscape.overview.estimate import RefusedError
 from normscape.overview.progress import duration
 from normscape.overview.standing import ORDER, Standing, plan_lines, standings
 from normscape.overview.tally import Tally
@@ -40,13 +41,13 @@ class Plan:
     lines: Sequence[str]
 
     @classmethod
-    def of(cls, configs: Sequence[RunConfig], engine: Engine) -> "Plan":
+    def of(cls, configs: Sequence[RunConfig], engine: Engine, all_needed: bool = False) -> "Plan":
         """Look at what is there, fetch the data once, and see what the rest will cost.
 
         Raises
         ------
         UserError
-            If the engine, the data or the disk will not do.
+            If the engine, the data or the disk will not do; or one of the runs, if ``all_needed``.
         """
         found = standings(configs)
         cached = [each for each in found if each.kind == "cached"]
@@ -61,15 +62,31 @@ class Plan:
         fetch_data(rest)
         needed = disk.bytes_needed([each.config for each in missing if each.kind == "new"])
         disk.require_room(Path(rest[0].runs_dir).absolute(), needed + disk.bytes_beside(rest))
-        times = engine.seconds(rest)
+        times, refused = None, []
+        try:
+            times = engine.seconds(rest)
+        except RefusedError as error:
+            if all_needed:
+                raise
+            refused = [f"  will fail: {error}"]
         time = "time unknown" if times is None else f"about {duration(times[0])}" if times[0] else "a few steps each"
         head = f"Runs: {len(cached)} finished, {len(missing)} to train, {engine.described(rest)}: {time}"
-        lines = [f"{head}, {disk.in_words(needed)} of disk.", *plan_lines(missing), *unmirrored, *unknown_commit()]
+        lines = [
+            f"{head}, {disk.in_words(needed)} of disk.",
+            *plan_lines(missing),
+            *refused,
+            *unmirrored,
+            *unknown_commit(),
+        ]
         return cls(cached, missing, times[1] if times else None, lines)
 
 
 def train_missing(
-    configs: Sequence[RunConfig], engine: Engine, say: Callable[[str], object], dry_run: bool = False
+    configs: Sequence[RunConfig],
+    engine: Engine,
+    say: Callable[[str], object],
+    dry_run: bool = False,
+    all_needed: bool = False,
 ) -> dict[str, str]:
     """Say what is there and what is missing with what it will cost, then carry out what is missing.
 
@@ -83,13 +100,15 @@ def train_missing(
         Takes each line of the plan.
     dry_run
         Whether to stop after the plan.
+    all_needed
+        Whether nothing is to be trained if one of the runs is known to fail.
 
     Returns
     -------
     dict
         A line for each run that failed, by its identity; the others have finished.
     """
-    plan = Plan.of(configs, engine)
+    plan = Plan.of(configs, engine, all_needed)
     for line in plan.lines:
         say(line)
     if dry_run or not plan.missing:

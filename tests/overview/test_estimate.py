@@ -6,8 +6,10 @@ import pytest
 
 from normscape import loop
 from normscape.config import compose_run
+from normscape.engines.here import LocalEngine
+from normscape.launch import Plan
 from normscape.overview import estimate as estimates
-from normscape.overview.estimate import estimate_seconds
+from normscape.overview.estimate import RefusedError, estimate_seconds
 from normscape.probes import Probe
 
 STEP, PROBE, EVALUATION = 0.5, 0.2, 3.0
@@ -86,3 +88,14 @@ def test_runs_that_are_trained_as_one_share_the_time(monkeypatch):
     together = estimate_seconds([compose_run([*settings, f"seed={seed}"]) for seed in range(10)])
     alone = estimate_seconds([compose_run([*settings, "arithmetic=plain"])])
     assert together == pytest.approx([alone[0] / 10] * 10)
+
+
+def test_a_plan_says_which_run_will_fail_and_refuses_where_all_are_needed():
+    good, bad = (compose_run([*DLN, "device=cpu", f"batch_size={size}", "steps=60"]) for size in (100, 999))
+    said = rf"{bad.name} seed 0: batch_size=999: 1000 training samples leave a last batch of one"
+    lines = Plan.of([good, bad], LocalEngine()).lines
+    assert "time unknown" in lines[0]
+    assert lines[3].startswith(f"  will fail: {said}")
+    with pytest.raises(RefusedError, match=f"^{said}"):
+        Plan.of([good, bad], LocalEngine(), all_needed=True)
+    assert not any(line.startswith("  will fail") for line in Plan.of([good], LocalEngine(), all_needed=True).lines)

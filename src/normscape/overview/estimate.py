@@ -1,4 +1,4 @@
-"""How long runs will take, from timing a few steps of each kind."""
+"""How long runs will take, from timing a few steps of each kind, once its batches pass."""
 
 import time
 from collections.abc import Sequence
@@ -6,13 +6,15 @@ from dataclasses import replace
 
 import torch
 
-from normscape.build import build, device_of
+from normscape.build import Components, build, device_of
 from normscape.config import RunConfig
 from normscape.data.dataset import Split
+from normscape.errors import UserError
 from normscape.loop import EVALUATION_BATCH
 from normscape.probes.probe import Probe
 from normscape.reduced.groups import groups
 from normscape.reduced.loop import Run, train_any
+from normscape.rehearsal import rehearse
 from normscape.runs import RunDirectory
 from normscape.seeds import kept_streams
 
@@ -25,6 +27,11 @@ def estimate_seconds(configs: Sequence[RunConfig]) -> list[float] | None:
 
     Of runs that are trained as one, each takes its share. A kind is timed if one of its runs has `WORTH_TIMING` steps
     left or more; runs of other kinds count as 0. None if a run fails: it will fail when it is trained too, and say so.
+
+    Raises
+    ------
+    RefusedError
+        For what a rehearsal refuses of a kind that is timed; names the run.
     """
     worth_it = {kind_of(config) for config in configs if steps_left(config) >= WORTH_TIMING}
     step_seconds = {kind_of(config): 0.0 for config in configs if kind_of(config) not in worth_it}
@@ -33,9 +40,15 @@ def estimate_seconds(configs: Sequence[RunConfig]) -> list[float] | None:
         if (kind := kind_of(config)) not in step_seconds:
             try:
                 step_seconds[kind] = time_steps(config, together[position])
+            except RefusedError:
+                raise
             except Exception:
                 return None
     return [step_seconds[kind_of(config)] * steps_left(config) for config in configs]
+
+
+class RefusedError(UserError):
+    """What a rehearsal refuses, which training would refuse too: hours later, if other runs come first."""
 
 
 def kind_of(config: RunConfig) -> str:
@@ -70,6 +83,7 @@ def time_steps(config: RunConfig, together: int = 1) -> float:
         return (time.monotonic() - began) / together
 
     with kept_streams(device):
+        _rehearse(config, parts[0])
         seconds(2)  # the first steps are slower
         step = seconds(4) / 4
         share = sum((seconds(1, [probe]) - step) / probe.every for probe in plan.probes)
@@ -78,3 +92,10 @@ def time_steps(config: RunConfig, together: int = 1) -> float:
             part = Split(test.inputs[:EVALUATION_BATCH], test.targets[:EVALUATION_BATCH])
             evaluation = (seconds(1, test=part) - step) / 2 * len(test) / len(part)  # before and after the step
     return max(step, step + share + evaluation / plan.eval_every)
+
+
+def _rehearse(config: RunConfig, made: Components) -> None:
+    try:
+        rehearse(made.plan, made.state, made.norm)
+    except UserError as error:
+        raise RefusedError(f"{config.label}: {error}") from error

@@ -39,10 +39,10 @@ def figure(norm: str | None, model: str | None, settings: Sequence[str] = ()) ->
     mine = tuple(each for each in settings if "model." in each.split("=")[0]) if norm else ()
     own_norm = ("norm=standard", f"norm._target_={norm}") if norm else ("norm=standard",)
     name = (norm or model or "").rpartition(".")[2]
-    runs = {
+    runs = {  # what is audited comes first: what is refused of it is said at once
+        "own": (*SHORT, *net, *own_norm, *settings, "series=own", f"name='{name}'"),
         "standard": (*SHORT, *everywhere, *mine, "name=standard"),
         "batch": (*SHORT, *everywhere, *mine, "norm=batch", "series=batch", "name=batch"),
-        "own": (*SHORT, *net, *own_norm, *settings, "series=own", f"name='{name}'"),
     }
     target = " in ".join(filter(None, (norm, model)))
     module = ModuleType("audit")

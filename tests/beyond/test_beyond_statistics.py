@@ -171,7 +171,7 @@ def test_the_audit_is_a_page_of_picture_table_and_sentences():
 
 @pytest.mark.parametrize(
     ("norm", "model", "nets"),
-    [("p.N", None, [0, 0, 0]), (None, "p.M", [0, 0, 1]), ("p.N", "p.M", [1, 1, 1])],
+    [("p.N", None, [0, 0, 0]), (None, "p.M", [1, 0, 0]), ("p.N", "p.M", [1, 1, 1])],
 )
 def test_what_is_audited_stands_beside_what_it_can_be_compared_with(norm, model, nets):
     runs = audit_page.figure(norm, model).runs
@@ -189,7 +189,7 @@ def test_the_audit_s_command_line_keeps_settings_of_yours_from_the_others():
     of_all = audit.audited(["--norm", "p.N", "model.width=0.25"])[0].runs
     assert all("model.width=0.25" in run for run in of_all.values())  # or three networks would be compared
     own = audit.audited(["--model", "p.M", "+model.depth=3"])[0].runs
-    assert [int("+model.depth=3" in run) for run in own.values()] == [0, 0, 1]
+    assert [int("+model.depth=3" in run) for run in own.values()] == [1, 0, 0]
 
 
 @pytest.mark.parametrize(

@@ -621,6 +621,40 @@ def test_seeds_are_not_added_to_damaged_results(first, tmp_path):
         added(root, "--seeds=0")
 
 
+def kept_runs(root, *arguments):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(PROJECT / "scripts")
+        patch.setenv("NORMSCAPE_RUNS", str(root / "runs"))
+        import keep_runs as script
+
+        script.main(["1", "--scale=smoke", f"--results={root / 'results'}", *arguments, *QUICK])
+
+
+def test_the_runs_that_have_ended_are_kept_and_another_machine_trains_the_others(first, tmp_path, capsys):
+    """The table is that of the runs together; what is kept is not judged before."""
+    here, there = tmp_path / "here", tmp_path / "there"
+    shutil.copytree(first / "runs", here / "runs")
+    with pytest.raises(UserError, match=r"^Figure 1: 4 of its 4 runs have ended; expected some, not all$"):
+        kept_runs(here, "--seeds=1")
+    gone = [folder for (name, _), folder in runs(here).items() if name in DECLARED[1:3]]
+    for folder in gone:
+        shutil.rmtree(folder)
+    kept_runs(here, "--seeds=1")
+    assert f"Figure 1: {DECLARED[0]}" in capsys.readouterr().out
+    assert {path.name for path in results(here).iterdir()} == {"fig01.csv", "fig01.json"}
+    assert read_json(results(here) / "fig01.json")["claims"] == {}
+    with pytest.raises(UserError, match=r"has results; give an empty folder$"):
+        kept_runs(here, "--seeds=1")
+    with pytest.raises(UserError, match=r"^keep_runs: expected one figure, and no --from-results, --add or --dry-run$"):
+        kept_runs(here, "--add")
+    shutil.copytree(here / "results", there / "results")
+    added(there, "--seeds=1")
+    assert {name for name, _ in runs(there)} == {*DECLARED[1:3]}
+    assert (results(there) / "fig01.csv").read_bytes() == (results(first) / "fig01.csv").read_bytes()
+    published, whole = (read_json(results(root) / "fig01.json") for root in (there, first))
+    assert published["claims"] == whole["claims"]
+
+
 def test_adding_trains_and_redrawing_does_not(tmp_path):
     seeds, engine = [["--seeds=0"], ["--dln-seeds", "3"]], [["--workers=2"], ["--launcher=ray"], ["--config-dir=here"]]
     for option in (["--add"], ["--dry-run"], *seeds, *engine):

@@ -1,0 +1,55 @@
+"""Keep what the runs of a figure that have ended measured, while others are still to be trained elsewhere.
+
+python scripts/keep_runs.py 1 --scale desk --results unfinished/fig01
+python experiments/reproduce.py 1 --scale desk --results unfinished/fig01 --add    trains, judges and draws
+
+The first one writes the rows that these runs have in the figure's table, and where they come from: no picture and no
+verdict. The second one, on any machine, trains the runs that are missing there. Until it has, no other figure can be in
+the same folder.
+"""
+
+import normscape.process.portable  # noqa: F401, I001 - first: torch chooses its kernels when it is imported
+
+import sys
+from pathlib import Path
+
+from normscape.process.entry import entry_point
+from normscape.errors import UserError
+
+PROJECT = Path(__file__).resolve().parents[1]
+sys.path.append(str(PROJECT / "experiments"))
+
+
+def main(arguments: list[str]) -> None:
+    """Do what the command line asks, which is that of ``reproduce.py``."""
+    import reproduce
+    from normscape.evidence.results import Results
+    from normscape.evidence.table import written
+    from normscape.evidence.tabulate import tabulate
+    from normscape.runs import RunDirectory
+    from normscape.storage.files import replace_all, require_writable
+
+    options = reproduce.parse(arguments)
+    if options.figure == "all" or options.from_results or options.add or options.dry_run:
+        raise UserError("keep_runs: expected one figure, and no --from-results, --add or --dry-run")
+    figure = options.family.figure(options.figure)
+    results = Results(options.folder, figure)
+    if any(options.folder.glob("*.json")):
+        raise UserError(f"--results {options.folder}: has results; give an empty folder")
+    declared = [config for configs in reproduce.asked(options).declared([figure]).values() for config in configs]
+    ended = [config for config in declared if RunDirectory.of(config).summary is not None]
+    missing = [config.label for config in declared if config not in ended]
+    if not ended or not missing:
+        raise UserError(f"{figure.label}: {len(ended)} of its {len(declared)} runs have ended; expected some, not all")
+    text, manifest = tabulate(figure, ended, options.scale)
+    require_writable(options.folder, "--results")
+    table, content, _ = written(text, options.folder, figure.stem)
+    replace_all({table: content, results.file: results.judged_content((), manifest, with_paper=False)})
+    print(f"{figure.label}: {', '.join(config.label for config in ended)}; missing: {', '.join(missing)}")
+    for file in results.files:
+        print(f"  {file}")
+
+
+if __name__ == "__main__":
+    with entry_point():
+        main(sys.argv[1:])

@@ -13,7 +13,7 @@ import normscape.process.portable  # noqa: F401, I001 - first: torch chooses its
 import sys
 from pathlib import Path
 
-from normscape.process.entry import entry_point
+from normscape.process.entry import Parser, entry_point
 from normscape.errors import UserError
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -22,6 +22,12 @@ sys.path.append(str(PROJECT / "experiments"))
 
 def main(arguments: list[str]) -> None:
     """Do what the command line asks, which is that of ``reproduce.py``."""
+    parser = Parser(prog="keep_runs.py", description="Keep what a figure's runs that have ended measured.")
+    parser.epilog = (
+        "The arguments are those of reproduce.py: one figure, --family, --scale, --seeds, --dln-seeds, --results, "
+        "--config-dir, and settings of the runs."
+    )
+    parser.parse_known_args(arguments)  # --help alone
     import reproduce
     from normscape.evidence.results import Results
     from normscape.evidence.table import written

@@ -51,7 +51,7 @@ def main(arguments: list[str]) -> None:
     require_writable(options.folder, "--results")
     table, content, _ = written(text, options.folder, figure.stem)
     replace_all({table: content, results.file: results.judged_content((), manifest, with_paper=False)})
-    print(f"{figure.label}: {', '.join(config.label for config in ended)}; missing: {', '.join(missing)}")
+    print(f"{figure.label}: kept {len(ended)} of its {len(declared)} runs; missing: {', '.join(missing)}")
     for file in results.files:
         print(f"  {file}")
 

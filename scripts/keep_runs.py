@@ -4,8 +4,8 @@ python scripts/keep_runs.py 1 --scale desk --results unfinished/fig01
 python experiments/reproduce.py 1 --scale desk --results unfinished/fig01 --add    trains, judges and draws
 
 The first one writes the rows that these runs have in the figure's table, and where they come from: no picture and no
-verdict. The second one, on any machine, trains the runs that are missing there. Until it has, no other figure can be in
-the same folder.
+verdict. Given again, also elsewhere, it adds those that have ended since. The second one trains the runs that are
+missing, on any machine. Until it has, no other figure can be in the same folder.
 """
 
 import normscape.process.portable  # noqa: F401, I001 - first: torch chooses its kernels when it is imported
@@ -29,6 +29,7 @@ def main(arguments: list[str]) -> None:
     )
     parser.parse_known_args(arguments)  # --help alone
     import reproduce
+    from normscape.evidence.added import Kept
     from normscape.evidence.results import Results
     from normscape.evidence.table import written
     from normscape.evidence.tabulate import tabulate
@@ -40,18 +41,22 @@ def main(arguments: list[str]) -> None:
         raise UserError("keep_runs: expected one figure, and no --from-results, --add or --dry-run")
     figure = options.family.figure(options.figure)
     results = Results(options.folder, figure)
-    if any(options.folder.glob("*.json")):
+    before = results.kept()
+    if {*options.folder.glob("*.json")} - {results.file} or (before and before["claims"]):
         raise UserError(f"--results {options.folder}: has results; give an empty folder")
-    declared = [config for configs in reproduce.asked(options).declared([figure]).values() for config in configs]
-    ended = [config for config in declared if RunDirectory.of(config).summary is not None]
-    missing = [config.label for config in declared if config not in ended]
+    kept = Kept.of(results)
+    declared = reproduce.asked(options).declared([figure], [kept])
+    configs = [config for runs in declared.values() for config in runs]
+    ended = [config for config in configs if config in kept or RunDirectory.of(config).summary is not None]
+    missing = [config.label for config in configs if config not in ended]
     if not ended or not missing:
-        raise UserError(f"{figure.label}: {len(ended)} of its {len(declared)} runs have ended; expected some, not all")
-    text, manifest = tabulate(figure, ended, options.scale)
+        raise UserError(f"{figure.label}: {len(ended)} of its {len(configs)} runs have ended; expected some, not all")
+    kept.require_same(results, ended)
+    text, manifest = tabulate(figure, ended, options.scale, kept)
     require_writable(options.folder, "--results")
     table, content, _ = written(text, options.folder, figure.stem)
     replace_all({table: content, results.file: results.judged_content((), manifest, with_paper=False)})
-    print(f"{figure.label}: kept {len(ended)} of its {len(declared)} runs; missing: {', '.join(missing)}")
+    print(f"{figure.label}: kept {len(ended)} of its {len(configs)} runs; missing: {', '.join(missing)}")
     for file in results.files:
         print(f"  {file}")
 

@@ -54,8 +54,9 @@ def main(arguments: list[str]) -> None:
     kept.require_same(results, ended)
     text, manifest = tabulate(figure, ended, options.scale, kept)
     require_writable(options.folder, "--results")
-    table, content, _ = written(text, options.folder, figure.stem)
+    table, content, beside = written(text, options.folder, figure.stem)
     replace_all({table: content, results.file: results.judged_content((), manifest, with_paper=False)})
+    beside.unlink(missing_ok=True)
     print(f"{figure.label}: kept {len(ended)} of its {len(configs)} runs; missing: {', '.join(missing)}")
     for file in results.files:
         print(f"  {file}")

@@ -20,6 +20,7 @@ from normscape.norms.half import widened
 from normscape.probes.probe import Probe
 from normscape.storage.records import Row
 
+FEW_LAYERS = ["model.configuration=A", "model.head=[]"]  # of a VGG: torch takes seconds to compile each
 SMOKE = ["scale=smoke", "tracker=none", "device=cpu", "steps=6", "measure.every=2", "log_every=2"]
 NORMS = ["standard", "batch", "noisy_batch", "noisy_standard", "l1", "l2", "linf", "group", "layer", "instance"]
 NORMS += ["torch_batch", "whitening", "weight"]
@@ -127,9 +128,8 @@ def test_statistics_in_half_precision_have_the_digits_of_float32():
 @pytest.mark.filterwarnings("ignore")  # dynamo's own
 def test_compiled_training_takes_the_steps_of_the_modules_with_the_same_noise():
     """To rounding, which some steps of a network with noise blow up; measured steps are checked by themselves."""
-    few = ["model.configuration=A", "model.head=[]", "probe=[]"]  # torch takes seconds for each layer
     begun, plain, compiled = (
-        trained(steps, "run=vgg_noisy_batch", *few, f"compile={it}")
+        trained(steps, "run=vgg_noisy_batch", *FEW_LAYERS, "probe=[]", f"compile={it}")
         for steps, it in ((0, "none"), (1, "none"), (1, "default"))
     )
     weights = [
@@ -143,7 +143,7 @@ def test_compiled_training_takes_the_steps_of_the_modules_with_the_same_noise():
 @pytest.mark.filterwarnings("ignore")  # dynamo's own
 def test_compiled_steps_are_measured_uncompiled():
     """So that G' of the first layer is G to the last bit, and W(0) has the rows that it has uncompiled."""
-    settings = ["run=mlp_l1", "probe=[ics,landscape]", "measure.ics_layers=[1]"]
+    settings = ["run=vgg_l1", *FEW_LAYERS, "probe=[ics,landscape]", "measure.ics_layers=[1]"]
     compiled, plain = rows(*settings, "compile=default", steps=1), rows(*settings, steps=1)
     assert compiled[0, "ics_l2", 1, None] == 0
     assert len(measured := {key for key in plain if key[1] not in ("train_loss", "test_accuracy")}) > 10

@@ -553,7 +553,8 @@ def first(tmp_path_factory):
 def beside(first, finished, tmp_path):
     """Return a copy of it, with the runs of the other seed, so that adding that trains nothing."""
     root = Path(shutil.copytree(first, tmp_path / "copy"))
-    return Path(shutil.copytree(finished / "runs", root / "runs", dirs_exist_ok=True)).parent
+    shutil.copytree(finished / "runs", root / "runs", dirs_exist_ok=True)
+    return root
 
 
 def test_seeds_are_added_to_results_without_their_runs(first, tmp_path, finished):
@@ -630,7 +631,7 @@ def kept_runs(root, *arguments):
         script.main(["1", "--scale=smoke", f"--results={root / 'results'}", *arguments, *QUICK])
 
 
-def test_the_runs_that_have_ended_are_kept_and_another_machine_trains_the_others(first, tmp_path, capsys):
+def test_the_runs_that_have_ended_are_kept_and_another_machine_trains_the_others(first, tmp_path, monkeypatch, capsys):
     """The table is that of the runs together; what is kept is not judged before."""
     here, there = tmp_path / "here", tmp_path / "there"
     shutil.copytree(first / "runs", here / "runs")
@@ -644,6 +645,11 @@ def test_the_runs_that_have_ended_are_kept_and_another_machine_trains_the_others
     said = capsys.readouterr().out
     assert f"Figure 1: kept 1 of its 4 runs; missing: {DECLARED[0]}" in said
     assert f"Figure 1: kept 2 of its 4 runs; missing: {DECLARED[1]}" in said
+    with monkeypatch.context() as patch:  # a table that has grown large, and is small again
+        patch.setattr("normscape.evidence.table.LARGE_BYTES", 0)
+        kept_runs(here, "--seeds=1")
+    assert {path.name for path in results(here).iterdir()} == {"fig01.csv.gz", "fig01.json"}
+    kept_runs(here, "--seeds=1")
     assert {path.name for path in results(here).iterdir()} == {"fig01.csv", "fig01.json"}
     assert read_json(results(here) / "fig01.json")["claims"] == {}
     with pytest.raises(UserError, match=r"^keep_runs: expected one figure, and no --from-results, --add or --dry-run$"):

@@ -68,11 +68,12 @@ def dry_build(config: RunConfig, device_too: bool = True) -> None:
 
     ``device_too`` is false for a run that another machine carries out, whose devices are not those of this one.
     """
+    device = device_of(config) if device_too else None
+    if device is not None:
+        check_device(config.kernels, device)
     model = dry_model(config)
     optimizer = build_optimizer(config, model)
-    if device_too:
-        device = device_of(config)
-        check_device(config.kernels, device)
+    if device is not None:
         check_capturable(optimizer, device)
     schedule = build_schedule(config, optimizer)
     if schedule is not None:

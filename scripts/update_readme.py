@@ -10,6 +10,7 @@ from normscape.evidence.results import at_largest_scale, judged_figures, missing
 from normscape.process.entry import entry_point
 from normscape.reports.answers import (
     ANSWER_MARKS,
+    BEYOND_MARKS,
     CLAIM_MARKS,
     SCALE_MARKS,
     answer_block,
@@ -26,6 +27,7 @@ FAMILY = "santurkar2018"
 
 def blocks() -> dict[tuple[str, str], str]:
     """Return what belongs between each pair of marks: answers are from the largest scale that has the figure."""
+    from beyond.answers import ANSWERS as BEYOND
     from santurkar2018.answers import ANSWERS
     from santurkar2018.fidelity import PANELS
 
@@ -37,7 +39,9 @@ def blocks() -> dict[tuple[str, str], str]:
     answers = answer_block(ANSWERS, at_largest_scale(family, PROJECT / results), results)
     sizes = scales_block([(at, figures, compare(family, at, PANELS)) for at, figures in judged.items()], results)
     claims = claims_block([(at, figures, missing_in(family, at)) for at, figures in judged.items()])
-    return {ANSWER_MARKS: answers, SCALE_MARKS: sizes, CLAIM_MARKS: claims}
+    others = at_largest_scale(Family.of("beyond", PROJECT), PROJECT / "results" / "beyond")
+    beyond = answer_block(BEYOND, others, "results/beyond", BEYOND_MARKS)
+    return {ANSWER_MARKS: answers, BEYOND_MARKS: beyond, SCALE_MARKS: sizes, CLAIM_MARKS: claims}
 
 
 def main() -> None:

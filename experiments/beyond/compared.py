@@ -8,7 +8,7 @@ import pandas as pd
 from beyond.training import TO_HALF, trains_like_batch
 from normscape.errors import UserError
 from normscape.evidence.claims import Claim
-from normscape.evidence.comparing import NETS, TRAINED_TO, at_equal_accuracy, parts_of_run
+from normscape.evidence.comparing import LP_NORMS, NETS, TRAINED_TO, at_equal_accuracy, parts_of_run
 from normscape.evidence.finished import FinishedRun
 from normscape.evidence.marks import Final
 from normscape.evidence.measures import Measure, Median, MedianWidth
@@ -81,7 +81,7 @@ def compared_claims(series: str, net: str = "vgg") -> list[Claim]:
     ratio = Ratio(SHIFT, series, "standard")
     claims = [
         *(trains_like_batch(net, series) if series != "batch" else trains_like_batch(net, series)[1:]),
-        *smoother(net, series, who[0].upper() + who[1:]),
+        *smoother(net, series, f"The {series} norm" if series in LP_NORMS else who[0].upper() + who[1:]),
         Claim(
             name=f"{net}_{series}_shifts_no_less",
             statement=f"{who[0].upper()}{who[1:]} does not make the {NETS[net]}'s relative covariate shift smaller",

@@ -8,9 +8,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from beyond.training import trains_like_batch
-from normscape.drawing.landscapes import AXES, SUMMED, TITLES
+from normscape.drawing.landscapes import AXES, LIPSCHITZ, SUMMED, TITLES
 from normscape.drawing.panels import (
     accuracies,
+    bands_in_words,
     curves,
     legend,
     note,
@@ -18,7 +19,6 @@ from normscape.drawing.panels import (
     plain_log_ticks,
     ranges,
     seeds_in_words,
-    step_sizes_in_words,
 )
 from normscape.drawing.style import STYLE
 from normscape.evidence.claims import Claim
@@ -111,8 +111,8 @@ def draw(shown: Shown) -> Figure:
             curves(axes, rows, None, PAIR, quantity, log=quantity == "ics_l2", layer=layer)
             axes.set_title(f"layer {layer}: {SHIFT[quantity]}")
         accuracies(lower[0], rows, None, SERIES, "test_accuracy")
-        titles = {**TITLES, "effective_lipschitz": "Effective Lipschitzness"}
-        labels = {**AXES, "effective_lipschitz": r"max $|\Delta J| / (s\,\|g\|)$"}
+        name, title, label = LIPSCHITZ
+        titles, labels = {**TITLES, name: title}, {**AXES, name: label}
         for axes, (quantity, title) in zip(lower[1:], titles.items(), strict=True):
             name = AS_PLOTTED.get(quantity, quantity)
             (ranges if quantity in WIDTHS else curves)(axes, rows, None, ALL_NORMS, name, log=True)
@@ -121,5 +121,5 @@ def draw(shown: Shown) -> Figure:
             if axes.get_yscale() == "log":
                 plain_log_ticks(axes.yaxis, axes.get_ylim())
         symbols = f"{objective_in_words(shown)}; {SUMMED}"
-        note(figure, f"{symbols}; {step_sizes_in_words(shown)}; {seeds_in_words(rows)}")
+        note(figure, f"{symbols}; {bands_in_words(shown)}; {seeds_in_words(rows)}")
         return figure

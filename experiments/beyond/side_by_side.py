@@ -49,7 +49,8 @@ def draw_side_by_side(shown: Shown, order: Sequence[str]) -> Figure:
         axes.set_xlabel("of standard's" if column.relative else "", fontsize="small")
     meant = "of standard's: at equal training accuracy, below 1 is smoother (or shifts less)"
     dots = "large dots: medians over seeds, lines: their intervals, small dots: seeds"
-    note(figure, f"{meant}; {dots}; {step_sizes_in_words(shown)}; {seeds_in_words(shown.rows)}")
+    bands = f"bands: maximum minus minimum over {step_sizes_in_words(shown)}"
+    note(figure, f"{meant}; {bands}; {dots}; {seeds_in_words(shown.rows)}")
     return figure
 
 

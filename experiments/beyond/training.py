@@ -7,10 +7,15 @@ from normscape.evidence.statistics import Ratio
 from normscape.evidence.words import display_name
 
 TO_HALF = StepsTo(level=0.5)
+NONLINEARITIES = {"elu": "ELU", "selu": "SELU"}
+"""Series that have another nonlinearity in place of a normalisation, and its name."""
 
 
 def trains_like_batch(net: str, series: str) -> list[Claim]:
     """Return the claims that a series trains about as fast as BatchNorm, and faster than the standard network."""
+    faster = f"{display_name(series)} than without normalisation"
+    if series in NONLINEARITIES:
+        faster = f"{NONLINEARITIES[series]} than with ReLU, without normalisation"
     return [
         Claim(
             name=f"{net}_{series}_trains_like_batch",
@@ -21,7 +26,7 @@ def trains_like_batch(net: str, series: str) -> list[Claim]:
         ),
         Claim(
             name=f"{net}_{series}_beats_standard",
-            statement=f"The {NETS[net]} trains faster with {display_name(series)} than without normalisation",
+            statement=f"The {NETS[net]} trains faster with {faster}",
             statistic=Ratio(TO_HALF, "standard", series),
             above=1.0,
         ),

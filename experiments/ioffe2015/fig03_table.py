@@ -22,6 +22,10 @@ from normscape.evidence.table import select
 ORIGINAL = Path(__file__).resolve().parents[2] / "results" / "ioffe2015" / "original"
 SERIES = tuple(name for name in NETWORKS if name != "whitening")
 STEPS, BEST = Mark("steps_to_best_of_baseline"), Mark("best_accuracy", percent=True)
+FASTEST = (
+    "Thirty times the baseline's rate is 3 here, since 0.1 is the best of a search (figure rates); in the paper it is "
+    "0.045, thirty times 0.0015."
+)
 FAR_FEWER, NEARLY = 7.0, 0.9
 """Our reading of *14 times fewer steps*, within a factor of 2, and of an accuracy near the baseline's."""
 
@@ -38,6 +42,7 @@ CLAIMS = [
             statement=f"{NETWORKS[series][2]} reaches the baseline's best accuracy in fewer steps",
             statistic=Ratio(STEPS, BASELINE, series),
             above=1.0,
+            note=FASTEST if series == "BN-x30" else "",
         )
         for series in ("BN-baseline", "BN-x5", "BN-x30")
     ),
@@ -69,6 +74,8 @@ CLAIMS = [
         statement="BN-x30 has a higher best accuracy than BN-x5",
         statistic=Difference(BEST, "BN-x30", "BN-x5"),
         above=0.0,
+        note=FASTEST,
+        evidence=[Of(BEST, "BN-x30"), Of(BEST, "BN-x5")],
     ),
     Claim(
         name="BN-x5-sigmoid_trains",

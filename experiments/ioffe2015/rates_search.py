@@ -77,7 +77,7 @@ def draw(shown: Shown) -> Figure:
         axes.set_xscale("log", base=2)
         axes.set_xticks(rates_of(rows), [f"{rate:g}" for rate in rates_of(rows)])
         axes.minorticks_off()
-        axes.set(xlabel="initial learning rate", title="Baseline: best test accuracy", ylim=(0, 1))
-        axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
+        axes.set(xlabel="initial learning rate", title="Baseline: best test accuracy")
+        axes.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
         note(figure, "a point per seed, line: median; dotted: the rate taken")
         return figure

@@ -63,7 +63,7 @@ ANSWERS = (
             Asked(
                 figure=4,
                 claim="vgg_batch_lowers_lipschitz",
-                saying="Per distance walked, its loss changes at most {} times as fast",
+                saying="The largest change of its loss per distance walked is {} times BatchNorm's",
                 above=1.0,
             ),
             Asked(

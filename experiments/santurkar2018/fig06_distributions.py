@@ -12,7 +12,7 @@ from normscape.evidence.comparing import ALL_NORMS, LP_NORMS
 from normscape.evidence.figure import Shown
 from normscape.evidence.finished import FinishedRun, first_seed
 from normscape.evidence.table import gather
-from santurkar2018.movements import MOVEMENTS, draw_movements, movement_claim
+from santurkar2018.movements import FLOORS, MOVEMENTS, draw_movements, movement_claim
 
 LAYER = 11
 
@@ -50,5 +50,6 @@ def draw(shown: Shown) -> Figure:
             axes.set_ylabel("step" if place == 1 else "")
             axes.tick_params(labelleft=place == 1)
         draw_movements(right, shown.rows, [LAYER], ALL_NORMS)
-        note(figure, f"{seeds_in_words(shown.rows)}; {RIDGES}\n{MOVEMENTS}")
+        floors = f"of {', '.join(map(short_label, ALL_NORMS[:FLOORS]))} alone"
+        note(figure, f"{seeds_in_words(shown.rows)}; {RIDGES}\n{MOVEMENTS}, {floors}")
         return figure

@@ -115,5 +115,6 @@ def draw(shown: Shown) -> Figure:
                     names = axes.get_legend_handles_labels()
                     note_paper(axes, original)
         figure.legend(*names, loc="outside upper center", ncols=len(SERIES))
-        note(figure, f"one unit of each layer, the same in all networks; {seeds_in_words(rows)}")
+        unit = "one unit of each layer, the same in all networks (claims are of all units)"
+        note(figure, f"{unit}; change: since the snapshot before, zeros leave the axis; {seeds_in_words(rows)}")
         return figure

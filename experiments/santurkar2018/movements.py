@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from normscape.drawing.bands import median_over_seeds
 from normscape.drawing.panels import curves, plain_log_ticks
 from normscape.drawing.style import COLORS
-from normscape.evidence.claims import Claim, Origin
+from normscape.evidence.claims import Claim, Kind, Origin
 from normscape.evidence.comparing import each
 from normscape.evidence.measures import Mean
 from normscape.evidence.parts import Fitting
@@ -56,24 +56,28 @@ def movement_claim(
             During(ratio, Fitting(series)),
             Ratio(Mean("activation_distance", layer), series, other),
         ],
-        reasons=_reasons(moved, series, other),
+        reasons=_reasons(moved, ratio),
         evidence=[*each(moved, (series, other)), *over_units],
     )
 
 
-def _reasons(moved: Mean, series: str, other: str) -> list[Claim]:
-    """Return why a normalised network may be the steadier one: it settles, and the other network does not."""
+def _reasons(moved: Mean, ratio: Ratio) -> list[Claim]:
+    """Return why a normalised network may be the steadier one, if only late: it settles, and the other does not."""
+    series, other = ratio.series, ratio.other
     after, before = Fitting(series, after=True), Fitting(series)
+    only_late = ((ratio, Kind.FAILS), (During(ratio, before), Kind.HOLDS))
     return [
         Claim(
             statement=f"Once {network(series)} has fitted its training data, its distributions move less than before",
             statistic=Change(Of(moved, series), after, before),
             below=1.0,
+            given=only_late,
         ),
         Claim(
             statement=f"From then on, the distributions of {network(other)} move more than before",
             statistic=Change(Of(moved, other), after, before),
             above=1.0,
+            given=only_late,
         ),
     ]
 
@@ -84,6 +88,9 @@ MOVEMENTS = (
 )
 """What the panels of `draw_movements` show, which the paper has not."""
 
+FLOORS = 3
+"""Of how many series, the first ones, the noise floor is drawn: those of more would hide what they lie under."""
+
 
 def draw_movements(where: Figure | SubFigure, rows: pd.DataFrame, layers: Sequence[int], series: Sequence[str]) -> None:
     """Draw, layer by layer, how far distributions moved since the snapshot before, with the noise floor."""
@@ -92,7 +99,7 @@ def draw_movements(where: Figure | SubFigure, rows: pd.DataFrame, layers: Sequen
         axes = where.add_subplot(1, len(layers), place, sharey=first)
         first = first or axes
         curves(axes, rows, None, series, "activation_change", log=True, layer=layer)
-        for name in series:
+        for name in series[:FLOORS]:
             floor = select(rows, series=name, quantity="activation_noise", layer=layer)
             median_over_seeds(axes, floor, color=COLORS[name], linestyle=":", linewidth=0.8)
         plain_log_ticks(axes.yaxis, axes.get_ylim())

@@ -9,12 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from normscape.drawing.bands import median_over_seeds
+from normscape.drawing.bands import median_over_seeds, widths_over_step_sizes
 from normscape.drawing.panels import (
+    curves,
     legend,
     note,
     plain_log_ticks,
-    ranges,
     seeds_in_words,
     step_axis,
     step_sizes_in_words,
@@ -25,8 +25,9 @@ from normscape.evidence.comparing import CHANCE, at_equal_accuracy, parts_of_run
 from normscape.evidence.figure import Shown
 from normscape.evidence.finished import FinishedRun
 from normscape.evidence.marks import Final
-from normscape.evidence.measures import Median, MedianWidth
-from normscape.evidence.statistics import Difference, Of, Ratio
+from normscape.evidence.measures import Count, Median, MedianWidth
+from normscape.evidence.parts import BINS
+from normscape.evidence.statistics import Difference, During, Of, Ratio
 from normscape.evidence.table import gather, select
 
 SERIES = ("standard", "batch")
@@ -37,6 +38,8 @@ RANDOM = {
     "loss": Ratio(MedianWidth("loss_landscape_random"), "standard", "batch"),
     "gradient": Ratio(MedianWidth("gradient_difference_tensor_sum_random"), "standard", "batch"),
 }
+MEASURED = [During(Of(Count("effective_lipschitz_random"), series), part) for part in BINS for series in SERIES]
+"""On how many steps, and random directions, one a step, the widths of a bin rest."""
 LIPSCHITZ = Ratio(Median("effective_lipschitz_random"), "standard", "batch")
 
 
@@ -111,7 +114,7 @@ CLAIMS = [
             scales=("paper", "paper_tf32"),
             above=accuracy.percent - TOLERANCE,
             below=accuracy.percent + TOLERANCE,
-            note="Only scale=paper trains the paper's network on all the images.",
+            note="Only scale=paper and scale=paper_tf32 train the paper's network at its full width.",
             evidence=[Of(TRAINED, accuracy.series)],
         )
         for accuracy in ACCURACIES
@@ -124,6 +127,7 @@ CLAIMS = [
             about=PLAIN,
             above=1.0,
             parts=parts_of_run("vgg", RANDOM[what]),
+            evidence=MEASURED,
         )
         for what, suffix in (("loss", ""), ("gradient", "_gradient"))
     ),
@@ -135,6 +139,7 @@ CLAIMS = [
         about=PLAIN,
         above=1.0,
         parts=parts_of_run("vgg", LIPSCHITZ),
+        evidence=MEASURED,
     ),
 ]
 
@@ -151,9 +156,10 @@ def draw(shown: Shown) -> Figure:
             median_over_seeds(noise, ours, color=COLORS[series], label=LABELS[series])
         noise.set(title="Noise without BatchNorm: training accuracy", ylim=(0, 1))
         _tests(tests, rows)
-        ranges(random, plain, None, SERIES, "loss_landscape_random", log=True)
-        random.set(title="Loss along a random direction", ylabel=r"$J(W - s d)$")
+        widths = widths_over_step_sizes(plain, "loss_landscape_random")
+        curves(random, widths, None, SERIES, "loss_landscape_random", log=True)
         plain_log_ticks(random.yaxis, random.get_ylim())
+        random.set(title="Loss along a random direction", ylabel=r"max $J(W - s d)$ - min $J(W - s d)$")
         for axes in (noise, tests):
             axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
         for axes in (noise, tests, random):

@@ -8,7 +8,8 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from scipy.stats import norm
 
-from normscape.drawing.bands import median_over_seeds
+from normscape.drawing.bands import median_over_seeds, running_medians, widths_over_step_sizes
+from normscape.drawing.panels import step_axis
 from normscape.drawing.ridges import density, ridge_plot, save_ridge_plots
 from normscape.drawing.style import save_figure
 
@@ -166,3 +167,31 @@ def test_one_ridge_plot_for_each_layer_that_can_be_drawn(tmp_path):
     assert drawn == {f"activations/layer{n}": tmp_path / f"ridge_layer{n}.png" for n in ("03", "05")}
     assert sorted(tmp_path.iterdir()) == sorted(drawn.values())
     assert all(file.read_bytes().startswith(b"\x89PNG") for file in drawn.values())
+
+
+def test_widths_are_greatest_minus_least_of_the_same_seed_and_step():
+    edges = [("min", 1, [1.0, 2.0]), ("max", 1, [4.0, np.inf]), ("max", 2, [9.0, np.inf]), ("min", 2, [8.0, np.inf])]
+    facts = {"series": "batch", "lr": 0.1, "quantity": "x", "step": [0, 5]}
+    rows = pd.concat(pd.DataFrame({**facts, "seed": seed, "edge": edge, "value": v}) for edge, seed, v in edges)
+    found = widths_over_step_sizes(pd.concat([rows, rows.assign(quantity="y", value=0.0)]), "x")
+    assert found.set_index(["seed", "step"])["value"].drop((2, 5)).to_dict() == {(1, 0): 3, (1, 5): np.inf, (2, 0): 1}
+    assert np.isnan(found.set_index(["seed", "step"])["value"][(2, 5)])
+    assert set(found["quantity"]) == {"x"}
+
+
+def test_running_medians_keep_seeds_and_series_apart():
+    curve = pd.DataFrame({"series": "batch", "lr": 0.1, "seed": 0, "step": [20, 0, 10, 30], "value": [9.0, 1, 5, 100]})
+    others = [curve.assign(seed=1, value=0.0), curve.assign(series="l1", value=-1.0)]
+    found = running_medians(pd.concat([curve, *others]), 3)
+    mine = found[(found["series"] == "batch") & (found["seed"] == 0)].sort_values("step")
+    assert mine["value"].tolist() == [3, 5, 9, 54.5]  # of steps 0 and 10, of three around 10 and 20, of 20 and 30
+    assert set(found["value"]) == {3, 5, 9, 54.5, 0, -1}
+
+
+def test_a_narrow_panel_has_fewer_ticks():
+    rows = pd.DataFrame({"step": [0, 10000]})
+    wide, narrow = Figure(figsize=(12, 3)).subplots(1, 2, width_ratios=[5, 1])
+    for panel in (wide, narrow):
+        step_axis(panel, rows)
+    assert len(wide.get_xticks()) == 6
+    assert len(narrow.get_xticks()) == 3

@@ -23,3 +23,6 @@ def test_every_claim_of_a_figure_has_a_name_of_its_own_and_a_bound(family, name)
     assert set(figure.headline) <= set(names)
     judged = [*figure.claims, *(reason for claim in figure.claims for reason in claim.reasons)]
     assert all(claim.above is not None or claim.below is not None for claim in judged)
+    for claim in figure.claims:
+        given = [statistic for reason in claim.reasons for statistic, _ in reason.given]
+        assert {*given} <= {claim.statistic, *claim.parts}

@@ -10,6 +10,7 @@ from normscape.evidence.claims import judge
 from normscape.evidence.curves import Use, indexed
 from normscape.evidence.marks import Final, StepsTo
 from normscape.evidence.measures import (
+    Count,
     Largest,
     Mean,
     Median,
@@ -143,6 +144,12 @@ def test_edges_over_other_steps_are_taken_where_both_are():
     low, high = rows("x", [1, 1, 1, 1], edge="min"), rows("x", [3, 4, 9, 9], edge="max").assign(step=[0, 10, 20, 40])
     found = MedianWidth("x").of(curves(low, high), "batch")
     assert found == 8  # widths 2, 3, 8, and at steps 30 and 40 what is missing counts as infinite
+
+
+def test_steps_are_counted_once_whatever_was_measured_there():
+    table = rows("x", [1, 10, 2, NAN], step_size=[0.1, 0.4] * 2).assign(step=[0, 0, 5, 5])
+    assert Count("x").of(curves(table), "batch") == 2
+    assert Count("x").of(curves(table), "l1") == 0
 
 
 def test_the_largest_step_size_alone():

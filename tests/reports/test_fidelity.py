@@ -16,8 +16,8 @@ PROJECT = Path(__file__).parents[2]
 PANEL = Panel(1, "a: sizes", ())
 
 
-def compared(values, paper):
-    return Compared(PANEL, Measured("a size", tuple(values), paper))
+def compared(values, paper, seeds=None):
+    return Compared(PANEL, Measured("a size", tuple(values), paper), seeds or len(values))
 
 
 @pytest.mark.parametrize(
@@ -51,14 +51,14 @@ def test_numbers_are_counted_by_the_factor_on_either_side():
 
 
 def test_every_number_is_a_row_and_a_dot():
-    several = [compared([2.0, 4.0], 2.0), compared([9.0], 1.0), compared([9.0, math.inf], 1.0)]
+    several = [compared([2.0, 4.0], 2.0), compared([9.0], 1.0), compared([9.0, math.inf], 1.0, seeds=3)]
     rows = [
         line for line in fidelity_markdown("Sizes", [("laptop", several)], "{}.png").splitlines() if "Fig. 1" in line
     ]
     assert rows == [
         "| Fig. 1, a: sizes | a size | 2 | 3 (2 to 4) | 1.50 |  |",
         "| Fig. 1, a: sizes | a size | 1 | 9 (one seed) | 9.00 |  |",
-        "| Fig. 1, a: sizes | a size | 1 | inf (9 to inf) |  | outside |",
+        "| Fig. 1, a: sizes | a size | 1 | inf (9 to inf, of 2 of 3 seeds) |  | outside |",
     ]
     (axes,) = draw_fidelity(several).axes
     assert sum(len(dots.get_offsets()) for dots in axes.collections) == 2

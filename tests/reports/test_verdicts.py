@@ -9,7 +9,7 @@ import pytest
 from fakes import FakeFamily, Known, judged_figure
 from normscape.errors import UserError
 from normscape.evidence.cells import number
-from normscape.evidence.claims import Claim
+from normscape.evidence.claims import Claim, Kind
 from normscape.evidence.interval import Measured
 from normscape.evidence.results import Results, at_largest_scale, judged_figures, scales_in
 from normscape.reports.answers import (
@@ -27,6 +27,7 @@ from normscape.reports.verdicts import claims_markdown
 from normscape.storage.files import read_json, write_json
 
 SIZE = Known(1.0, "its size")
+EARLY = Known(3.0, "its early size")
 NO = "**does not hold on all 3 seeds**"
 LARGE = Claim(
     "it is large",
@@ -105,6 +106,21 @@ def test_what_does_not_hold_comes_with_reasons_and_evidence(results):
         "- it is large: **does not hold on one seed** (0 of 1). It is halved (half its size: 0.5 (one seed))." in said
     )
     assert not any("it is small: " in line for line in said)
+
+
+def test_a_reason_that_a_part_refutes_is_only_considered(tmp_path):
+    """It speaks of late steps, so it explains nothing where the claim fails before them."""
+    late = Claim("It shrinks late", Known(0.5, "late size"), below=1, given=((SIZE, Kind.FAILS), (EARLY, Kind.HOLDS)))
+    claims = [replace(LARGE, name=name, parts=[EARLY], reasons=[late], evidence=()) for name in ("one", "two")]
+    family = FakeFamily(judged_figure(1, claims[:1], [1.0]), judged_figure("text", claims[1:], [0.5]))
+    family.write(tmp_path / "laptop")
+    lines = claims_markdown(family, tmp_path).splitlines()
+    begins = [line.partition(" |")[0] for line in lines if "It shrinks late |" in line]
+    assert begins == [
+        "| why: It shrinks late",
+        "| considered: It shrinks late",
+    ]  # early sizes: 3 and 1.5
+    assert sum("It shrinks late (" in line for line in lines) == 1
 
 
 def test_a_claim_that_holds_only_over_a_part_is_listed(tmp_path):
@@ -281,8 +297,8 @@ def test_an_answer_says_which_figure_is_not_there_yet(tmp_path):
 
 def test_each_scale_says_which_figures_it_has_and_how_near_they_are(tmp_path):
     one, two, four, five, six = (judged_figure(number, [LARGE], [9.0]) for number in (1, 2, 4, 5, 6))
-    near = [Compared(Panel(1, "a", ()), Measured("a size", (11.0,), 10.0))]
-    far = [Compared(Panel(1, "a", ()), Measured("a size", (25.0,), 10.0))]
+    near = [Compared(Panel(1, "a", ()), Measured("a size", (11.0,), 10.0), 1)]
+    far = [Compared(Panel(1, "a", ()), Measured("a size", (25.0,), 10.0), 1)]
     scales = [(tmp_path / "paper", [one], far), (tmp_path / "desk", [one, four], near)]
     scales += [(tmp_path / "laptop", [one, two, four, five, six], near), (tmp_path / "x", [one, four, five, six], near)]
     first, second, third, fourth = scales_block(scales, "r").splitlines()[1:-1]

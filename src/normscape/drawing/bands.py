@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
@@ -30,6 +31,35 @@ def median_over_seeds(axes: Axes, curves: pd.DataFrame, *, hold: bool = False, *
     (drawn,) = axes.plot(wide.index, wide.median(axis=1), **line)
     if wide.shape[1] > 1:
         axes.fill_between(wide.index, wide.min(axis=1), wide.max(axis=1), color=drawn.get_color(), alpha=0.2, lw=0)
+
+
+def widths_over_step_sizes(rows: pd.DataFrame, quantity: str) -> pd.DataFrame:
+    """Return the widths of a quantity's ranges, greatest minus least value over step sizes: one row a seed and step.
+
+    NaN where both overflow float32.
+
+    Parameters
+    ----------
+    rows
+        Columns ``series``, ``lr``, ``seed``, ``step``, ``quantity``, ``edge`` and ``value``.
+    quantity
+        E.g. ``loss_landscape``.
+    """
+    where = ["series", "lr", "seed", "step"]
+    low, high = (select(rows, quantity=quantity, edge=edge).set_index(where)["value"] for edge in ("min", "max"))
+    with np.errstate(invalid="ignore"):  # inf - inf
+        return (high - low).rename("value").reset_index().assign(quantity=quantity)
+
+
+def running_medians(rows: pd.DataFrame, over: int) -> pd.DataFrame:
+    """Return one quantity's rows with each value replaced by the median of so many around it, in its seed's curve.
+
+    ``over`` is odd; at the ends of a curve there are fewer.
+    """
+    ordered = rows.sort_values("step")
+    values = ordered.groupby(["series", "lr", "seed"])["value"]
+    smooth = values.transform(lambda curve: curve.rolling(over, center=True, min_periods=1).median())
+    return ordered.assign(value=smooth)
 
 
 def range_over_step_sizes(axes: Axes, rows: pd.DataFrame, series: Sequence[str], quantity: str) -> None:

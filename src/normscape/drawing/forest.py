@@ -1,6 +1,7 @@
 """A table as a picture: a row per series, a column per statistic, in each cell seeds, their median and interval."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -61,4 +62,5 @@ def _cell(axes: Axes, measured: Measured, row: int, color: str) -> None:
         )
         return
     never = "never" if np.isinf(measured.value) else "undefined"
-    axes.annotate(never, (0.98, row), xycoords=("axes fraction", "data"), ha="right", va="center", fontsize="x-small")
+    where: Any = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
+    axes.annotate(never, (0.98, row), (0, 4), **where, ha="right", fontsize="x-small")

@@ -12,13 +12,17 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, PercentFormatter
 
-from normscape.drawing.bands import median_over_seeds, range_over_step_sizes
+from normscape.drawing.bands import median_over_seeds, range_over_step_sizes, running_medians
 from normscape.drawing.ridges import ridge_plot
 from normscape.drawing.style import COLORS, LABELS
 from normscape.evidence.figure import Shown
 from normscape.evidence.table import curve, select
 
 RIDGES = "ridges: pre-activations of one unit, first seed; each panel has its own x-axis, each ridge its own height"
+RUNNING = 9
+"""Over how many measured steps running medians are taken."""
+TICK_INCHES = 0.5
+"""How far from each other numbers of five digits must be."""
 ACCURACIES = {"train_accuracy": "Training accuracy (mini-batch)", "test_accuracy": "Test accuracy"}
 
 
@@ -71,7 +75,7 @@ def seeds_in_words(rows: pd.DataFrame) -> str:
 
 
 def step_sizes_in_words(shown: Shown, direction: str = "gradient") -> str:
-    """Say which step sizes the ranges of landscape panels span, from the settings of the runs."""
+    """Say which step sizes a landscape was measured at, from the settings of the runs."""
     spans: dict[str, None] = {}
     for config in shown.configs.values():
         rate = float(config["optimizer"]["lr"])
@@ -80,8 +84,13 @@ def step_sizes_in_words(shown: Shown, direction: str = "gradient") -> str:
                 sizes = asked.get("step_sizes") or [rate * multiple for multiple in asked["lr_multiples"]]
                 low, high = min(sizes), max(sizes)
                 spans[f"s = {low:.3g} to {high:.3g} ({low / rate:.3g} to {high / rate:.3g} lr)"] = None
+    return f"step sizes {', '.join(spans)}"
+
+
+def bands_in_words(shown: Shown) -> str:
+    """Say what the outlined bands of landscape panels are."""
     edges = ", each edge the median over seeds" if shown.rows["seed"].nunique() > 1 else ""
-    return f"outlined bands: minimum to maximum over step sizes {', '.join(spans)}{edges}"
+    return f"outlined bands: minimum to maximum over {step_sizes_in_words(shown)}{edges}"
 
 
 def objective_in_words(shown: Shown) -> str:
@@ -93,11 +102,16 @@ def objective_in_words(shown: Shown) -> str:
 def step_axis(axes: Axes, rows: pd.DataFrame) -> float:
     """Let the x-axis span the steps of a table, with few enough ticks for numbers of five digits; return its end.
 
+    A narrow panel has fewer ticks.
+
     What is measured every hundredth step of 15 000 is measured at 14 900 for the last time: a tick that is so near
     belongs to the axis. It ends at 1 where the table has no later step, as of runs that all diverge at once.
     """
     last = max(float(rows["step"].max()), 1.0) if len(rows) else 1.0
-    locator = MaxNLocator(5, steps=[1, 2, 5, 10])
+    figure = axes.get_figure(root=True)
+    inches = axes.get_position().width * (figure.get_figwidth() if figure else 1)
+    most = min(5, max(2, int(inches / TICK_INCHES)))
+    locator = MaxNLocator(most, steps=[1, 2, 5, 10] if most == 5 else [1, 2, 4, 5, 10])
     last = next((tick for tick in locator.tick_values(0, last) if last < tick <= 1.025 * last), last)
     axes.set(xlabel="step", xlim=(0, last))
     axes.xaxis.set_major_locator(locator)
@@ -219,6 +233,18 @@ def ranges(
             for side in ("min", "max"):
                 theirs = curve(original, series=name, quantity=quantity, edge=side)
                 behind(axes, theirs, last, color=COLORS[name])
+
+
+def smoothed(
+    axes: Axes, rows: pd.DataFrame, original: pd.DataFrame | None, series: Sequence[str], quantity: str
+) -> None:
+    """Draw a quantity that changes by orders of magnitude from step to step: running medians, on a logarithmic axis.
+
+    The tables have no other quantity.
+    """
+    theirs = None if original is None else running_medians(original, RUNNING)
+    curves(axes, running_medians(rows, RUNNING), theirs, series, quantity, log=True)
+    plain_log_ticks(axes.yaxis, axes.get_ylim())
 
 
 def ridges(axes: Axes, rows: pd.DataFrame, layer: int, series: str) -> None:

@@ -56,11 +56,11 @@ COLORS = _Named(
     linf="#56B4E9",
     noisy_standard="#666666",
     layer="#117733",
-    group="#88CCEE",
+    group="#44AA99",
     instance="#332288",
     weight="#882255",
     whitening="#999933",
-    elu="#AA4499",
+    elu="#000000",
     selu="#DDCC77",
 )
 """One colour per series in every figure; the palette of Okabe and Ito, then Tol's, both for colour-blind readers."""

@@ -57,6 +57,9 @@ class Claim:
         Statements that would explain why it does not hold, judged in the same way.
     evidence
         Other statistics that bear on it.
+    given
+        Of a reason: the verdicts on the whole or on parts of what it explains without which it explains nothing. That
+        a network calms down late, say, is no reason where a claim fails before that.
     """
 
     statement: str
@@ -72,6 +75,7 @@ class Claim:
     parts: Sequence[Statistic] = ()
     reasons: "Sequence[Claim]" = ()
     evidence: Sequence[Statistic] = ()
+    given: Sequence[tuple[Statistic, Kind]] = ()
 
     @property
     def threshold(self) -> str:
@@ -151,6 +155,12 @@ class Verdict:
     def of_all(self, part: Measured) -> bool:
         """Whether a part is of all seeds."""
         return len(part.values) == len(self.measured.values)
+
+    def explained_by(self, reason: "Verdict") -> bool:
+        """Whether one of its reasons holds, and what that is given for is so."""
+        found = dict(zip(self.claim.parts, self.parts, strict=True)) | {self.claim.statistic: self.measured}
+        given = all(self.of(found[statistic]) is kind for statistic, kind in reason.claim.given)
+        return given and reason.kind is Kind.HOLDS
 
     @property
     def on_paper(self) -> Kind | None:

@@ -64,6 +64,20 @@ class Median(Measure):
 
 
 @dataclass(frozen=True)
+class Count(Measure):
+    """The number of steps at which the quantity was measured: what a median over them rests on."""
+
+    def of(self, curves: Curves, series: str) -> float:
+        """Compute it."""
+        return float(len(np.unique(curves.all_of(series, self.quantity, self.layer).steps)))
+
+    @property
+    def words(self) -> str:
+        """What it is."""
+        return f"number of steps at which {self.name} was measured"
+
+
+@dataclass(frozen=True)
 class MedianSize(Measure):
     """The median over steps of the absolute value."""
 
@@ -203,7 +217,7 @@ class MedianWidth(Measure):
 
 @dataclass(frozen=True)
 class MedianAtStepSize(Measure):
-    """The median over steps at the step size ``place``, from 0 for the smallest, or from the end: -1 is the largest.
+    """The median over steps at the step size ``place``: 0 is the smallest, 3 the fourth smallest, -1 the largest.
 
     What overflows float32 counts as infinite.
     """
@@ -224,8 +238,8 @@ class MedianAtStepSize(Measure):
     @property
     def words(self) -> str:
         """What it is."""
-        which = {0: "smallest", -1: "largest"}.get(self.place) or f"smallest but {self.place}"
-        return f"median over steps of {self.name} at the {which} step size"
+        which = {-1: "largest", 0: "smallest", 1: "second smallest", 2: "third smallest", 3: "fourth smallest"}
+        return f"median over steps of {self.name} at the {which[self.place]} step size"
 
 
 def defined(values: Floats) -> Floats:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from normscape.evidence.claims import Claim
+from normscape.evidence.claims import Claim, Kind
 from normscape.evidence.comparing import NETS, SIMILAR, at_equal_accuracy, over_parts, parts_of_run
 from normscape.evidence.finished import FinishedRun
 from normscape.evidence.measures import Largest, Measure, Median, MedianWidth, UpperDecile
@@ -60,7 +60,7 @@ def smoother(net: str, series: str, label: str) -> list[Claim]:
                 statistic=at_equal_accuracy(net, ratio),
                 above=1.0,
                 parts=[*parts_of_run(net, ratio), *euclidean],
-                reasons=_reasons(series) if net == "dln" else [],
+                reasons=_reasons(ratio) if net == "dln" else [],
                 evidence=[at_equal_accuracy(net, compared(Median("gradient_norm")))],
             )
         )
@@ -127,19 +127,21 @@ def like_batch_norm(net: str, series: str) -> list[Claim]:
     ]
 
 
-def _reasons(series: str) -> list[Claim]:
-    """Return why a range may be narrow or wide early or late: its distances are in units of the gradient."""
+def _reasons(ratio: Ratio) -> list[Claim]:
+    """Return why a range is narrow or wide early or late: its distances are in units of the gradient."""
     outcomes = (
-        ("shorter, so the same step sizes cover less distance", None, 1.0),
-        ("longer, so the same step sizes cover more distance", 1.0, None),
+        ("shorter, so the same step sizes cover less distance", None, 1.0, Kind.FAILS),
+        ("longer, so the same step sizes cover more distance", 1.0, None, Kind.HOLDS),
     )
+    length = Ratio(Median("gradient_norm"), ratio.series, ratio.other)
     return [
         Claim(
             statement=f"{part.words.capitalize()}, the standard network's gradient is {outcome}",
-            statistic=During(Ratio(Median("gradient_norm"), "standard", series), part),
+            statistic=During(length, part),
             above=above,
             below=below,
+            given=((During(ratio, part), kind),),
         )
         for part in (EARLY, LATE)
-        for outcome, above, below in outcomes
+        for outcome, above, below, kind in outcomes
     ]

@@ -93,7 +93,8 @@ class Ratio(Comparison):
     @property
     def words(self) -> str:
         """What it is."""
-        return f"{self.measure.words}, {display_name(self.series)} / {display_name(self.other)}"
+        plain = self.measure.words.replace(", per cent", "")
+        return f"{plain}, {display_name(self.series)} / {display_name(self.other)}"
 
 
 @dataclass(frozen=True)

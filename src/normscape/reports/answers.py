@@ -12,6 +12,7 @@ from normscape.reports import fidelity
 from normscape.reports.counts import listed, summary
 from normscape.reports.verdicts import headlines
 
+BEYOND_MARKS = ("<!-- beyond: by scripts/update_readme.py -->", "<!-- end of beyond -->")
 ANSWER_MARKS = ("<!-- answer: by scripts/update_readme.py -->", "<!-- end of answer -->")
 SCALE_MARKS = ("<!-- scales: by scripts/update_readme.py -->", "<!-- end of scales -->")
 CLAIM_MARKS = ("<!-- claims: by scripts/update_readme.py -->", "<!-- end of claims -->")
@@ -40,8 +41,13 @@ class Answer:
     asked: tuple[Asked, ...]
 
 
-def answer_block(answers: Sequence[Answer], figures: Sequence[JudgedFigure], results: str) -> str:
-    """Return the answers between their marks, one line each, with numbers, intervals and links to the figures.
+def answer_block(
+    answers: Sequence[Answer],
+    figures: Sequence[JudgedFigure],
+    results: str,
+    marks: tuple[str, str] = ANSWER_MARKS,
+) -> str:
+    """Return the answers between marks, one line each, with numbers, intervals and links to the figures.
 
     Parameters
     ----------
@@ -51,8 +57,10 @@ def answer_block(answers: Sequence[Answer], figures: Sequence[JudgedFigure], res
         Its judged figures, of whatever scale, which is named.
     results
         The folder of the family's results as links name it.
+    marks
+        Where they begin and end in the README.
     """
-    begin, end = ANSWER_MARKS
+    begin, end = marks
     return "\n".join([begin, *(f"- {_answered(answer, figures, results)}" for answer in answers), end])
 
 

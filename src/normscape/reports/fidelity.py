@@ -25,11 +25,12 @@ FACTORS = (1.5, 2.0, 3.0)
 INTRODUCTION = """\
 Made by `scripts/fidelity.py` from the tables of the figures and the paper's own curves; do not edit.
 
-*Ours* is the median over seeds, with the interval of CLAIMS.md; the paper's curves are one seed each. The last column
-says where the paper's value lies outside the range of our seeds. Not every agreement is evidence: a training that fits
-its data ends near an accuracy of 100 %, β is 2 / lr wherever the gradient changes by its own norm over the smallest
-step, and the noise sets the moments of noisy BatchNorm. Moments (figure 8) are medians over units here, and of one unit
-in the paper."""
+*Ours* is the median over seeds, with the interval of CLAIMS.md, which of ten seeds leaves out the least and the
+largest; the paper's curves are one seed each. The last column says where the paper's value lies outside the whole range
+of our seeds. A number that only some seeds have, as where the others never reach an accuracy, says of how many it is.
+Not every agreement is evidence: a training that fits its data ends near an accuracy of 100 %, β is 2 / lr wherever the
+gradient changes by its own norm over the smallest step, and the noise sets the moments of noisy BatchNorm. Moments
+(figure 8) are medians over units here, and of one unit in the paper."""
 
 
 RANGES = (
@@ -59,6 +60,8 @@ class Compared:
 
     panel: Panel
     measured: Measured
+    seeds: int
+    """How many seeds there are; those that do not have the number are not among its values."""
 
     @property
     def ratio(self) -> float:
@@ -100,7 +103,7 @@ def compare(family: Family, folder: Path, panels: Iterable[Panel]) -> list[Compa
             told = tuple(value for value in values if not math.isnan(value))
             measured = Measured(statistic.words, told or (math.nan,), statistic.of(original.about(panel.about)))
             if told and measured.paper is not None and not math.isnan(measured.paper):
-                found.append(Compared(panel, measured))
+                found.append(Compared(panel, measured, len(mine)))
     return found
 
 
@@ -114,7 +117,7 @@ def fidelity_markdown(title: str, scales: Sequence[tuple[str, Sequence[Compared]
                 _place(each),
                 each.measured.words,
                 number(each.measured.paper or math.nan),
-                f"{number(each.measured.value)} ({spread(each.measured)})",
+                f"{number(each.measured.value)} ({_spread(each)})",
                 "" if math.isnan(each.ratio) else f"{each.ratio:.2f}",
                 "outside" if each.within is False else "",
             ]
@@ -143,6 +146,11 @@ def summary(compared: Sequence[Compared]) -> str:
         where = f"figure{'s' * (len(figures) > 1)} {listed([*figures])}"
         sentences.append(f"Of the {len(ranges)} that we have from several seeds ({where}), {outside}; {by_chance}.")
     return " ".join(sentences)
+
+
+def _spread(each: Compared) -> str:
+    some = len(each.measured.values)
+    return spread(each.measured) + (f", of {some} of {each.seeds} seeds" if some < each.seeds else "")
 
 
 def _place(each: Compared) -> str:

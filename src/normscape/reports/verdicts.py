@@ -29,14 +29,16 @@ HOW_TO_READ = """\
 - *Ours* is the median over n seeds with its interval: from the k-th smallest to the k-th largest value, k being the
   largest for which it covers the true median with 95 % probability (order statistics; 97.9 % for 10 seeds, the range
   of 6 seeds: 96.9 %). Fewer seeds have no such interval: their range is shown (of 3 seeds: 75 %), and the verdict says
-  "on all 3 seeds". `inf`: a level never reached, an overflow of float32, or a division by zero; `nan`: cannot be
-  computed, as where networks are never at equal training accuracy.
+  "on all 3 seeds". `inf`: a level never reached, an overflow of float32, or a division by zero; `0` in a ratio of
+  steps: the second network never gets there; `nan`: cannot be computed, as where networks are never at equal training
+  accuracy.
 - A claim **holds** if the whole interval meets the threshold (of three seeds: all three), over the whole run, in every
   part of it and for every other statistic that was looked at. It **holds in part** if it holds over the whole run but
   not everywhere. It **does not hold** if over the whole run the interval misses the threshold and it holds in no part
   either; if it holds in some part, it **mostly fails**. It is **undecided** if over the whole run the seeds disagree or
   the statistic cannot be computed.
-  **Not applicable at this scale** means that it can only be judged on the paper's own setup, `scale=paper`.
+  **Not applicable at this scale** means that it can only be judged on the paper's own setup, `scale=paper` or
+  `paper_tf32`.
 - *Must be*: the thresholds are in `experiments/`, beside the figures. Where the paper says *similar*, *far more* or
   *nearly*, the number is our reading of it.
 - *Paper* is the same statistic, by the same code, on the paper's own curves, with the verdict in brackets where the
@@ -46,8 +48,9 @@ HOW_TO_READ = """\
   hold in part. The table by figure counts every claim."""
 HOW_TO_READ_NOTES = """\
 In brackets after a verdict: how many seeds meet the threshold on their own. Reasons were thought of after the results
-were seen; they are judged like claims. A note gives only the reasons that hold; the table below it lists all that were
-considered. A network has *fitted* its training data once its training accuracy reaches 99 %."""
+were seen; they are judged like claims. A note gives only the reasons that hold and that no part of the run refutes:
+that a network moves less from some time on is no reason where a claim fails before that. The table below lists all that
+were considered. A network has *fitted* its training data once its training accuracy reaches 99 %."""
 
 CLAIM_COLUMNS = ("claim", "whose", "statistic", "paper", "ours", "n", "must be", "verdict")
 
@@ -160,7 +163,7 @@ def _reasoned(verdict: Verdict) -> str:
         if parts:
             sentences.append(f"It {verb} {listed(parts)}.")
     for reason in verdict.reasons:
-        if reason.kind is Kind.HOLDS:
+        if verdict.explained_by(reason):
             paper = f"; the paper's curves: {on_paper(reason.measured)}" if on_paper(reason.measured) else ""
             because = f"{reason.claim.statistic.words}: {value_and_spread(reason.measured)}{paper}"
             sentences.append(f"{reason.claim.statement} ({because}).")
@@ -176,7 +179,7 @@ def _evidence(verdict: Verdict) -> list[list[str]]:
     head = [verdict.claim.statement, judged, on_paper_judged(verdict), value_and_spread(verdict.measured), met(verdict)]
     rows = [head]
     for reason in verdict.reasons:
-        words = f"{'why' if reason.kind is Kind.HOLDS else 'considered'}: {reason.claim.statement}"
+        words = f"{'why' if verdict.explained_by(reason) else 'considered'}: {reason.claim.statement}"
         judged = f"{reason.claim.statistic.words}: {reason.claim.threshold}"
         values = [on_paper(reason.measured), value_and_spread(reason.measured)]
         rows.append([words, judged, *values, reason.words])

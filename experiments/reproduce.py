@@ -88,6 +88,8 @@ def from_runs(figures: Sequence[Figure], options: argparse.Namespace) -> list[Ma
     while not trained:
         manifests = [results.content() for results in places]
         kept = [Kept.of(results) if options.add else Kept() for results in places]
+        if options.renew:
+            kept = asked(options).renewed(places, kept)
         wanted, missing = asked(options).planned(places, kept)
         use_kernels(missing)
         require_readable(options.family, options.results, places)

@@ -11,7 +11,7 @@ from normscape.data.dataset import Split
 from normscape.loop import Batches, Plan, State, accuracy, split_accuracy, train
 from normscape.models import MLP, glorot_
 from normscape.norms import BatchNorm, Standard
-from normscape.probes import Probe
+from normscape.probes import Landscape, Probe
 from normscape.storage.records import Row
 
 DATA = synthetic(train_images=50, test_images=30, image_size=4)
@@ -162,3 +162,12 @@ def test_a_probe_sees_the_steps_that_are_due_and_the_loss_of_the_training_step()
     assert steps(state, "watched") == [0, 3, 6]
     of = {q: [r.value for r in state.records.rows if r.quantity == q] for q in ("watched", "train_loss")}
     assert of["watched"] == of["train_loss"]
+
+
+def test_a_continued_run_is_not_refused_for_steps_that_have_become_small():
+    """An unbroken run is looked at for this at its first step alone; one that was stopped ends as that does."""
+    measured, state = plan(probes=[Landscape(every=2)]), fresh()
+    assert not train(measured, state, lambda step, rows: step < 3)
+    state.optimizer.param_groups[0]["lr"] = 1e-12
+    assert train(measured, state, go_on)
+    assert steps(state, "gradient_norm") == [0, 2, 4, 6]

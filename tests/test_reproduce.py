@@ -595,9 +595,30 @@ def test_seeds_are_not_added_to_other_runs(first, tmp_path, monkeypatch):
     root = Path(shutil.copytree(first, tmp_path / "copy"))
     before, was = content(root), written(root)
     monkeypatch.setattr("normscape.identity.NUMERICS", 1000)
-    with pytest.raises(UserError, match=rf"--add: .*fig01\.json: {DECLARED[0]} seed 1 is run .* without --add"):
+    with pytest.raises(
+        UserError, match=rf"--add: .*fig01\.json: {DECLARED[0]} seed 1 is run .* --renew .* without --add"
+    ):
         added(root, "--seeds=0")
     assert (content(root), written(root)) == (before, was)
+
+
+def test_runs_that_would_be_others_today_are_renewed_and_only_they(beside, monkeypatch):
+    root, was, there = beside, written(beside), {*(beside / "runs").glob("*-s*")}
+    table = read_table(results(root) / "fig01.csv")
+    monkeypatch.setattr("normscape.identity.NUMERICS_OF", {"BatchNorm": 9})
+    manifest = added(root, "--renew", "--seeds=0")
+    assert {path: path.stat().st_mtime_ns for path in was} == was
+    new = {folder.name.rpartition("-")[0] for folder in {*(root / "runs").glob("*-s*")} - there}
+    assert new == {f"{run}-s{seed}" for run in DECLARED if "batch" in run for seed in (0, 1)}
+    assert manifest["seeds"] == [0, 1]
+    kept = {(name, seed) for name, seed, entry in run_entries(manifest) if "tabulated_by" in entry}
+    assert kept == {(run, 1) for run in DECLARED if "batch" not in run}
+    again = read_table(results(root) / "fig01.csv")
+    same = again[again["seed"] == 1].drop(columns="value").reset_index(drop=True)
+    drawn = table["quantity"] == "activation_quantile"  # now of seed 0
+    assert same.equals(table[~drawn].drop(columns="value").reset_index(drop=True))
+    with pytest.raises(UserError, match="--renew: expected with --add"):
+        reproduce(root, "--renew", *QUICK)
 
 
 def test_seeds_are_not_added_to_a_table_that_lacks_what_is_measured_now(beside):

@@ -123,6 +123,7 @@ def train(plan: Plan, state: State, on_step: Callable[[int, list[Row]], bool]) -
         plan.seed,
         self_check=plan.self_check,
         exact=plan.forward.is_plain,
+        unmeasured=state.step == 0,
     )
     model.train()
     while state.step < plan.steps and state.diverged_at is None:

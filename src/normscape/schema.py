@@ -95,6 +95,7 @@ class Measure:
     noise_floor: bool
     ics_layers: Any
     lr_multiples: list[float]  # step sizes of the landscape, as multiples of the step's learning rate
+    float64: bool  # whether the landscape is measured in float64
 
 
 @dataclass

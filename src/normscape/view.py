@@ -58,7 +58,7 @@ class StepView:
     replay
         The step's forward pass.
     first
-        Whether no step was measured before, in this process: probes then check what they rely on.
+        Whether no step of the run was measured before: probes then check what they rely on.
 
     Notes
     -----

@@ -259,3 +259,15 @@ def test_step_sizes_that_get_lost_in_the_rounding_of_the_weights_are_refused(dty
 def test_bad_settings_are_named(settings, named):
     with pytest.raises(UserError, match=named):
         Landscape(**{"lr_multiples": [1.0], "every": 1, **settings})
+
+
+def test_in_float64_a_change_is_seen_that_float32_does_not_hold():
+    """A slope of 1e-3 per step on a loss of a million; a probe of float32 finds its rounding."""
+    model = LayeredModel([Layer(nn.Linear(4, 1, bias=False), nn.Identity())])
+    loss = lambda outputs, targets: 1e6 + 1e-3 * outputs.sum()  # noqa: E731
+    view = step(model, (7, 4), weight_decay=0.0, loss_function=loss, dtype=torch.float32)
+    slope = float(1e-3 * view.inputs.double().sum(0).norm())
+    assert measured(Landscape(STEP_SIZES, float64=True), view)["effective_lipschitz", None] == pytest.approx(
+        slope, 1e-4
+    )
+    assert measured(Landscape(STEP_SIZES), view)["effective_lipschitz", None] != pytest.approx(slope, 0.5)

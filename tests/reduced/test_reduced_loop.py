@@ -11,7 +11,7 @@ from normscape.config import compose_run
 from normscape.errors import UserError
 from normscape.loop import train
 from normscape.models.layered import glorot_
-from normscape.probes import Probe, Sharpness
+from normscape.probes import Landscape, Probe, Sharpness
 from normscape.reduced import sizes
 from normscape.reduced.loop import Run, train_together
 from normscape.storage.records import Row
@@ -175,8 +175,33 @@ def test_a_continued_run_is_not_compared_again(monkeypatch):
 def test_step_sizes_that_get_lost_in_the_rounding_of_the_weights_are_refused(probe):
     """Of any of the runs that are trained as one, at whatever step it is measured first."""
     given = ["run=dln_batch", f"probe=[{probe}]", "measure.lr_multiples=[1,1e-6]"]
-    fine, lost = runs([*given, "optimizer.lr=1"], [*given, "seed=1"])
+    fine, wide, lost = runs([*given, "optimizer.lr=1"], given, [*given, "seed=1", "measure.float64=false"])
     train_together([fine])
+    train_together([wide])
     line = r"step size 1e-1\d: \d+% of such a step is lost in the rounding of float32 weights"
     with pytest.raises(UserError, match=line):
         train_together([lost])
+
+
+@pytest.mark.parametrize("probe", ["landscape", "landscape_random"])
+def test_a_continued_run_is_not_refused_for_steps_that_have_become_small(probe):
+    """An unbroken run is looked at for this at its first step alone; one that was stopped ends as that does."""
+    given = ["run=dln_batch", f"probe=[{probe}]", "measure.float64=false", f"probe.{probe}.every=2"]
+    (run,) = runs([*given, "optimizer.lr=1e-3"])
+    train_together([replace(run, on_step=lambda step, rows: step < 3)])
+    run.state.optimizer.param_groups[0]["lr"] = 1e-15
+    assert train_together([replace(run)]) == [True]
+
+
+def test_the_landscape_is_in_float64_of_weights_in_float32():
+    """Short steps along a short gradient of a large loss: the slope of the loss is the gradient's length."""
+    (run,) = runs(["run=dln_batch", "steps=1", "probe=[landscape]", "measure.lr_multiples=[1e-6]"])
+    (coarse,) = runs(["run=dln_batch", "steps=1", "probe=[landscape]", "measure.lr_multiples=[0.01]"])
+    coarse = replace(coarse, plan=replace(coarse.plan, probes=[Landscape([0.01])]))
+    found = []
+    for each in (run, coarse):
+        train_together([each])
+        rows = each.state.records.table().set_index("quantity").value
+        found.append(rows["effective_lipschitz"] / rows["gradient_norm"])
+    assert found[0] == pytest.approx(1, rel=1e-5)
+    assert found[1] != pytest.approx(1, rel=1e-5)  # of float32 the change of the loss has three digits

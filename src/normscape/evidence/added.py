@@ -30,10 +30,13 @@ class Kept:
         Their rows of its table.
     entries
         Settings and origin of each, as `normscape.evidence.results.by_run` takes them.
+    again
+        Runs that the results had, and that are to be trained anew.
     """
 
     rows: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=COLUMNS))
     entries: Mapping[Key, tuple[dict[str, Any], dict[str, Any]]] = field(default_factory=dict)
+    again: frozenset[Key] = frozenset()
 
     @classmethod
     def of(cls, results: Results) -> "Kept":
@@ -60,8 +63,8 @@ class Kept:
         return cls(results.table(manifest), entries)
 
     def seeds(self, run: str) -> list[int]:
-        """Return the seeds that it has of a run, by its label."""
-        return [seed for name, seed in self.entries if name == run]
+        """Return the seeds that it has of a run, by its label, or is to have again."""
+        return [seed for name, seed in (*self.entries, *self.again) if name == run]
 
     def __contains__(self, config: RunConfig) -> bool:
         return (config.name, config.seed) in self.entries
@@ -72,7 +75,16 @@ class Kept:
             was, now = self.entries[config.name, config.seed][1].get("identity"), identity(config)
             if was != now:
                 changed = f"{config.name} seed {config.seed} is run {was} there, and would be {now} now"
-                raise UserError(f"--add: {results.file}: {changed}; without --add all runs are made anew")
+                cure = "--add --renew makes such runs anew, and without --add all are"
+                raise UserError(f"--add: {results.file}: {changed}; {cure}")
+
+    def of_today(self, configs: Sequence[RunConfig]) -> "Kept":
+        """Return those of its runs that today's code and settings would make; the others are to be trained again."""
+        mine = {(config.name, config.seed): identity(config) for config in configs if config in self}
+        again = {key for key, now in mine.items() if self.entries[key][1].get("identity") != now}
+        keys = zip(self.rows["run"], self.rows["seed"], strict=True)
+        rows = self.rows[[key not in again for key in keys]].reset_index(drop=True)
+        return Kept(rows, {key: entry for key, entry in self.entries.items() if key not in again}, frozenset(again))
 
     def with_new(self, rows: pd.DataFrame, order: Sequence[Key]) -> pd.DataFrame:
         """Return its rows and those of new runs, run by run in an order; drawn distributions of the first seed alone.

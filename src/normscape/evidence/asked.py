@@ -61,6 +61,12 @@ class Asked:
             require_evidence(figure, firsts, plans)
         return declared
 
+    def renewed(self, places: Sequence[Results], kept: Sequence[Kept]) -> list[Kept]:
+        """Return what is kept of each figure without the runs that would be others today (`Kept.of_today`)."""
+        declared = self.declared([results.figure for results in places], kept)
+        runs = [[config for run in results.figure.runs for config in declared[run]] for results in places]
+        return [each.of_today(configs) for each, configs in zip(kept, runs, strict=True)]
+
     def planned(self, places: Sequence[Results], kept: Sequence[Kept]) -> tuple[list[list[RunConfig]], list[RunConfig]]:
         """Return the runs that each figure is made from, and those that are not kept, each once.
 
@@ -80,7 +86,9 @@ class Asked:
     def _wanted(self, figure: Figure, kept: Kept, declared: Declared) -> list[RunConfig]:
         """Return what a figure is made from: of the runs it declares the seeds asked for, and those that are kept."""
         runs = [config for run in figure.runs for config in declared[run]]
-        return [config for config in runs if config.seed in self.seeds_of(config) or config in kept]
+        return [
+            config for config in runs if config.seed in self.seeds_of(config) or config.seed in kept.seeds(config.name)
+        ]
 
     def seeds_of(self, config: RunConfig) -> Sequence[int]:
         """Return the seeds that are asked for of a run."""

@@ -56,6 +56,8 @@ def parse(arguments: list[str], project: Path) -> argparse.Namespace:
     options.results = options.results.expanduser() / options.family.name
     if options.from_results:
         _require_nothing_to_train(options)
+    if options.renew and not options.add:
+        raise UserError("--renew: expected with --add, which keeps the other runs; without it all are made anew")
     if options.config_dir:
         if not options.config_dir.is_dir():
             raise UserError(f"--config-dir {options.config_dir}: no such folder")
@@ -90,6 +92,7 @@ def _parser(project: Path) -> Parser:
     parser.add_argument("--launcher", default="local", help="local, ray or slurm: what trains the runs, as in a sweep")
     parser.add_argument("--dry-run", action="store_true", help="say what would be trained, and stop")
     parser.add_argument("--add", action="store_true", help="keep the runs that the results have, and add seeds")
+    parser.add_argument("--renew", action="store_true", help="with --add: train anew what would be another run today")
     parser.add_argument("--paper", action="store_true", help="draw the paper's own curves behind ours")
     parser.add_argument("--from-results", action="store_true", help="redraw from results/, without any run")
     parser.add_argument("--config-dir", type=Path, help="a folder of settings of your own, as train.py takes it")
@@ -100,7 +103,7 @@ def _parser(project: Path) -> Parser:
 
 def _require_nothing_to_train(options: argparse.Namespace) -> None:
     """Refuse what says how to train where figures are redrawn from their tables."""
-    unset = {"dry_run": False, "add": False, "seeds": None, "dln_seeds": None}
+    unset = {"dry_run": False, "add": False, "renew": False, "seeds": None, "dln_seeds": None}
     for name, default in (unset | {"workers": 0, "launcher": "local", "config_dir": None}).items():
         if getattr(options, name) != default:
             option = f"--{name.replace('_', '-')}"

@@ -46,6 +46,9 @@ class Observer:
     compared
         Whether who opens the steps compares each with its repetition. Otherwise that is done here where code of the
         user's runs in a step, which may do something else later than at first.
+    unmeasured
+        Whether no step of the run was measured before: probes check at its first one what they rely on. A run that goes
+        on is not refused for how small its steps have become.
 
     Raises
     ------
@@ -65,11 +68,12 @@ class Observer:
         self_check: bool = True,
         exact: bool = True,
         compared: bool = False,
+        unmeasured: bool = True,
     ) -> None:
         self.model, self.optimizer, self.loss_function = model, optimizer, loss_function
         self.probes, self.seed, self.numbered = probes, seed, numbered
         self.checks, self.compared, self.exact = self_check, compared, exact
-        self.unchecked, self.unmeasured = self_check, True
+        self.unchecked, self.unmeasured = self_check, unmeasured
         self.network: Network | None = None
 
     @cached_property

@@ -55,6 +55,10 @@ class Landscape(Probe):
     step_sizes
         The step sizes s themselves, instead of ``lr_multiples``. Needed where parameter groups have different learning
         rates.
+    float64
+        Measure in float64 (`StepView.in_float64`), for one pass more and memory for the network in float64. Near a
+        plateau of a large loss, short steps change J by less than float32 resolves: so the deep linear net is measured.
+        Layer noise is drawn anew in that format, the same at all points of a step.
 
     Notes
     -----
@@ -88,6 +92,7 @@ class Landscape(Probe):
         weight_decay: float | None = None,
         direction: Literal["gradient", "random"] = "gradient",
         step_sizes: Sequence[float] | None = None,
+        float64: bool = False,
     ) -> None:
         super().__init__(every)
         if lr_multiples is not None and step_sizes is not None:
@@ -102,7 +107,7 @@ class Landscape(Probe):
         if direction not in DIRECTIONS:
             raise UserError(f"probe direction={direction}: no such direction{suggest(direction, DIRECTIONS)}")
         self.weight_decay = weight_decay
-        self.direction = direction
+        self.direction, self.float64 = direction, float64
         self.suffix = "" if direction == "gradient" else f"_{direction}"
 
     def outline(self, network: Network, learning_rate: float) -> Iterator[Row | Snapshot]:
@@ -117,7 +122,7 @@ class Landscape(Probe):
 
     def measure(self, view: StepView) -> Iterator[Row | Snapshot]:
         """Yield the rows of one step; their values are asked for at the end, for which a GPU has to be waited for."""
-        for quantity, size, value in list(self._measured(view)):
+        for quantity, size, value in list(self._measured(view.in_float64() if self.float64 else view)):
             yield Row(view.step, quantity + self.suffix, None, size, value.item())
 
     def _measured(self, view: StepView) -> Iterator[tuple[str, float | None, Tensor]]:
@@ -198,7 +203,7 @@ def require_resolved(start: Parameters, point: Parameters, direction: Mapping[st
         dtype = str(next(iter(start.values())).dtype).removeprefix("torch.")
         raise UserError(
             f"probe: step size {s:g}: {off / length:.0%} of such a step is lost in the rounding of {dtype} weights; "
-            "take larger lr_multiples or step_sizes, or weights in a wider format"
+            "take larger lr_multiples or step_sizes, or float64: measure.float64=true, Landscape(float64=True)"
         )
 
 

@@ -55,6 +55,10 @@ class ReducedBatch:
         """Reduce batches of equal shapes, each inputs ``(N, D)`` and targets ``(N, K)``."""
         return cls(*map(torch.stack, zip(*(_reduced(*batch) for batch in batches), strict=True)))
 
+    def double(self) -> "ReducedBatch":
+        """Return the same numbers in float64."""
+        return ReducedBatch(*(part.double() for part in (self.inputs, self.targets, self.rest, self.basis)))
+
     def repeated(self, times: int) -> "ReducedBatch":
         """Return each lane so many times, one after the other."""
         parts = (self.inputs, self.targets, self.rest, self.basis)

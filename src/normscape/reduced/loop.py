@@ -34,10 +34,10 @@ class Run:
     state: State
     on_step: OnStep
     unchecked: bool = field(init=False)
-    unmeasured: bool = field(init=False, default=True)
+    unmeasured: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        self.unchecked = self.plan.self_check
+        self.unchecked, self.unmeasured = self.plan.self_check, self.state.step == 0
 
     @property
     def ended(self) -> bool:
@@ -201,7 +201,13 @@ class _Together:
 def _observer(run: Run, probes: Sequence[Probe]) -> Observer:
     plan, state = run.plan, run.state
     return Observer(
-        state.model, state.optimizer, plan.loss_function, probes, plan.seed, self_check=run.unchecked and bool(probes)
+        state.model,
+        state.optimizer,
+        plan.loss_function,
+        probes,
+        plan.seed,
+        self_check=run.unchecked and bool(probes),
+        unmeasured=run.unmeasured,
     )
 
 

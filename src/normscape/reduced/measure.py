@@ -1,7 +1,7 @@
 """The suite's probes on all lanes of a reduced network at once; what they measure is defined in `normscape.probes`."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -43,6 +43,13 @@ class StackedStep:
     losses: Tensor
     gradient: Point
 
+    def in_float64(self) -> "StackedStep":
+        """Return the same step in float64, its losses and gradients computed anew: of the same rows, to more digits."""
+        before, updated = (point.map(Tensor.double) for point in (self.before, self.updated))
+        batch = self.batch.double()
+        losses, gradient = self.stack.losses_and_gradients(before, batch)
+        return replace(self, batch=batch, before=before, updated=updated, losses=losses, gradient=gradient)
+
     def losses_and_gradients_at(self, points: Point) -> tuple[Tensor, Point]:
         """Return losses and gradients at so many points of each lane: ``(lanes, points, ...)`` in and out."""
         count = points.weights.shape[1]
@@ -75,6 +82,7 @@ def measured(probe: Probe, step: StackedStep) -> list[list[Row | Snapshot]]:
 
 
 def _landscape(probe: Landscape, step: StackedStep) -> Iterator[list[Row | Snapshot]]:
+    step = step.in_float64() if probe.float64 else step
     sizes = [probe.sizes_of(lane) for lane in step.lanes]
     base = step.gradient
     direction = base if probe.direction == "gradient" else _random(step, base)

@@ -1,5 +1,7 @@
 """What users bring to the suite is measured right or refused in one line: never a silently wrong number."""
 
+import importlib
+import sys
 from dataclasses import replace
 
 import pandas as pd
@@ -8,7 +10,7 @@ import torch
 
 import zoo
 from normscape import components
-from normscape.build import build, dry_build
+from normscape.build import build, dry_build, on_device
 from normscape.config import compose_run
 from normscape.errors import UserError
 from normscape.execute import execute
@@ -298,6 +300,11 @@ REFUSED = {
         "layers.1.norm (LayerNorm): a batch of shape (8, 3, 32, 32) does not pass in training; Given normalized_shape",
     ),
     "a sample left over": (["data.train_images=41"], "batch_size=10: 41 training samples leave a last batch of one"),
+    "halves of a sample left over": (["data.train_images=42"], "noise_floor: the mini-batch has 2 samples; expected 4"),
+    "a rate of 0 where it is measured": (
+        ["schedule=cosine", "schedule.T_max=1"],
+        "schedule: the learning rate is 0 at step 1, where the landscape is measured at multiples of it",
+    ),
     "frozen layer asked for": ([*model("FrozenMLP")], "probe layer layers.2.linear: its weight is frozen"),
     "augmented vectors": (
         ["run=dln_standard", "augment=true"],
@@ -314,6 +321,12 @@ def test_what_cannot_be_measured_right_is_refused(case, tmp_path):
     assert not list(tmp_path.glob("runs/*/metrics.csv"))
 
 
+def as_if_started_again(monkeypatch, *modules):
+    """Forget modules, so that they are loaded anew, as another process would load them."""
+    for name in modules:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+
+
 def test_an_edited_class_at_any_depth_of_a_component_makes_another_run(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     inner = tmp_path / "inner_norm_edited.py"
@@ -321,7 +334,34 @@ def test_an_edited_class_at_any_depth_of_a_component_makes_another_run(tmp_path,
     nested = ["norm._target_=zoo.Doubled", "+norm.inner={_target_: inner_norm_edited.Inner, _partial_: true}"]
     before = identity(config(*nested))
     inner.write_text(inner.read_text() + "\n")
+    as_if_started_again(monkeypatch, "inner_norm_edited")
     assert identity(config(*nested)) != before
+
+
+def test_what_is_edited_while_a_process_runs_is_the_code_that_it_runs_until_it_is_loaded_again(tmp_path, monkeypatch):
+    """Else what a sweep trains with the code that it has loaded would lie in the place of what the new code makes."""
+    monkeypatch.syspath_prepend(tmp_path)
+    norm = tmp_path / "norm_edited_meanwhile.py"
+    norm.write_text("from normscape.norms import Standard\n\n\nclass Mine(Standard):\n    pass\n")
+    mine = config("norm._target_=norm_edited_meanwhile.Mine")
+    before = identity(mine)
+    norm.write_text(norm.read_text() + "\n")
+    assert identity(mine) == before
+    importlib.reload(sys.modules["norm_edited_meanwhile"])
+    assert identity(mine) != before
+
+
+def test_a_source_in_another_encoding_counts_and_what_is_no_source_is_named(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    norm = tmp_path / "norm_in_latin.py"
+    code = (
+        "# -*- coding: latin-1 -*-\nfrom normscape.norms import Standard\n\n\nclass Mine(Standard):\n    name = 'é'\n"
+    )
+    norm.write_bytes(code.encode("latin-1"))
+    assert len(identity(config("norm._target_=norm_in_latin.Mine"))) == 12
+    norm.write_bytes(code.encode("latin-1") + b"def")
+    with pytest.raises(UserError, match=r"norm_in_latin\.py: cannot be read as Python \(invalid syntax"):
+        identity(config("norm._target_=norm_in_latin.Mine"))
 
 
 def test_so_does_an_edited_helper_of_the_class_s_file(tmp_path, monkeypatch):
@@ -334,6 +374,7 @@ def test_so_does_an_edited_helper_of_the_class_s_file(tmp_path, monkeypatch):
     (tmp_path / "norm_with_helper.py").write_text(mine)
     before = identity(config("norm._target_=norm_with_helper.Mine"))
     helper.write_text("def scale():\n    return 3.0\n")
+    as_if_started_again(monkeypatch, "helper_being_edited")
     assert identity(config("norm._target_=norm_with_helper.Mine")) != before
 
 
@@ -352,6 +393,7 @@ def test_so_does_an_edited_helper_in_the_class_s_installed_package(tmp_path, mon
     constants.write_text("SCALE = 1.0\n")
     before = identity(config("norm._target_=a_package_of_mine.norms.Mine"))
     constants.write_text("SCALE = 2.0\n")
+    as_if_started_again(monkeypatch, "a_package_of_mine.constants")
     assert identity(config("norm._target_=a_package_of_mine.norms.Mine")) != before
 
 
@@ -363,6 +405,7 @@ def test_so_does_an_edited_file_whose_class_is_made_on_the_way(tmp_path, monkeyp
     mine.write_text(code.format(0.1))
     before = identity(config("loss._target_=partial_loss_edited.mine", "+loss._partial_=true"))
     mine.write_text(code.format(0.9))
+    as_if_started_again(monkeypatch, "partial_loss_edited")
     assert identity(config("loss._target_=partial_loss_edited.mine", "+loss._partial_=true")) != before
 
 
@@ -377,6 +420,7 @@ def test_so_does_a_constant_that_is_imported_in_a_function(tmp_path, monkeypatch
     (tmp_path / "own_package_edited" / "norm.py").write_text(norm)
     before = identity(config("norm._target_=own_package_edited.norm.Mine"))
     constants.write_text("GAIN = 9.0\n")
+    as_if_started_again(monkeypatch, "own_package_edited.constants")
     assert identity(config("norm._target_=own_package_edited.norm.Mine")) != before
 
 
@@ -396,3 +440,14 @@ def test_step_sizes_are_multiples_of_the_rate_before_the_update():
     assert {s for step, s in sizes if step == 0} == {0.05, 0.1, 0.2, 0.4}
     assert {s for step, s in sizes if step == 1} == {0.025, 0.05, 0.1, 0.2}
     assert isinstance(state.optimizer, zoo.DecaysItself)
+
+
+def test_a_loss_with_numbers_of_its_own_is_where_the_network_is(monkeypatch):
+    """Classes may have weights, which a GPU needs beside its outputs; here the device is the one without numbers."""
+    weighted = build(config("loss._target_=zoo.WeightedLoss"), torch.device("cpu")).plan.loss_function
+    assert weighted.weights.device.type == "cpu"
+    assert on_device(weighted, torch.device("meta")).weights.device.type == "meta"
+    moved = []
+    monkeypatch.setattr("normscape.build.on_device", lambda loss, device: moved.append(device) or loss)
+    build(config("loss._target_=zoo.WeightedLoss"), torch.device("cpu"))
+    assert moved == [torch.device("cpu")]

@@ -824,3 +824,14 @@ class AsksForPart(Probe):
 class NoProbe:
     def __init__(self, every=1):
         self.every = every
+
+
+class WeightedLoss(nn.Module):
+    """Cross-entropy with a weight for each class, as a buffer."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("weights", torch.linspace(0.5, 1.5, 10))
+
+    def forward(self, outputs, targets):
+        return nn.functional.cross_entropy(outputs, targets, self.weights)

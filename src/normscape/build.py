@@ -22,6 +22,7 @@ from normscape.forward import Forward, set_tf32
 from normscape.loop import Plan, State
 from normscape.process.kernels import check_device, require_kernels
 from normscape.trackers import Tracker
+from normscape.twin.replay import LossFunction
 
 
 @dataclass
@@ -76,11 +77,16 @@ def dry_build(config: RunConfig, device_too: bool = True) -> None:
     if device is not None:
         check_capturable(optimizer, device)
     schedule = build_schedule(config, optimizer)
+    probes = build_probes(config, model)
     if schedule is not None:
-        require_whole(schedule, config)
+        require_whole(schedule, config, probes)
     build_loss(config)
     build_component("tracker", config.tracker)
-    build_probes(config, model)
+
+
+def on_device(loss: LossFunction, device: torch.device) -> LossFunction:
+    """Move a loss that is a module, e.g. with the weights of classes, to the device of what it is called with."""
+    return loss.to(device) if isinstance(loss, nn.Module) else loss
 
 
 def check_capturable(optimizer: torch.optim.Optimizer, device: torch.device) -> None:
@@ -101,7 +107,7 @@ def build(config: RunConfig, device: torch.device) -> Components:
     model = build_model(config).to(device)
     plan = Plan(
         dataset=build_data(config).to(device),
-        loss_function=build_loss(config),
+        loss_function=on_device(build_loss(config), device),
         probes=build_probes(config, model),
         seed=config.seed,
         steps=config.steps,

@@ -2,7 +2,7 @@
 
 import inspect
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,6 +18,7 @@ from normscape.errors import UserError
 from normscape.models.layered import LayeredModel, NormFactory, initialise
 from normscape.network import is_chain, network_of
 from normscape.norms.standard import Standard
+from normscape.probes.landscape import Landscape
 from normscape.probes.probe import Probe
 from normscape.process.own_files import is_known
 from normscape.seeds import kept_streams, seed_streams
@@ -194,9 +195,20 @@ def build_schedule(config: RunConfig, optimizer: torch.optim.Optimizer) -> LRSch
     return made
 
 
-def require_whole(schedule: LRScheduler, config: RunConfig) -> None:
-    """Raise `UserError` unless a schedule, which is used up by this, goes on until the last step of the run."""
+def require_whole(schedule: LRScheduler, config: RunConfig, probes: Sequence[Probe]) -> None:
+    """Raise `UserError` unless a schedule, which is used up by this, goes on until the last step of the run.
+
+    It must not take the rate to 0 at a step at which a probe's step sizes are multiples of it.
+    """
+    walks = [probe for probe in probes if isinstance(probe, Landscape) and probe.step_sizes is None]
     for step in range(1, config.steps + 1):
+        still = not any(group["lr"] > 0 for group in schedule.optimizer.param_groups)
+        if still and any(probe.is_due(step - 1) for probe in walks):
+            raise UserError(
+                f"schedule: the learning rate is 0 at step {step - 1}, where the landscape is measured at multiples of "
+                "it; let it stay above 0, or give step sizes: +probe.landscape.step_sizes=[0.1] "
+                "probe.landscape.lr_multiples=null"
+            )
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # the optimiser has taken no step

@@ -11,12 +11,14 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from functools import cache
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
 from hydra.utils import get_object
 
 from normscape.config import COMPONENTS, RunConfig
+from normscape.errors import UserError, first_line
 from normscape.process.own_files import file_of, is_known, is_own
 from normscape.reduced.eligible import arithmetic_of
 from normscape.storage.files import worded
@@ -113,13 +115,26 @@ def _source_hash(target: str) -> str:
     paths = (".".join(parts[:length]) for length in range(len(parts), 0, -1))
     modules.add(next((path for path in paths if path in sys.modules), target))
     sources = _imported(modules)
-    if len(sources) < 2:  # none: written in C, or made on the way
-        return "".join(map(_hash_of, sources.values()))
-    return hashlib.sha256("".join(f"{name} {_hash_of(sources[name])}" for name in sorted(sources)).encode()).hexdigest()
+    hashes = {name: _hash_of(name, sources[name]) for name in sorted(sources)}
+    if len(hashes) < 2:  # none: written in C, or made on the way
+        return "".join(hashes.values())
+    return hashlib.sha256("".join(f"{name} {kept}" for name, kept in hashes.items()).encode()).hexdigest()
 
 
-def _hash_of(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+_LOADED: dict[str, tuple[ModuleSpec, str]] = {}
+
+
+def _hash_of(name: str, file: Path) -> str:
+    """Return a hash of a module's source; of one that this process has loaded, of the source that it runs.
+
+    Edited while a process carries out runs, it stays what it is there until it is loaded again.
+    """
+    spec: ModuleSpec | None = getattr(sys.modules.get(name), "__spec__", None)
+    if spec is None:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    if name not in _LOADED or _LOADED[name][0] is not spec:
+        _LOADED[name] = spec, hashlib.sha256(file.read_bytes()).hexdigest()
+    return _LOADED[name][1]
 
 
 def _imported(names: set[str]) -> dict[str, Path]:
@@ -148,7 +163,11 @@ def _imported(names: set[str]) -> dict[str, Path]:
 def _imports(name: str, file: Path, _changed: tuple[int, int]) -> frozenset[str]:
     """Return the modules that a module's file, last changed then, may import; large packages are read once."""
     package = name if file.name == "__init__.py" else name.rpartition(".")[0]
-    return frozenset(used for node in ast.walk(ast.parse(file.read_text())) for used in _named(node, package))
+    try:
+        tree = ast.parse(file.read_bytes())  # bytes, whose first lines may name their encoding
+    except (SyntaxError, ValueError) as error:
+        raise UserError(f"{file}: cannot be read as Python ({first_line(error)})") from error
+    return frozenset(used for node in ast.walk(tree) for used in _named(node, package))
 
 
 def _named(node: ast.AST, package: str) -> Iterator[str]:

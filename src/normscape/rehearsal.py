@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -10,12 +11,13 @@ from torch import Tensor, nn
 from normscape.errors import UserError
 from normscape.loop import EVALUATION_BATCH, Batches, Plan, State
 from normscape.observing.observer import Observer
+from normscape.probes.activations import Activations
 from normscape.seeds import kept_streams, seed_layer_noise
 from normscape.twin.copies import kept_contents
 from normscape.twin.fingerprint import require_untouched, stateless
 from normscape.twin.replay import Replay
 from normscape.twin.replica import hooks_of, parameters_of, require_real
-from normscape.view import forward_mode
+from normscape.view import forward_mode, halves_of
 
 
 def rehearse(plan: Plan, state: State, norm: type[nn.Module] | None = None) -> None:
@@ -46,7 +48,8 @@ def rehearse(plan: Plan, state: State, norm: type[nn.Module] | None = None) -> N
 
 def _pass_batches(observer: Observer, plan: Plan, norm: type[nn.Module] | None) -> None:
     batches = Batches(plan.dataset, plan.seed, plan.batch_size, augmented=plan.augmented)
-    for step in {0, _smallest(plan)}:
+    halved = _smallest_halved(plan)
+    for step in sorted({0, _smallest(plan), *halved}):
         seed_layer_noise(plan.seed, step)
         inputs, targets = batches.at(step)
         replay = observer.open(step, (inputs,), targets).replay
@@ -59,6 +62,9 @@ def _pass_batches(observer: Observer, plan: Plan, norm: type[nn.Module] | None) 
             _named_failure(replay, inputs),
         ):
             _require_outputs(replay, inputs, targets, plan)
+            if step in halved:
+                parts = (partial(replay.run_part, half) for half in halves_of(len(inputs)))
+                replay.without_graph(*parts)
         if step == 0 and plan.probes:
             observer.describe(replay)
     for count in _evaluated(plan):
@@ -105,6 +111,20 @@ def _smallest(plan: Plan) -> int:
             "choose another batch_size or number of samples"
         )
     return last
+
+
+def _smallest_halved(plan: Plan) -> list[int]:
+    """Return a step at which the noise floor is measured of as few samples as at any, if it is measured."""
+    floors = [probe for probe in plan.probes if isinstance(probe, Activations) and probe.noise_floor]
+    images = len(plan.dataset.train)
+    size = min(plan.batch_size or images, images)
+    of_epoch = -(-images // size)
+
+    def samples(step: int) -> int:
+        return min(size, images - step % of_epoch * size)
+
+    due = [step for step in range(plan.steps) if any(probe.is_due(step) for probe in floors)]
+    return [min(due, key=samples)] if due else []
 
 
 def _require_outputs(replay: Replay, inputs: Tensor, targets: Tensor, plan: Plan) -> None:

@@ -32,6 +32,7 @@ from normscape.identity import identity
 from normscape.loop import State
 from normscape.storage.directories import directories_of, directory_name
 from normscape.storage.files import read_json, replacing, unwritable, write_json
+from normscape.storage.records import numbered
 
 AGAIN = "remove the run's folder, and it is trained again"
 FAILURE = "failure.txt"
@@ -92,9 +93,9 @@ class RunDirectory:
         UserError
             If its file is not the one that the run wrote.
         """
-        table = pd.read_csv(io.BytesIO(self._whole("metrics.csv")), dtype={"layer": "string", "step_size": "float64"})
-        numbered = table["layer"].dropna().str.fullmatch(r"\d+").all()
-        return table.astype({"layer": "Int64"}) if numbered else table
+        kinds: Any = {"layer": "string", "step_size": "float64", "value": "float64"}
+        content = io.BytesIO(self._whole("metrics.csv"))
+        return numbered(pd.read_csv(content, dtype=kinds, keep_default_na=False, na_values=[""]))
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the stacked snapshots of a run that has ended; `UserError` if its file is not the one it wrote."""

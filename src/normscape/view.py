@@ -232,10 +232,7 @@ class StepView:
         UserError
             If the mini-batch has fewer than four samples, or the network cannot run on half of it.
         """
-        samples = self.replay.samples
-        half = samples // 2
-        if half < 2:
-            raise UserError(f"noise_floor: the mini-batch has {samples} samples; expected 4 or more to halve")
+        first_half, second_half = halves_of(self.replay.samples)
         self._place(self.parameters)
         halves: list[dict[WeightLayer, Tensor]] = []
 
@@ -245,15 +242,28 @@ class StepView:
 
         try:
             with recorded_preactivations(self.replay.replica.twin, list(layers)) as recorded:
-                self.replay.without_graph(partial(run, slice(half)), partial(run, slice(half, 2 * half)))
+                self.replay.without_graph(partial(run, first_half), partial(run, second_half))
         except UserError as error:
-            raise UserError(f"noise_floor: {error}; noise_floor=False leaves it out") from error
+            raise UserError(f"noise_floor: {error}; {WITHOUT_FLOOR}") from error
         first, second = halves[-2:]
         return first, second
 
     def generator(self, *purpose: str | int) -> torch.Generator:
         """Return a CPU generator for a probe's own random choices, the same at every step of the run."""
         return generator(self.seed, "probe", *purpose)
+
+
+WITHOUT_FLOOR = "measure.noise_floor=false (noise_floor=False) leaves it out"
+
+
+def halves_of(samples: int) -> tuple[slice, slice]:
+    """Return the halves of a mini-batch, of two samples or more each; what is left of an odd number is in neither."""
+    half = samples // 2
+    if half < 2:
+        raise UserError(
+            f"noise_floor: the mini-batch has {samples} samples; expected 4 or more to halve; {WITHOUT_FLOOR}"
+        )
+    return slice(half), slice(half, 2 * half)
 
 
 def dense(gradient: Tensor) -> Tensor:

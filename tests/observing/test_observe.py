@@ -793,6 +793,47 @@ def test_a_scaled_loss_that_the_scaler_takes_back_is_right():
     assert value(seen.table(), 0, "gradient_norm") < 100
 
 
+@pytest.mark.parametrize("clip", ["norm", "value", "norm that is longer"])
+def test_a_gradient_may_be_unscaled_and_then_clipped(clip):
+    """What is measured is the loss's own, as where nothing is scaled or clipped."""
+    found = []
+    for scale in (1.0, 1024.0):
+        torch.manual_seed(0)
+        model, loss_fn = zoo.PlainNet(), nn.CrossEntropyLoss()
+        optimizer, scaler = torch.optim.SGD(model.parameters(), lr=0.05), torch.amp.GradScaler("cpu", init_scale=scale)
+        x, y = torch.randn(6, 3, 8, 8), torch.arange(6)
+        with normscape.observe(model, optimizer, loss_fn, [normscape.Landscape([1.0])]) as seen, seen.step(y):
+            optimizer.zero_grad()
+            scaler.scale(loss_fn(model(x), y)).backward()
+            scaler.unscale_(optimizer)
+            if clip == "value":
+                nn.utils.clip_grad_value_(model.parameters(), 1e-3)
+            else:
+                nn.utils.clip_grad_norm_(model.parameters(), 1e-2 if clip == "norm" else 1e6)
+            scaler.step(optimizer)
+            scaler.update()
+        found.append(value(seen.table(), 0, "gradient_norm"))
+    assert found[1] == pytest.approx(found[0], rel=1e-5)
+
+
+@pytest.mark.parametrize("after", [lambda p: p.mul_(0.6), lambda p: p.mul_(-1e-3), lambda p: p.add_(0.01)])
+def test_a_scaled_loss_that_nothing_takes_back_is_refused_whatever_is_done_to_its_gradient(after):
+    torch.manual_seed(0)
+    model, loss_fn = zoo.PlainNet(), nn.CrossEntropyLoss()
+    optimizer, x, y = sgd(model.parameters()), torch.randn(6, 3, 8, 8), torch.arange(6)
+
+    def one_step():
+        with normscape.observe(model, optimizer, loss_fn, [normscape.Landscape([1.0])]) as seen, seen.step(y):
+            optimizer.zero_grad()
+            (2 * loss_fn(model(x), y)).backward()
+            for p in model.parameters():
+                after(p.grad)
+            optimizer.step()
+
+    with pytest.raises(UserError, match="neither accumulated, scaled nor hooked"):
+        one_step()
+
+
 _LABELS = torch.arange(4)
 
 

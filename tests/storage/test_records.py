@@ -6,6 +6,8 @@ import math
 import numpy as np
 import torch
 
+from normscape.config import compose_run
+from normscape.evidence.finished import FinishedRun
 from normscape.runs import RunDirectory
 from normscape.storage.records import Records, Row, Snapshot, array_name
 
@@ -64,3 +66,21 @@ def test_nothing_measured_is_an_empty_table_with_types():
     assert table.columns.tolist() == list(Row._fields)
     assert table.dtypes.astype(str).drop("quantity").equals(filled().table().dtypes.astype(str).drop("quantity"))
     assert Records().arrays() == {}
+
+
+def test_paths_of_one_probe_leave_numbers_of_another_as_they_are(tmp_path):
+    """And a quantity or a layer may have a name that tables elsewhere take for a missing cell."""
+    records = Records()
+    records.add(
+        [Row(0, "mean", 1, None, 1.5), Row(0, "NA", "null", 0.5, math.nan), Row(0, "norm", "layers.1", None, 2)]
+    )
+    table = records.table()
+    file = tmp_path / "metrics.csv"
+    file.write_bytes(table.to_csv(index=False).encode())
+    back = RunDirectory(tmp_path).table()
+    for found in (table, back):
+        assert found["quantity"].tolist() == ["mean", "NA", "norm"]
+        assert found["layer"].tolist() == ["1", "null", "layers.1"]
+        assert found["value"].isna().tolist() == [False, True, False]
+    run = FinishedRun(compose_run(["run=mlp_batch", "scale=smoke"]), RunDirectory(tmp_path))
+    assert run.rows("mean")["layer"].tolist() == [1]

@@ -12,6 +12,7 @@ from normscape.errors import UserError
 from normscape.evidence.movements import Floats, moment_movements, movements
 from normscape.evidence.table import COLUMNS
 from normscape.schema import RunConfig
+from normscape.storage.records import numbered
 
 
 class Measurements(Protocol):
@@ -57,7 +58,7 @@ class FinishedRun:
         for quantity in quantities:
             if not (table["quantity"] == quantity).any():
                 raise UserError(f"{self.label}: has no {quantity}; {_cure(quantity)}")
-        return self.labelled(table[table["quantity"].isin(quantities)])
+        return self.labelled(numbered(table[table["quantity"].isin(quantities)]))
 
     def training_rows(self) -> pd.DataFrame:
         """Return what its training is judged by: accuracy where there are classes, else the loss."""

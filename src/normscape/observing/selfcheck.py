@@ -113,6 +113,25 @@ def is_same_gradient(view: StepView, gradient: Mapping[str, Tensor]) -> bool:
     return not any(_norm(value - view.gradient[name]) > allowed for name, value in gradient.items())
 
 
+def is_unscaled_and_clipped(view: StepView, scaled: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> bool:
+    """Whether a gradient is the view's times one factor, and what the optimiser was given lies between that and 0.
+
+    So it is where a scaled loss was differentiated, its gradient unscaled and then clipped, by norm or by value.
+    """
+    factor = _product(scaled, view.gradient) / _product(view.gradient, view.gradient)
+    if not (0 < factor < math.inf) or not is_same_gradient(view, {name: g / factor for name, g in scaled.items()}):
+        return False
+    longer = {}
+    for name, value in given.items():
+        whole = view.gradient[name]
+        longer[name] = value - value.clamp(whole.clamp(max=0), whole.clamp(min=0))
+    return _length(longer) <= tolerance(view) * _length(view.gradient)
+
+
+def _product(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> float:
+    return sum(float((a[name].double() * b[name].double()).sum()) for name in a) or math.nan
+
+
 def _length(tensors: Mapping[str, Tensor]) -> float:
     return math.hypot(*map(_norm, tensors.values()))
 

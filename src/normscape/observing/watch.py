@@ -11,7 +11,12 @@ from torch import Tensor, nn
 
 from normscape.errors import UserError
 from normscape.observing.observer import Observer, OpenStep
-from normscape.observing.selfcheck import is_same_gradient, require_same_gradient, require_still
+from normscape.observing.selfcheck import (
+    is_same_gradient,
+    is_unscaled_and_clipped,
+    require_same_gradient,
+    require_still,
+)
 from normscape.storage.records import Records
 from normscape.twin.replica import is_compiled, parameters_of
 from normscape.view import StepView, dense
@@ -131,19 +136,24 @@ class Watch:
     def _compared(self, opened: OpenStep) -> StepView:
         """Return the view of the repeated step, if its gradient is the one that the loop trains on.
 
-        That is the gradient as the backward pass left it, or, if the loss was scaled, as the optimiser was given it. A
-        loss may have been taken inside autocast or outside.
+        That is the gradient as the backward pass left it, or, if the loss was scaled, as the optimiser was given it,
+        which may have been clipped besides. A loss may have been taken inside autocast or outside.
         """
         view = opened.repeated()
         require_still(view)
         own = {name: self._gradient.get(name, torch.zeros_like(g)) for name, g in view.gradient.items()}
         given = opened.gradient or {}
-        if is_same_gradient(view, own) or is_same_gradient(view, given):
+
+        def is_trained_on(view: StepView) -> bool:
+            same = is_same_gradient(view, own) or is_same_gradient(view, given)
+            return same or is_unscaled_and_clipped(view, own, given)
+
+        if is_trained_on(view):
             return view
         if opened.replay.autocast.enabled:
             inside, opened.replay = opened.replay, replace(opened.replay, cast_loss=False)
             outside = opened.repeated()
-            if is_same_gradient(outside, own) or is_same_gradient(outside, given):
+            if is_trained_on(outside):
                 return outside
             opened.replay = inside
         require_same_gradient(view, own if self._gradient else given)

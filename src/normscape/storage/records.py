@@ -67,8 +67,10 @@ class Records:
     def table(self) -> pd.DataFrame:
         """Return the rows as a table with the columns of `Row`; a missing layer or step size is NA."""
         table = pd.DataFrame(self.rows, columns=COLUMNS)
-        layers = "string" if any(isinstance(row.layer, str) for row in self.rows) else "Int64"
-        return table.astype({"step": "int64", "layer": layers, "step_size": "float64", "value": "float64"})
+        layers = pd.array([None if row.layer is None else str(row.layer) for row in self.rows], dtype="string")
+        return numbered(
+            table.assign(layer=layers).astype({"step": "int64", "step_size": "float64", "value": "float64"})
+        )
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """Return, for each quantity and layer, its snapshots stacked as ``(snapshots, ...)`` and their steps."""
@@ -80,6 +82,15 @@ class Records:
             arrays[name] = torch.stack([item.values for item in items]).numpy()
             arrays[f"{name}/steps"] = np.array([item.step for item in items])
         return arrays
+
+
+def numbered(table: pd.DataFrame) -> pd.DataFrame:
+    """Return rows whose layers are text with them as numbers, if all are; a column of text and numbers is of neither.
+
+    A probe may name its layers by paths where others number them: of the others alone they are numbers again.
+    """
+    all_numbers = table["layer"].dropna().astype("string").str.fullmatch(r"\d+").all()
+    return table.astype({"layer": "Int64" if all_numbers else "string"})
 
 
 def array_name(quantity: str, layer: int | str | None) -> str:
@@ -115,7 +126,11 @@ def checked(
             )
         if item.step != step:
             raise UserError(f"{_what(probe, item)}; expected the step that was measured, {step}")
-        if isinstance(item.layer, bool) or not isinstance(item.layer, int | str | np.integer | None):
+        if (
+            isinstance(item.layer, bool)
+            or item.layer == ""
+            or not isinstance(item.layer, int | str | np.integer | None)
+        ):
             raise UserError(f"{_what(probe, item)}; expected the layer's number or path, or None")
         key = (type(item), *item[1:-1])
         if key in seen:

@@ -27,7 +27,7 @@ FAMILY = "santurkar2018"
 
 def blocks() -> dict[tuple[str, str], str]:
     """Return what belongs between each pair of marks: answers are from the largest scale that has the figure."""
-    from beyond.answers import ANSWERS as BEYOND
+    from beyond.order import ANSWERS as BEYOND
     from santurkar2018.answers import ANSWERS
     from santurkar2018.fidelity import PANELS
 

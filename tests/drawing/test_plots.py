@@ -112,6 +112,13 @@ def test_one_seed_has_no_band():
     assert not drawn.collections
 
 
+def test_the_band_can_be_left_out():
+    drawn = axes()
+    median_over_seeds(drawn, curves([0, 1, 2], [2, 5, 8]), band=False)
+    assert drawn.lines[0].get_ydata().tolist() == [1, 3, 5]
+    assert not drawn.collections
+
+
 def test_a_seed_that_ended_early_keeps_its_last_accuracy():
     drawn = axes()
     median_over_seeds(drawn, curves([0, 1, 2], [4, 3]), hold=True)

@@ -11,7 +11,7 @@ from normscape.drawing.style import COLORS, LABELS
 from normscape.evidence.table import select
 
 
-def median_over_seeds(axes: Axes, curves: pd.DataFrame, *, hold: bool = False, **line: Any) -> None:
+def median_over_seeds(axes: Axes, curves: pd.DataFrame, *, hold: bool = False, band: bool = True, **line: Any) -> None:
     """Draw the median over seeds as a line and, for more than one seed, their range as a plain band.
 
     Parameters
@@ -23,13 +23,15 @@ def median_over_seeds(axes: Axes, curves: pd.DataFrame, *, hold: bool = False, *
     hold
         Keep the last value of a seed that ended early, i.e. diverged: right for an accuracy, since a network
         whose weights are no longer finite does not change.
+    band
+        Whether to draw the range.
     line
         Options of ``Axes.plot``.
     """
     wide = curves.pivot_table(index="step", columns="seed", values="value", dropna=False).sort_index()
     wide = wide.ffill() if hold else wide
     (drawn,) = axes.plot(wide.index, wide.median(axis=1), **line)
-    if wide.shape[1] > 1:
+    if band and wide.shape[1] > 1:
         axes.fill_between(wide.index, wide.min(axis=1), wide.max(axis=1), color=drawn.get_color(), alpha=0.2, lw=0)
 
 

@@ -139,10 +139,12 @@ def curves(
     *,
     log: bool = False,
     layer: int | None = None,
+    bands: bool = True,
 ) -> None:
     """Draw one quantity over steps, a colour per series and a line style per learning rate.
 
     The paper's own curves are matched to ours by learning rate where there are several, else they are the only ones.
+    ``bands`` draws ranges over seeds too.
     """
     last = step_axis(axes, rows)
     which = {"quantity": quantity} if layer is None else {"quantity": quantity, "layer": layer}
@@ -155,7 +157,7 @@ def curves(
             mine = select(ours, series=name, lr=rate)
             if len(mine):
                 hold = quantity.endswith("accuracy")
-                median_over_seeds(axes, mine, hold=hold, color=COLORS[name], linestyle=style, label=label)
+                median_over_seeds(axes, mine, hold=hold, band=bands, color=COLORS[name], linestyle=style, label=label)
     if original is None:
         return
     theirs = select(original, **which)
@@ -240,10 +242,10 @@ def smoothed(
 ) -> None:
     """Draw a quantity that changes by orders of magnitude from step to step: running medians, on a logarithmic axis.
 
-    The tables have no other quantity.
+    The tables have no other quantity. The ranges over seeds of more than two networks would hide each other.
     """
     theirs = None if original is None else running_medians(original, RUNNING)
-    curves(axes, running_medians(rows, RUNNING), theirs, series, quantity, log=True)
+    curves(axes, running_medians(rows, RUNNING), theirs, series, quantity, log=True, bands=len(series) <= 2)
     plain_log_ticks(axes.yaxis, axes.get_ylim())
 
 

@@ -12,8 +12,8 @@ Floats = NDArray[np.float64]
 
 DIGITS = 5
 MOST_POINTS, LEAST_POINTS = 400, 60
-POINTS_OF_PAGE = 400_000
-"""So many points take about 3 MB."""
+POINTS_OF_PAGE = 240_000
+"""So many points take about 1.8 MB."""
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,7 @@
-"""The question of the README on networks that no paper compares, and which statistics answer it."""
+"""What the README says of the order of networks that no paper compares, and which statistics say it."""
 
 from beyond.norms_compared import RELATED
 from normscape.reports.answers import Answer, Asked
-
-QUESTION = "Whatever a network is normalised with: does it train faster, the smoother its landscape is?"
 
 
 def _order(claim: str, saying: str) -> Asked:

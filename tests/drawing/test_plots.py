@@ -195,10 +195,12 @@ def test_running_medians_keep_seeds_and_series_apart():
     assert set(found["value"]) == {3, 5, 9, 54.5, 0, -1}
 
 
-def test_a_narrow_panel_has_fewer_ticks():
-    rows = pd.DataFrame({"step": [0, 10000]})
-    wide, narrow = Figure(figsize=(12, 3)).subplots(1, 2, width_ratios=[5, 1])
-    for panel in (wide, narrow):
-        step_axis(panel, rows)
-    assert len(wide.get_xticks()) == 6
-    assert len(narrow.get_xticks()) == 3
+@pytest.mark.parametrize(("last", "wide", "narrow"), [(9950, 6, 3), (7960, 5, 3), (14900, 4, 2), (24, 5, 2)])
+def test_a_narrow_panel_has_fewer_ticks_and_one_where_the_steps_end(last, wide, narrow):
+    rows = pd.DataFrame({"step": [0, last]})
+    for panel, count in zip(Figure(figsize=(12, 3)).subplots(1, 2, width_ratios=[5, 1]), (wide, narrow), strict=True):
+        end = step_axis(panel, rows)
+        assert last <= end <= 1.025 * last
+        ticks = [tick for tick in panel.get_xticks() if 0 <= tick <= end]
+        assert len(ticks) == count
+        assert ticks[-1] == end or (last, count) in ((24, wide), (24, narrow), (14900, narrow))

@@ -111,8 +111,10 @@ def step_axis(axes: Axes, rows: pd.DataFrame) -> float:
     figure = axes.get_figure(root=True)
     inches = axes.get_position().width * (figure.get_figwidth() if figure else 1)
     most = min(5, max(2, int(inches / TICK_INCHES)))
-    locator = MaxNLocator(most, steps=[1, 2, 5, 10] if most == 5 else [1, 2, 4, 5, 10])
-    last = next((tick for tick in locator.tick_values(0, last) if last < tick <= 1.025 * last), last)
+    locators = [MaxNLocator(most, steps=steps) for steps in ([1, 2, 5, 10], [1, 2, 4, 5, 10])]
+    ends = {locator: [t for t in locator.tick_values(0, last) if abs(t - last) <= 0.025 * last] for locator in locators}
+    locator = next((locator for locator in locators if ends[locator]), locators[0])
+    last = next((tick for tick in ends[locator] if tick > last), last)
     axes.set(xlabel="step", xlim=(0, last))
     axes.xaxis.set_major_locator(locator)
     return last

@@ -39,6 +39,9 @@ FAILURE = "failure.txt"
 CHECKPOINTS = ("checkpoint.pt", "checkpoint.before.pt")
 """The last one, and the one before it."""
 
+MISSING = {"quantity": [], "layer": [""], "step_size": [""], "value": ["", "nan"]}
+"""What stands for no value in ``metrics.csv``, by column: a quantity or a layer may be called ``NA``."""
+
 WAIT_SECONDS = 0.5
 """How often a process that waits for a run looks whether it is to stop."""
 
@@ -95,7 +98,7 @@ class RunDirectory:
         """
         kinds: Any = {"layer": "string", "step_size": "float64", "value": "float64"}
         content = io.BytesIO(self._whole("metrics.csv"))
-        return numbered(pd.read_csv(content, dtype=kinds, keep_default_na=False, na_values=[""]))
+        return numbered(pd.read_csv(content, dtype=kinds, keep_default_na=False, na_values=MISSING))
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the stacked snapshots of a run that has ended; `UserError` if its file is not the one it wrote."""

@@ -97,7 +97,7 @@ def test_axes_are_logarithmic_where_they_are_in_the_pictures(monkeypatch):
     drawn, scale = {}, panels._scale
 
     def spy(chosen, *, log):
-        if len(chosen):
+        if len(chosen) and "layer" in chosen:  # not of the widths of bands
             layer = chosen["layer"].iloc[0]
             at = chosen["net"].iloc[0], chosen["quantity"].iloc[0], 0 if pd.isna(layer) else int(layer)
             drawn[at] = scale(chosen, log=log) == "log"
@@ -150,5 +150,5 @@ def test_an_axis_spans_decades_only_if_all_is_positive():
 
 def test_many_lines_have_fewer_points():
     assert points_each(10) == 400
-    assert 60 <= points_each(4000) < 400
+    assert 40 <= points_each(4000) < 400
     assert points_each(0) == 400

@@ -48,7 +48,7 @@ def test_a_loss_is_on_the_nearest_plateau(reduction):
     targets = gaussian_linear(seed=2).train.targets
     levels = plateau_levels(targets) / (1 if reduction == "sum" else targets.numel())
     losses = [levels[0], 1.01 * levels[3], 0.99 * levels[6], 1e-9 * levels[9], np.nan, np.inf]
-    frame = pd.DataFrame({"step": range(6), "quantity": "train_loss", "value": losses})
+    frame = pd.DataFrame({"step": range(6), "quantity": "train_loss", "layer": pd.NA, "value": losses})
     rows = plateau_rows(FinishedRun(config, SimpleNamespace(table=lambda: frame)))
     fitted = rows[rows["quantity"] == "directions_fitted"]["value"]
     np.testing.assert_array_equal(fitted, [0, 3, 6, 9, np.nan, np.nan])

@@ -4,7 +4,7 @@ import importlib
 import importlib.util
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,8 @@ class ShownFigure:
     title: str
     key: str
     picture: Picture | None
+    same_as: "ShownFigure | None"
+    """A figure before it on the page that has the same picture, which is then not shown again."""
     verdicts: Sequence[ShownVerdict]
     counts: Sequence[tuple[str, int, str]]
     explained: Markup
@@ -100,6 +102,19 @@ def shown_family(family: Family, results: Path, scales: Sequence[str] = ()) -> l
     return found
 
 
+def pictures_once(scales: Sequence[ShownScale]) -> list[ShownScale]:
+    """Return the figures of some scales, each picture at the first alone: nets that no scale changes have the same."""
+    first: dict[str, ShownFigure] = {}
+    shown = []
+    for scale in scales:
+        figures = []
+        for figure in scale.figures:
+            before = first.setdefault(figure.picture.address, figure) if figure.picture else figure
+            figures.append(figure if before is figure else replace(figure, picture=None, same_as=before))
+        shown.append(replace(scale, figures=figures))
+    return shown
+
+
 def answered(family: Family, results: Path) -> Answered | None:
     """Return a family's question with the answers that the README has; None if it asks none, or has no results."""
     figures = at_largest_scale(family, results)
@@ -144,6 +159,7 @@ def _figure(family: Family, folder: Path, judged: JudgedFigure) -> ShownFigure:
         title=figure.title,
         key=f"{family.name}/{folder.name}/{figure.stem}.png",
         picture=embedded_file(results.pictures[0], words),
+        same_as=None,
         verdicts=[_verdict(verdict, figure.headline) for verdict in judged.verdicts],
         counts=_counts(judged.verdicts),
         explained=markdown(explained(judged), heading=5),

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 DIGITS = 5
-MOST_POINTS, LEAST_POINTS = 400, 60
-POINTS_OF_PAGE = 240_000
-"""So many points take about 1.8 MB."""
+MOST_POINTS, LEAST_POINTS = 400, 40
+POINTS_OF_PAGE = 160_000
+"""So many points take about 1.2 MB."""
 
 
 @dataclass(frozen=True)

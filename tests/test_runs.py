@@ -106,6 +106,7 @@ def test_an_edited_class_of_the_user_s_own_makes_another_run(tmp_path, monkeypat
     before = identity(config)
     assert identity(config) == before != identity(compose_run(["scale=smoke", "run=vgg_standard"]))
     source.write_text(source.read_text() + "\n")
+    monkeypatch.delitem(sys.modules, "norm_being_edited")  # as another process, which loads it anew
     assert identity(config) != before
 
 
@@ -118,6 +119,7 @@ def test_so_does_an_edited_base_of_it(tmp_path, monkeypatch):
     config = compose_run(["scale=smoke", "run=vgg_standard", "norm._target_=norm_with_own_base.Mine"])
     before = identity(config)
     base.write_text(base.read_text() + "\n")
+    monkeypatch.delitem(sys.modules, "base_being_edited")
     assert identity(config) != before
 
 

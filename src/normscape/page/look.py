@@ -17,6 +17,7 @@ SIGNS = {r"$\ell_1$": "ℓ₁", r"$\ell_2$": "ℓ₂", r"$\ell_\infty$": "ℓ∞
 
 LOGARITHMIC = {
     "activation_change",
+    "effective_lipschitz",
     "ics_l2",
     "loss_landscape",
     "loss_landscape_random",

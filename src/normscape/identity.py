@@ -46,14 +46,7 @@ def settings(config: RunConfig) -> dict[str, Any]:
         del kept["precision"]
     if config.compile == "none":
         del kept["compile"]
-    kept["probe"] = {name: _without_default(probe) for name, probe in kept["probe"].items()}
     return kept
-
-
-def _without_default(probe: Any) -> Any:
-    """Return a probe's settings without that of measuring in float64, if it is not asked for."""
-    plain = isinstance(probe, dict) and probe.get("float64") is False
-    return {key: value for key, value in probe.items() if key != "float64"} if plain else probe
 
 
 def identity(config: RunConfig) -> str:

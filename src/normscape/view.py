@@ -253,7 +253,7 @@ class StepView:
         return generator(self.seed, "probe", *purpose)
 
 
-WITHOUT_FLOOR = "measure.noise_floor=false (noise_floor=False) leaves it out"
+WITHOUT_FLOOR = "measure.noise_floor=false or noise_floor=False leaves it out"
 
 
 def halves_of(samples: int) -> tuple[slice, slice]:

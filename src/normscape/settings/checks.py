@@ -37,6 +37,9 @@ def check(config: DictConfig) -> RunConfig:
     for path in _unset(plain):
         raise UserError(_not_set(path))
     run = _merged(plain)
+    for probe in run.probe.values():
+        if isinstance(probe, dict) and probe.get("float64") is False:  # which a probe of the user's need not know
+            del probe["float64"]
     _check_components(run)
     check_numbers(run)
     check_kernels(run.kernels, run.threads)

@@ -67,10 +67,8 @@ class Records:
     def table(self) -> pd.DataFrame:
         """Return the rows as a table with the columns of `Row`; a missing layer or step size is NA."""
         table = pd.DataFrame(self.rows, columns=COLUMNS)
-        layers = pd.array([None if row.layer is None else str(row.layer) for row in self.rows], dtype="string")
-        return numbered(
-            table.assign(layer=layers).astype({"step": "int64", "step_size": "float64", "value": "float64"})
-        )
+        layers = "string" if any(isinstance(row.layer, str) for row in self.rows) else "Int64"  # "0" may be a path
+        return table.astype({"step": "int64", "layer": layers, "step_size": "float64", "value": "float64"})
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """Return, for each quantity and layer, its snapshots stacked as ``(snapshots, ...)`` and their steps."""

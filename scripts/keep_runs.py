@@ -37,16 +37,14 @@ def main(arguments: list[str]) -> None:
     from normscape.storage.files import replace_all, require_writable
 
     options = reproduce.parse(arguments)
-    if options.figure == "all" or options.from_results or options.dry_run:
-        raise UserError("keep_runs: expected one figure, and no --from-results or --dry-run")
+    if options.figure == "all" or options.from_results or options.add or options.dry_run:
+        raise UserError("keep_runs: expected one figure, and no --from-results, --add or --dry-run")
     figure = options.family.figure(options.figure)
     results = Results(options.folder, figure)
     before = results.kept()
     if {*options.folder.glob("*.json")} - {results.file} or (before and before["claims"]):
         raise UserError(f"--results {options.folder}: has results; give an empty folder")
     kept = Kept.of(results)
-    if options.renew:
-        (kept,) = reproduce.asked(options).renewed([results], [kept])
     declared = reproduce.asked(options).declared([figure], [kept])
     configs = [config for runs in declared.values() for config in runs]
     ended = [config for config in configs if config in kept or RunDirectory.of(config).summary is not None]

@@ -20,7 +20,8 @@ GOLDEN = {
     "run=dln_noisy_batch scale=laptop measure.float64=false": "323e4760cf2d",
     "run=dln_batch_lr1e-7 scale=paper measure.float64=false": "405acba3e2ff",
 }
-"""Identities of NUMERICS 2; results and runs that people have go by them, so they change with NUMERICS alone."""
+"""Identities of NUMERICS 2; results and runs that people have go by them, so they change with NUMERICS alone, or with
+the settings of a run, as when the deep linear nets' landscape came to be measured in float64."""
 
 HOW_NOT_WHAT = {
     "name",

@@ -32,7 +32,7 @@ from normscape.identity import identity
 from normscape.loop import State
 from normscape.storage.directories import directories_of, directory_name
 from normscape.storage.files import read_json, replacing, unwritable, write_json
-from normscape.storage.records import numbered
+from normscape.storage.layers import numbered
 
 AGAIN = "remove the run's folder, and it is trained again"
 FAILURE = "failure.txt"

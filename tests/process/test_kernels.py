@@ -23,7 +23,7 @@ EXPERIMENTS, SCRIPTS = (Path(__file__).parents[2] / folder for folder in ("exper
 QUICK = ["run=dln_batch", "scale=smoke", "tracker=none", "device=cpu", "steps=8"]
 PORTABLE_BITS = {
     "2.15.0": {
-        "dln_noisy_batch": "bfa740e6631f5ef7a34d277f09bebfd1",
+        "dln_noisy_batch": "399220c281da91343cddc5db9de084e3",
         "mlp_l1": "3dc68294645786e32e247a58b02f76cd",
         "vgg_batch": "bb8113e5aaba4e50f043336c818a847b",
     }

@@ -9,7 +9,8 @@ import torch
 from normscape.config import compose_run
 from normscape.evidence.finished import FinishedRun
 from normscape.runs import RunDirectory
-from normscape.storage.records import Records, Row, Snapshot, array_name
+from normscape.storage.layers import array_name
+from normscape.storage.records import Records, Row, Snapshot
 
 ROWS = [
     Row(0, "train_loss", None, None, 0.1 + 0.2),

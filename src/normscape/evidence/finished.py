@@ -12,7 +12,7 @@ from normscape.errors import UserError
 from normscape.evidence.movements import Floats, moment_movements, movements
 from normscape.evidence.table import COLUMNS
 from normscape.schema import RunConfig
-from normscape.storage.records import numbered
+from normscape.storage.layers import numbered
 
 
 class Measurements(Protocol):

@@ -18,10 +18,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from normscape.errors import UserError
+from normscape.errors import UserError, first_line
 from normscape.loop import State
 from normscape.storage.records import Records
-from normscape.twin.copies import attributes
+from normscape.twin.copies import attributes, is_filled
 from normscape.twin.fingerprint import digest
 from normscape.twin.replica import original
 
@@ -124,7 +124,7 @@ class Checkpoints:
         except (RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
             if isinstance(error, torch.OutOfMemoryError):
                 raise
-            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            reason = first_line(error)
             raise UserError(f"{file}: not a checkpoint of this version ({reason}); remove the run's folder") from error
 
     def _load(self, content: dict[str, Any]) -> None:
@@ -174,7 +174,7 @@ def read_checkpoint(file: Path, identity: str, device: torch.device) -> dict[str
     except pickle.UnpicklingError as error:  # whose advice is to execute it
         raise UserError(f"{file}: not a run's checkpoint (it holds more than tensors, numbers and text)") from error
     except (RuntimeError, KeyError, ValueError, TypeError, AttributeError, EOFError) as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        reason = first_line(error)
         raise UserError(f"{file}: not a checkpoint of this version ({reason})") from error
     if not isinstance(content, dict) or not {"identity", "step"} <= set(content):
         raise UserError(f"{file}: not a run's checkpoint")
@@ -213,7 +213,7 @@ def _beyond(state: State) -> Iterator[tuple[str, Any]]:
 
 def _enclosed(function: FunctionType) -> list[Any]:
     """Return the plain content that a function keeps between calls: what it encloses, defaults, attributes."""
-    cells = [cell.cell_contents for cell in function.__closure__ or ()]
+    cells = [cell.cell_contents for cell in function.__closure__ or () if is_filled(cell)]
     return [value for value in (*cells, function.__defaults__, vars(function)) if _is_plain(value)]
 
 
@@ -232,9 +232,11 @@ def _kept_as_such(state: State) -> dict[int, Any]:
 
 
 def _without_structure(value: Any, kept: Mapping[int, Any]) -> Any:
-    """Return a value with what is kept as such replaced by what it is; other modules are what they hold."""
+    """Return a value with what is kept as such, or holds itself, replaced by what it is; modules are what they hold."""
     if id(value) in kept:
         return str(type(value))
+    if isinstance(value, dict | list | tuple | nn.Module):
+        kept = {**kept, id(value): value}
     if isinstance(value, dict):
         return {key: _without_structure(item, kept) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from normscape.config import RunConfig, accepts
 from normscape.data.dataset import Dataset
-from normscape.errors import UserError
+from normscape.errors import UserError, first_line
 from normscape.models.layered import LayeredModel, NormFactory, initialise
 from normscape.network import is_chain, network_of
 from normscape.norms.standard import Standard
@@ -214,7 +214,7 @@ def require_whole(schedule: LRScheduler, config: RunConfig, probes: Sequence[Pro
                 warnings.simplefilter("ignore")  # the optimiser has taken no step
                 schedule.step()
         except Exception as error:
-            target, reason = config.schedule["_target_"], next(iter(str(error).splitlines()), type(error).__name__)
+            target, reason = config.schedule["_target_"], first_line(error)
             raise UserError(
                 f"schedule: {target} fails after step {step} of {config.steps}: {reason}; let it reach to the last step"
             ) from error

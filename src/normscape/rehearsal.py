@@ -8,7 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from normscape.errors import UserError
+from normscape.errors import UserError, first_line
 from normscape.loop import EVALUATION_BATCH, Batches, Plan, State
 from normscape.observing.observer import Observer
 from normscape.probes.activations import Activations
@@ -181,7 +181,7 @@ def _named_failure(replay: Replay, inputs: Tensor, mode: str = "training") -> It
         raise
     except Exception as error:
         where = running[-1] if running else "loss"
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        reason = first_line(error)
         shape = tuple(inputs.shape)
         raise UserError(f"{where}: a batch of shape {shape} does not pass in {mode}; {reason}") from error
     finally:

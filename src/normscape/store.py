@@ -130,7 +130,7 @@ def _by_run(content: tarfile.TarFile, folder: Path) -> dict[str, list[tarfile.Ta
     by_run: dict[str, list[tarfile.TarInfo]] = {}
     for member in content:
         run, _, name = member.name.partition("/")
-        if not member.isfile() or not name or "/" in name or run.startswith("."):
+        if not member.isfile() or not run or not name or "/" in name or run.startswith("."):
             raise UserError(f"{folder}: {member.name!r} is no file of a run; pack the store again")
         by_run.setdefault(run, []).append(member)
     return by_run

@@ -83,9 +83,8 @@ class StepView:
 
     @property
     def inputs(self) -> Tensor:
-        """The mini-batch, the first argument that the network was called with."""
-        inputs: Tensor = self.replay.arguments[0]
-        return inputs
+        """The mini-batch: the first tensor that the network was called with; `UserError` if there is none."""
+        return self.replay.inputs
 
     @property
     def targets(self) -> Any:

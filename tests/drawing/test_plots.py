@@ -168,6 +168,8 @@ def test_one_ridge_plot_for_each_layer_that_can_be_drawn(tmp_path):
         "activation_quantiles/layer11": np.full((2, 100), np.nan),
         "activation_quantiles/layer11/steps": steps,
         "something/layer03": snapshots(),
+        "activation_quantiles_tail": np.arange(2.0),
+        "activation_quantiles_by_class/layer03": np.zeros((2, 10, 100)),
         "something/layer03/steps": steps,
     }
     drawn = dict(save_ridge_plots(arrays, tmp_path, "vgg_batch seed 0"))

@@ -117,3 +117,27 @@ def test_a_relative_folder_of_runs_is_the_user_s_and_not_that_of_the_process(mon
     engine = Threads()
     assert engine.run(runs, Tally(runs, [0])) == []
     assert Path(engine.tasks[0].config.runs_dir) == tmp_path / "here"
+
+
+class Refused(Threads):
+    """Takes one task, and is then interrupted, or refuses the rest."""
+
+    def __init__(self, error):
+        super().__init__()
+        self._error = error
+
+    def submit(self, tasks):
+        self.tasks = list(tasks)
+        raise self._error
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("no second array")])
+def test_what_was_handed_over_stops_if_the_rest_cannot_be(error):
+    """The tasks look for the file of their own accord; nobody else waits for them any more."""
+    runs = configs("steps=2")
+    engine = Refused(error)
+    with pytest.raises((Interrupted, RuntimeError)):
+        engine.run(runs, Tally(runs, [0] * 3))
+    engine.tasks[0]()
+    assert engine.tasks[0].stop.exists()
+    assert all(RunDirectory.of(run).summary is None for run in runs)

@@ -1,9 +1,11 @@
 """The probes in a loop of one's own: equal to brute-force twins on any network, traceless, or refused in a line."""
 
 import copy
+import functools
 import math
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -1014,3 +1016,157 @@ def test_every_norm_of_the_suite_is_one_in_any_network(norm):
         optimizer.step()
     moments = seen.arrays()["unit_moments/0"][0]
     np.testing.assert_allclose(moments[:, 1], out[0].var(0, correction=0), rtol=1e-6)
+
+
+FLAT = """
+import torch
+import normscape
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.one, self.two = nn.Linear(5, 4), nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.two(self.one(x).relu())
+
+
+class Keeper:
+    pass
+
+
+keeper, kept = Keeper(), []
+model, loss_fn = Net(), nn.MSELoss()
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+with normscape.observe(model, optimizer, loss_fn, [normscape.Landscape()]) as seen:
+    {keep}
+    for _ in range(3):
+        inputs, targets = torch.randn(8, 5), torch.randn(8, 3)
+        with seen.step(targets):
+            optimizer.zero_grad()
+            loss_fn(model(inputs), targets).backward()
+            optimizer.step()
+print(seen.table()["step"].nunique())
+"""
+
+
+@pytest.mark.parametrize("keep", ["pass", "kept.append(seen)", "keeper.seen = seen", "Net.seen = seen"])
+def test_what_measures_may_stand_in_the_file_of_the_network(tmp_path, keep):
+    """As in any script or notebook: a global of that file leads to the twin, whose weights move."""
+    script = tmp_path / "flat.py"
+    script.write_text(FLAT.replace("{keep}", keep))
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True)
+    assert (done.stdout, done.returncode) == ("3\n", 0), done.stderr
+
+
+class Describes(normscape.Probe):
+    """Whether the view takes the network for a chain, and how many hooks its twin has."""
+
+    def measure(self, view):
+        twin = view.replay.replica.twin
+        yield normscape.Row(view.step, "chain", None, None, float(view.network.chain))
+        yield normscape.Row(view.step, "hooks", None, None, sum(len(p._forward_pre_hooks) for p in twin.modules()))
+
+
+def table_of(net, *probes, loss=None, call=None, samples=8, features=5, steps=1):
+    """Return what probes see of some steps of a network of 5 features and 3 outputs."""
+    loss, call = loss or nn.CrossEntropyLoss(), call or net
+    optimizer = sgd(net.parameters())
+    with normscape.observe(net, optimizer, loss, probes) as seen:
+        for _ in range(steps):
+            inputs, targets = torch.randn(samples, features), torch.randint(3, (samples,))
+            with seen.step(targets):
+                optimizer.zero_grad()
+                loss(call(inputs), targets).backward()
+                optimizer.step()
+    return seen.table()
+
+
+@pytest.mark.parametrize("own_hooks", [0, 1])
+def test_the_hooks_by_which_a_step_is_recorded_are_not_in_the_twin(own_hooks):
+    """Else a chain of the suite's is none, and the first step is kept for as long as the network trains."""
+    net = normscape.MLP(5, [4, 4], 3, normscape.BatchNorm)
+    for _ in range(own_hooks):
+        net.register_forward_pre_hook(lambda module, inputs: None)
+    found = table_of(net, Describes(every=1), steps=2).pivot(index="step", columns="quantity", values="value")
+    assert found.to_dict("list") == {"chain": [not own_hooks] * 2, "hooks": [own_hooks] * 2}
+
+
+class Remembers(normscape.Probe):
+    """A probe of somebody's that compares with the step before."""
+
+    before = None
+
+    def measure(self, view):
+        self.before, before = view.loss.item(), self.before
+        yield normscape.Row(view.step, "change", None, None, 0.0 if before is None else view.loss.item() - before)
+
+
+def test_a_probe_that_keeps_something_between_steps_is_refused():
+    with pytest.raises(UserError, match="probe Remembers: it keeps something between steps, which a resumed run"):
+        table_of(nn.Linear(5, 3), Remembers(every=1), steps=2)
+
+
+class Exhausts(nn.Module):
+    """A network for which there is memory in training, but not on a copy."""
+
+    def __init__(self, exhausted=False):
+        super().__init__()
+        self.layer, self.exhausted = nn.Linear(5, 3), (exhausted,)
+
+    def __deepcopy__(self, memo):
+        return Exhausts(exhausted=True)
+
+    def forward(self, x):
+        if self.exhausted[0]:
+            raise torch.OutOfMemoryError("no memory left")
+        return self.layer(x)
+
+
+@pytest.mark.parametrize("probe", PROBES[:2])
+def test_too_little_memory_is_what_it_is(probe, monkeypatch):
+    """Not a step that cannot be repeated, nor one to be tried again with a graph, which takes more."""
+    monkeypatch.setattr("normscape.twin.replica.Replica.restore", lambda *_: None)  # it may have run out for once alone
+    with pytest.raises(torch.OutOfMemoryError, match="no memory left"):
+        table_of(Exhausts(), probe)
+
+
+@pytest.mark.parametrize("kind", ["module", "partial"])
+def test_a_landscape_in_float64_takes_the_loss_s_own_tensors_along(kind):
+    weight = torch.tensor([0.5, 1.0, 2.0])
+    loss = {
+        "module": nn.CrossEntropyLoss(weight=weight),
+        "partial": functools.partial(nn.functional.cross_entropy, weight=weight),
+    }[kind]
+    found = table_of(nn.Linear(5, 3), normscape.Landscape(float64=True, weight_decay=0), loss=loss)
+    assert np.isfinite(found["value"]).all()
+
+
+def test_the_mini_batch_may_be_given_by_name():
+    class Named(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(5, 3)
+
+        def forward(self, *, features):
+            return self.layer(features)
+
+    class Inputs(normscape.Probe):
+        def measure(self, view):
+            yield normscape.Row(view.step, "batch", None, None, float(len(view.inputs)))
+
+    net = Named()
+    assert list(table_of(net, Inputs(every=1), call=lambda x: net(features=x))["value"]) == [8.0]
+
+
+@pytest.mark.parametrize("kind", [list, dict, SimpleNamespace])
+def test_what_holds_itself_is_no_hindrance(kind):
+    net = nn.Linear(5, 3)
+    net.held = kind()
+    if kind is list:
+        net.held.append(net.held)
+    else:
+        vars(net.held).update(it=net.held) if kind is SimpleNamespace else net.held.update(it=net.held)
+    assert len(table_of(net, normscape.Landscape()))

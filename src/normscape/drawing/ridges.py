@@ -70,7 +70,7 @@ def save_ridge_plots(arrays: Mapping[str, Array], folder: Path, title: str) -> I
     """Draw one ridge plot per layer whose activations a run recorded; yield its name and file."""
     with mpl.rc_context(STYLE):
         for name, quantiles in arrays.items():
-            if not name.startswith("activation_quantiles") or name.endswith("/steps"):
+            if name.partition("/")[0] != "activation_quantiles" or name.endswith("/steps"):
                 continue
             if not np.isfinite(quantiles).all(axis=1).any():
                 continue

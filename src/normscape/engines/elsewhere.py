@@ -56,7 +56,7 @@ class ElsewhereEngine(ABC):
         waiting: dict[int, Any] = {}
         with tally, raised():
             try:
-                waiting.update(enumerate(self.submit([Task(_settled(config), stop) for config in configs])))
+                waiting.update(enumerate(self._submitted([Task(_settled(config), stop) for config in configs])))
                 while waiting:
                     self._look(waiting, configs, tally)
                     time.sleep(POLL_SECONDS if waiting else 0)
@@ -65,11 +65,20 @@ class ElsewhereEngine(ABC):
                 with suppress(OSError):  # the terminal may be gone
                     tally.message("stopping: what is being trained is saved")
                 self._leave(waiting)
-                stop.unlink()  # not before: if this process is killed meanwhile, the runs stop all the same
+                if waiting:
+                    stop.unlink()  # not before: if this process is killed meanwhile, the runs stop all the same
                 raise Interrupted(STOPPED) from None
             finally:
                 self.close()
         return list(tally.failures.values())
+
+    def _submitted(self, tasks: Sequence[Task]) -> Sequence[Any]:
+        """Submit tasks; if that ends in the middle, those that were handed over stop as soon as they begin."""
+        try:
+            return self.submit(tasks)
+        except BaseException:
+            tasks[0].stop.touch()
+            raise
 
     def _look(self, waiting: dict[int, Any], configs: Sequence[RunConfig], tally: Tally) -> None:
         for position, handle in list(waiting.items()):

@@ -11,7 +11,7 @@ from normscape.engines.elsewhere import ElsewhereEngine
 from normscape.engines.requirements import gpus_of, require_number, require_package
 from normscape.engines.task import Ended, Task
 from normscape.engines.worker import failure
-from normscape.errors import UserError
+from normscape.errors import UserError, first_line
 
 SETTINGS = {
     "RAY_AUTH_MODE": "disabled",  # it would write to the home folder
@@ -93,7 +93,7 @@ class RayEngine(ElsewhereEngine):
         except ray.exceptions.TaskCancelledError:
             return Ended(None, stopped=True)
         except ray.exceptions.RayError as error:
-            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            reason = first_line(error)
             return Ended(failure(task.config, UserError(f"its process on Ray died ({type(error).__name__}: {reason})")))
         return outcome
 
@@ -121,7 +121,7 @@ class RayEngine(ElsewhereEngine):
                     **{"include_dashboard": False, "log_to_driver": False, "logging_level": "error", **self._init},
                 )
             except Exception as error:  # of a start that takes too long, Ray raises just this
-                reason = next(iter(str(error).splitlines()), type(error).__name__)
+                reason = first_line(error)
                 raise UserError(f"hydra/launcher=ray: Ray cannot be used: {reason}") from error
             except SystemExit:  # Ray's answer to SIGTERM
                 raise KeyboardInterrupt from None

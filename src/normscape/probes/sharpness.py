@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
+from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
 from torch import Tensor
 
 from normscape.errors import UserError
@@ -86,7 +86,7 @@ class Sharpness(Probe):
                     operator, 1, which="LA", v0=start, tol=self.tolerance, maxiter=self.restarts,
                     return_eigenvectors=False,
                 )  # fmt: skip
-            except ArpackNoConvergence:
+            except ArpackError:  # without convergence, or by what is not finite
                 return math.nan
         return float(value)
 

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from normscape.errors import UserError, suggest
+from normscape.errors import UserError, first_line, suggest
 from normscape.network import Layers, Network, WeightLayer
 from normscape.norms.batch import BatchNorm
 from normscape.norms.options import check_count, check_eps
@@ -158,10 +158,11 @@ def _twice(layer: WeightLayer, view: StepView, gradients: Gradients, units: Tens
     """Return the second derivatives around a layer; say in one line that there are none."""
     try:
         return curvatures_around(view, gradients, units)
+    except torch.OutOfMemoryError:
+        raise
     except RuntimeError as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise UserError(
-            f"probe layer {layer.path}: the loss cannot be differentiated twice behind it; {reason}"
+            f"probe layer {layer.path}: the loss cannot be differentiated twice behind it; {first_line(error)}"
         ) from error
 
 

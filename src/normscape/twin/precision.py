@@ -1,6 +1,7 @@
 """A step's forward pass in float64: where equality to rounding is claimed, float32 would hide what is wrong."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -21,8 +22,11 @@ def in_float64(replay: Replay) -> Replay:
     original.restore(replay.state)
     replica = Replica(original.twin, original.loss_function)
     replica.twin.double()
-    if isinstance(replica.loss_function, nn.Module):
-        replica.loss_function.double()
+    loss = replica.loss_function
+    if isinstance(loss, nn.Module):
+        loss.double()
+    elif isinstance(loss, partial):
+        replica.loss_function = partial(loss.func, *double(list(loss.args)), **double(loss.keywords))
     return replace(
         replay,
         replica=replica,

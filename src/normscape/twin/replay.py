@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from normscape.errors import UserError
+from normscape.errors import UserError, first_line
 from normscape.seeds import Streams, kept_streams
 from normscape.twin.copies import tensors_in
 from normscape.twin.replica import NetworkState, Replica
@@ -106,18 +106,23 @@ class Replay:
         return loss
 
     @property
-    def samples(self) -> int:
-        """How many samples the mini-batch has: the length of the first tensor that the network was called with.
+    def inputs(self) -> Tensor:
+        """The mini-batch: the first tensor with a sample per row that the network was called with.
 
         Raises
         ------
         UserError
-            If it was called with no tensor that has a length.
+            If it was called with none.
         """
         first = next((tensor for tensor in tensors_in([self.arguments, dict(self.options)]) if tensor.dim()), None)
         if first is None:
             raise UserError("the network is called with no tensor that has a sample per row, so there is no mini-batch")
-        return len(first)
+        return first
+
+    @property
+    def samples(self) -> int:
+        """How many samples the mini-batch has; `UserError` if there is none."""
+        return len(self.inputs)
 
     def run_part(self, samples: slice) -> None:
         """Run the network, without the loss, on some samples of the mini-batch alone; within `forward_pass`."""
@@ -131,6 +136,8 @@ class Replay:
         try:
             with torch.no_grad(), self.forward_pass():
                 return [each() for each in passes]
+        except torch.OutOfMemoryError:
+            raise
         except RuntimeError:  # a network that differentiates in its forward pass
             with _repeatable(), torch.enable_grad(), self.forward_pass():
                 return [each() for each in passes]
@@ -157,6 +164,7 @@ def _repeatable() -> Iterator[None]:
     """Say in one line that a step cannot be repeated, e.g. with checkpoint(use_reentrant=True) or grad in the loss."""
     try:
         yield
+    except torch.OutOfMemoryError:
+        raise
     except RuntimeError as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise UserError(f"the step cannot be repeated on a copy; {reason}") from error
+        raise UserError(f"the step cannot be repeated on a copy; {first_line(error)}") from error

@@ -189,6 +189,8 @@ def _form(model: nn.Module) -> list[Any]:
 
 
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+WATCHING = "normscape.observing.watch"
+"""Where the hooks come from by which a step is recorded: they are not part of the network, nor of its twin."""
 
 
 def _twin(module: nn.Module, what: str) -> nn.Module:
@@ -201,13 +203,18 @@ def _twin(module: nn.Module, what: str) -> nn.Module:
             for tensor in tensors_in([attributes(part), part._buffers]):
                 if tensor.grad_fn is not None:  # such as a weight that is computed from others before each pass
                     memo[id(tensor)] = tensor.detach().clone()
-        for hook in hooks_of(module):
+        for hook in _all_hooks(module):
             if id(getattr(hook, "__self__", None)) not in own:
                 memo[id(hook)] = hook  # a foreign hook, which may hold anything
         for part in module.modules():
             if WRAPPED in part._modules:
                 memo[id(part)] = copy.deepcopy(part._modules[WRAPPED], memo)
-        return copy.deepcopy(module, memo)
+        twin = copy.deepcopy(module, memo)
+        for part in twin.modules():
+            for key in [key for key, hook in part._forward_pre_hooks.items() if _watches(hook)]:
+                del part._forward_pre_hooks[key]
+                part._forward_pre_hooks_with_kwargs.pop(key, None)
+        return twin
     except Exception as error:
         reason = " ".join(str(error).split())
         message = f"{what}: {type(module).__name__} cannot be copied, and the probes repeat a step on a copy; {reason}"
@@ -215,8 +222,16 @@ def _twin(module: nn.Module, what: str) -> nn.Module:
 
 
 def hooks_of(model: nn.Module) -> list[Any]:
-    """Return the hooks of a network's modules."""
+    """Return the hooks of a network's modules, but those by which a step is recorded."""
+    return [hook for hook in _all_hooks(model) if not _watches(hook)]
+
+
+def _all_hooks(model: nn.Module) -> list[Any]:
     return [hook for part in model.modules() for name in HOOKS for hook in vars(part).get(name, {}).values()]
+
+
+def _watches(hook: Any) -> bool:
+    return getattr(hook, "__module__", None) == WATCHING
 
 
 def _rebind_hooks(modules: list[nn.Module], twin_of: Memo) -> None:

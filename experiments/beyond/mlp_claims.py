@@ -59,8 +59,9 @@ _OF_TRAINING = [
     Claim(
         name="tests_better",
         statement="The MLP has the higher test accuracy at the end with BatchNorm",
-        statistic=Difference(Final("test_accuracy", points=1, percent=True), "batch", "standard"),
+        statistic=Difference(Final("test_accuracy", points=5, percent=True), "batch", "standard"),
         above=0.0,
+        parts=[Difference(Final("test_accuracy", points=1, percent=True), "batch", "standard")],
         evidence=each(TRAINED_TO, PAIR),
     ),
     Claim(

@@ -17,6 +17,18 @@ ANSWERS = (
                 saying="The standard network needs {} times as many steps to reach 50 % training accuracy",
                 above=1.0,
             ),
+            Asked(
+                figure=1,
+                claim="faster_to_90",
+                saying="It needs {} times as many to reach 90 %",
+                above=1.0,
+            ),
+            Asked(
+                figure=1,
+                claim="faster_to_99",
+                saying="It needs {} times as many to reach 99 %",
+                above=1.0,
+            ),
         ),
     ),
     Answer(
@@ -69,7 +81,7 @@ ANSWERS = (
             Asked(
                 figure=10,
                 claim="dln_batch_narrows_loss_landscape",
-                saying="In the deep linear net, the standard network's loss varies {} times as much",
+                saying="In the deep linear net, at equal steps, the standard network's loss varies {} times as much",
                 above=1.0,
             ),
         ),

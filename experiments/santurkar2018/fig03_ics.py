@@ -15,11 +15,14 @@ from normscape.evidence.covariate_shift import SERIES, Place, shift_claims
 from normscape.evidence.figure import Shown
 from normscape.evidence.finished import FinishedRun
 from normscape.evidence.marks import StepsTo
-from normscape.evidence.measures import Median, MedianSize, ShareBelow
+from normscape.evidence.measures import Median, MedianQuotient, MedianSize, ShareBelow
 from normscape.evidence.statistics import Of, Ratio
 from normscape.evidence.table import gather, select
 
 UNCORRELATED = 0.3
+ALMOST_NONE = 0.1
+"""The shift, as a share of the gradient, below which there is *almost none*."""
+
 TITLES = {"ics_l2": r"$\|G-G'\|_2$", "ics_cosine": r"$\cos(G, G')$"}
 
 
@@ -38,19 +41,29 @@ def table(runs: Sequence[FinishedRun]) -> pd.DataFrame:
 def _dln_claims(place: Place) -> list[Claim]:
     """Return what the paper says of one layer of the deep linear nets alone."""
     cosine = Median("ics_cosine", place.layer)
+    relative = Of(MedianQuotient("ics_l2", place.layer, divisor="ics_gradient_norm"), "standard")
+    where = f"(layer {place.layer}, lr {place.rate:g})"
     return [
         Claim(
             name=f"standard_dln_has_no_shift_{place.name}",
-            statement=f"The standard DLN has almost no covariate shift (layer {place.layer}, lr {place.rate:g})",
+            statement=f"The standard DLN has almost no covariate shift {where}",
+            statistic=relative,
+            about=place.about,
+            below=ALMOST_NONE,
+            parts=over_parts(relative),
+        ),
+        Claim(
+            name=f"standard_dln_aligned_{place.name}",
+            statement=f"The standard DLN's G and G' point almost the same way {where}",
             statistic=Of(cosine, "standard"),
+            origin="curves",
             about=place.about,
             above=0.9,
             parts=over_parts(Of(cosine, "standard")),
         ),
         Claim(
             name=f"batch_dln_uncorrelated_{place.name}",
-            statement="The DLN's G and G' with BatchNorm are nearly uncorrelated "
-            f"(layer {place.layer}, lr {place.rate:g})",
+            statement=f"The DLN's G and G' with BatchNorm are nearly uncorrelated {where}",
             statistic=Of(MedianSize("ics_cosine", place.layer), "batch"),
             about=place.about,
             below=UNCORRELATED,

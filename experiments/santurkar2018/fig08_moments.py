@@ -12,7 +12,7 @@ from normscape.evidence.claims import Claim
 from normscape.evidence.comparing import each, over_parts
 from normscape.evidence.figure import Shown
 from normscape.evidence.finished import FinishedRun
-from normscape.evidence.measures import Median, MedianSize
+from normscape.evidence.measures import Median, MedianQuotient, MedianSize
 from normscape.evidence.parts import FIRST_HALF, LATE
 from normscape.evidence.statistics import Change, Of, Ratio
 from normscape.evidence.table import gather
@@ -61,7 +61,11 @@ def _noisy_moves(moment: str, layer: int) -> Claim:
                 above=1.0,
             )
         ],
-        parts=[*over_parts(ratio), Ratio(Median(f"relative_{moment}_change", layer), "noisy_batch", "standard")],
+        parts=[
+            *over_parts(ratio),
+            Ratio(Median(f"relative_{moment}_change", layer), "noisy_batch", "standard"),
+            Ratio(Median(f"unit_{moment}_change", layer), "noisy_batch", "standard"),
+        ],
         evidence=[*each(change, SERIES), *each(Median(f"relative_{moment}_noise", layer), SERIES)],
     )
 
@@ -74,11 +78,16 @@ def _noisy_drifts(moment: str, layer: int) -> Claim:
         statistic=ratio,
         above=3.0,
         construction=NOISE,
-        parts=[*over_parts(ratio), Ratio(MedianSize(f"relative_{moment}_drift", layer), "noisy_batch", "standard")],
+        parts=[
+            *over_parts(ratio),
+            Ratio(MedianSize(f"relative_{moment}_drift", layer), "noisy_batch", "standard"),
+            Ratio(MedianSize(f"unit_{moment}_drift", layer), "noisy_batch", "standard"),
+        ],
     )
 
 
 def _standard_moves(moment: str, layer: int) -> Claim:
+    over_floor = MedianQuotient(f"relative_{moment}_change", layer, divisor=f"relative_{moment}_noise")
     return Claim(
         name=f"standard_moves_{moment}_layer_{layer}",
         statement=f"The {moment} of layer {layer} changes less with BatchNorm",
@@ -86,7 +95,11 @@ def _standard_moves(moment: str, layer: int) -> Claim:
         origin="curves",
         above=1.0,
         construction=FIXED,
-        parts=[Ratio(Median(f"relative_{moment}_change", layer), "standard", "batch")],
+        parts=[
+            Ratio(Median(f"relative_{moment}_change", layer), "standard", "batch"),
+            Ratio(Median(f"unit_{moment}_change", layer), "standard", "batch"),
+        ],
+        resolved=each(over_floor, ("standard", "batch")),
     )
 
 

@@ -11,9 +11,9 @@ from normscape.drawing.panels import curves, plain_log_ticks
 from normscape.drawing.style import COLORS
 from normscape.evidence.claims import Claim, Kind, Origin
 from normscape.evidence.comparing import each
-from normscape.evidence.measures import Mean
+from normscape.evidence.measures import Mean, MeanOfFloor
 from normscape.evidence.parts import Fitting
-from normscape.evidence.statistics import AtEqualAccuracy, Change, During, Of, Ratio
+from normscape.evidence.statistics import AtEqualAccuracy, Change, During, Of, Ratio, Statistic
 from normscape.evidence.table import select
 from normscape.evidence.words import network
 
@@ -36,7 +36,8 @@ def movement_claim(
 ) -> Claim:
     """Return a claim on how far the distributions of a layer's units move in a series, compared to another.
 
-    The statistic is a mean over snapshots of the median over units (`normscape.evidence.movements`).
+    The statistic is a mean over snapshots of the median over units (`normscape.evidence.movements`). It must be above
+    the noise floor, unless the claim is on noise: that of noisy BatchNorm is what moves its distributions.
     """
     moved = Mean("activation_change", layer)
     ratio = Ratio(moved, series, other)
@@ -58,7 +59,13 @@ def movement_claim(
         ],
         reasons=_reasons(moved, ratio),
         evidence=[*each(moved, (series, other)), *over_units],
+        resolved=[] if series == "noisy_batch" else over_floor(layer, (series, other)),
     )
+
+
+def over_floor(layer: int, series: Sequence[str]) -> list[Statistic]:
+    """Return how far the distributions of a layer's units move, in units of the noise floor, in each series."""
+    return each(MeanOfFloor("activation_change", layer, floor="activation_noise"), series)
 
 
 def _reasons(moved: Mean, ratio: Ratio) -> list[Claim]:

@@ -21,7 +21,7 @@ from normscape.drawing.panels import (
 )
 from normscape.drawing.style import COLORS, LABELS, STYLE
 from normscape.evidence.claims import Claim
-from normscape.evidence.comparing import CHANCE, at_equal_accuracy, parts_of_run
+from normscape.evidence.comparing import CHANCE, PAPER_SIZE, at_equal_accuracy, parts_of_run
 from normscape.evidence.figure import Shown
 from normscape.evidence.finished import FinishedRun
 from normscape.evidence.marks import Final
@@ -111,7 +111,7 @@ CLAIMS = [
             statement=f"The test accuracy of {accuracy.label} is {accuracy.percent} %",
             statistic=Of(TESTED, accuracy.series),
             about={"augment": accuracy.augment},
-            scales=("paper", "paper_tf32"),
+            scales=PAPER_SIZE,
             above=accuracy.percent - TOLERANCE,
             below=accuracy.percent + TOLERANCE,
             note="Only scale=paper and scale=paper_tf32 train the paper's network at its full width.",

@@ -1,7 +1,7 @@
 """Claims as code: a statistic, what it must be for the claim to hold, and the verdict over seeds."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -60,6 +60,9 @@ class Claim:
     given
         Of a reason: the verdicts on the whole or on parts of what it explains without which it explains nothing. That
         a network calms down late, say, is no reason where a claim fails before that.
+    resolved
+        What is compared, in units of its noise floor, of each network by itself. Where none is above 1, noise is
+        compared with noise, and the claim is undecided.
     """
 
     statement: str
@@ -76,6 +79,7 @@ class Claim:
     reasons: "Sequence[Claim]" = ()
     evidence: Sequence[Statistic] = ()
     given: Sequence[tuple[Statistic, Kind]] = ()
+    resolved: Sequence[Statistic] = ()
 
     @property
     def threshold(self) -> str:
@@ -103,7 +107,9 @@ class Claim:
 class Verdict:
     """The outcome of a claim: its statistic, its parts, its reasons, the evidence, and which runs they are of.
 
-    ``applicable`` is false where the claim cannot be judged at the scale of the runs.
+    ``applicable`` is false where the claim cannot be judged at the scale of the runs. ``resolved`` is what is compared
+    in units of its noise floor; ``bins`` says of each series at how many steps it was measured in each bin of accuracy,
+    of the seed with the fewest.
     """
 
     claim: Claim
@@ -113,6 +119,8 @@ class Verdict:
     evidence: tuple[Measured, ...] = ()
     runs: tuple[str, ...] = ()
     applicable: bool = True
+    resolved: tuple[Measured, ...] = ()
+    bins: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
     @cached_property
     def kind(self) -> Kind:
@@ -120,17 +128,13 @@ class Verdict:
 
         A claim holds if it holds on the whole and in every part; on the whole but not in every part, it holds in part.
         It does not hold if it fails on the whole and holds in no part; if it holds in some part, it mostly fails. What
-        the seeds disagree about on the whole, or what cannot be computed, is undecided.
+        the seeds disagree about on the whole, what cannot be computed, and what is noise is undecided.
         """
         if not self.applicable:
             return Kind.NOT_APPLICABLE
-        whole = self.of(self.measured)
-        parts = {*map(self.of, self.telling_parts)}
-        if whole is Kind.HOLDS:
-            return Kind.HOLDS if parts <= {Kind.HOLDS} else Kind.IN_PART
-        if whole is Kind.FAILS:
-            return Kind.MOSTLY_FAILS if Kind.HOLDS in parts else Kind.FAILS
-        return whole
+        if self.resolved and len(self.in_noise) == len(self.resolved):
+            return Kind.UNDECIDED
+        return _together(self.of(self.measured), map(self.of, self.telling_parts))
 
     @property
     def words(self) -> str:
@@ -163,9 +167,20 @@ class Verdict:
         return given and reason.kind is Kind.HOLDS
 
     @property
+    def in_noise(self) -> tuple[Measured, ...]:
+        """What of `resolved` is no larger than its noise floor."""
+        return tuple(each for each in self.resolved if rounded(each.high) <= 1)
+
+    @property
     def on_paper(self) -> Kind | None:
-        """The verdict on the paper's own curves; None if they cannot tell."""
-        value = self.measured.paper
+        """The verdict on the paper's own curves, by the same rule; None if they cannot tell."""
+        whole, *parts = (self._of_paper(each) for each in (self.measured, *self.parts))
+        if whole is None:
+            return None
+        return _together(whole, (part for part in parts if part is not None))
+
+    def _of_paper(self, measured: Measured) -> Kind | None:
+        value = measured.paper
         return None if value is None or math.isnan(value) else self.claim.of_value(rounded(value))
 
     @property
@@ -188,6 +203,8 @@ class Verdict:
             "parts": [{**part.to_json(), "verdict": str(self.of(part))} for part in self.parts],
             "reasons": [reason.to_json() for reason in self.reasons],
             "evidence": [measured.to_json() for measured in self.evidence],
+            "resolved": [measured.to_json() for measured in self.resolved],
+            "bins": {series: [*counts] for series, counts in self.bins.items()},
         }
 
     @classmethod
@@ -207,6 +224,8 @@ class Verdict:
             tuple(Measured.from_json(s.words, n) for s, n in zip(claim.evidence, numbers["evidence"], strict=True)),
             tuple(numbers["runs"]),
             numbers["verdict"] != Kind.NOT_APPLICABLE,
+            tuple(Measured.from_json(s.words, n) for s, n in zip(claim.resolved, numbers["resolved"], strict=True)),
+            numbers["bins"],
         )
         if str(verdict.kind) != numbers["verdict"]:
             raise ValueError(f"{claim.name or claim.statement}: {numbers['verdict']} there, {verdict.kind} by the code")
@@ -247,5 +266,23 @@ def judge(claim: Claim, seeds: Mapping[int, Curves], original: Curves | None = N
         tuple(judge(reason, dict(enumerate(mine)), theirs) for reason in claim.reasons),
         tuple(measured(statistic, statistic.words) for statistic in claim.evidence),
         tuple(sorted(runs)),
-        applicable=not claim.scales or scale in claim.scales,
+        not claim.scales or scale in claim.scales,
+        tuple(measured(statistic, statistic.words) for statistic in claim.resolved),
+        _fewest([claim.statistic.measured_steps(curves) for curves in mine]),
     )
+
+
+def _together(whole: Kind, parts: Iterable[Kind]) -> Kind:
+    """Return the verdict on the whole and in its parts together."""
+    kinds = {*parts}
+    if whole is Kind.HOLDS:
+        return Kind.HOLDS if kinds <= {Kind.HOLDS} else Kind.IN_PART
+    if whole is Kind.FAILS:
+        return Kind.MOSTLY_FAILS if Kind.HOLDS in kinds else Kind.FAILS
+    return whole
+
+
+def _fewest(seeds: Sequence[Mapping[str, Sequence[int]]]) -> dict[str, tuple[int, ...]]:
+    """Return the least of each count over seeds."""
+    series = dict.fromkeys(name for counts in seeds for name in counts)
+    return {name: tuple(map(min, zip(*(counts[name] for counts in seeds), strict=True))) for name in series}

@@ -20,6 +20,9 @@ FINAL_LOSS = Final("train_loss", points=5)
 SIMILAR = 2.0
 """The factor within which the paper's *similar*, *about as* and *no larger* are taken."""
 
+PAPER_SIZE = ("paper", "paper_tf32")
+"""The scales with the paper's own networks, data and steps."""
+
 CHANCE = 0.1
 """The accuracy of guessing one of ten classes."""
 

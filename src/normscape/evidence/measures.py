@@ -193,6 +193,28 @@ class Mean(Measure):
 
 
 @dataclass(frozen=True)
+class MeanOfFloor(Measure):
+    """The mean over steps in units of the mean of ``floor``, what the quantity is when nothing but noise moves."""
+
+    floor: str = ""
+
+    def of(self, curves: Curves, series: str) -> float:
+        """Compute it; NaN if a value is, or if the floor was not measured."""
+        moved, floor = (Mean(quantity, self.layer).of(curves, series) for quantity in self.quantities)
+        return moved / floor if floor else math.nan
+
+    @property
+    def words(self) -> str:
+        """What it is."""
+        return f"mean over steps of {self.name}, in units of the mean of its noise floor"
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        """The quantities that it needs."""
+        return self.quantity, self.floor
+
+
+@dataclass(frozen=True)
 class MedianWidth(Measure):
     """The median over steps of a range's width: greatest minus least value over the step sizes.
 

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from normscape.evidence.curves import Curves, Use
-from normscape.evidence.measures import Measure
+from normscape.evidence.measures import Count, Measure
 from normscape.evidence.parts import BINS, AtAccuracy, Part
 from normscape.evidence.words import display_name, quantity_name
 
@@ -41,6 +41,10 @@ class Statistic(ABC):
     def part(self) -> str:
         """Its name as a part of another statistic."""
         return f"for another statistic ({self.words})"
+
+    def measured_steps(self, curves: Curves) -> dict[str, tuple[int, ...]]:
+        """Return at how many steps each series was measured, bin by bin, where networks are compared in bins."""
+        return {}
 
     @abstractmethod
     def uses(self) -> Iterator[Use]:
@@ -218,6 +222,16 @@ class AtEqualAccuracy(Statistic):
     def bins(self) -> list[Statistic]:
         """The statistic in each bin."""
         return [During(self.statistic, part) for part in BINS]
+
+    def measured_steps(self, curves: Curves) -> dict[str, tuple[int, ...]]:
+        """Return at how many steps each of the two was measured, bin by bin."""
+        compared = self.statistic
+        counted = Count(compared.measure.quantity, compared.measure.layer)
+        parts = [part.of(curves) for part in BINS]
+        return {
+            series: tuple(int(counted.of(part, series)) for part in parts)
+            for series in (compared.series, compared.other)
+        }
 
     @property
     def words(self) -> str:

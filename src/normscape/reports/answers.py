@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from normscape.evidence.cells import markdown_table, number, on_paper, spread, value_and_spread
-from normscape.evidence.claims import Kind
+from normscape.evidence.claims import Kind, Verdict
 from normscape.evidence.interval import Measured
 from normscape.evidence.results import JudgedFigure
+from normscape.evidence.words import display_name
 from normscape.reports import fidelity
 from normscape.reports.counts import listed, summary
 from normscape.reports.verdicts import headlines
@@ -76,7 +77,8 @@ def _answered(answer: Answer, figures: Sequence[JudgedFigure], results: str) -> 
         scale = judged.manifest["scale"]
         link = f"[{judged.figure.label.lower()}]({results}/{scale}/{judged.figure.stem}.png) at `scale={scale}`"
         kinds.append(claim.of_interval(verdict.measured.low, verdict.measured.high))
-        sentences.append(f"{asked.saying.format(_bold(verdict.measured))} ({_told(verdict.measured)}; {link}).")
+        told = _told(verdict.measured) + _noise(verdict)
+        sentences.append(f"{asked.saying.format(_bold(verdict.measured))} ({told}; {link}).")
     return f"**{answer.question} {_word(kinds).capitalize()}.** " + " ".join(sentences)
 
 
@@ -88,6 +90,13 @@ def _word(kinds: Sequence[Kind]) -> str:
     if len(told) == 1:
         return {Kind.HOLDS: "yes", Kind.FAILS: "no"}.get(kinds[0], "undecided")
     return "in part" if Kind.HOLDS in told else "not shown"
+
+
+def _noise(verdict: Verdict) -> str:
+    """Return which of two networks are compared within their noise."""
+    compared = zip(verdict.claim.resolved, verdict.resolved, strict=True)
+    within = [display_name(next(statistic.uses()).series) for statistic, each in compared if each in verdict.in_noise]
+    return f"; within the noise floor: {listed(within)}" if within else ""
 
 
 def _bold(measured: Measured) -> str:

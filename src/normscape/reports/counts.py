@@ -44,7 +44,7 @@ class Counted:
     @property
     def fails_on_paper(self) -> bool:
         """Whether the paper's own curves fail one of those that its text makes."""
-        return any(v.on_paper is Kind.FAILS and v.claim.origin == "text" for v in self.verdicts)
+        return any(v.on_paper in (Kind.FAILS, Kind.MOSTLY_FAILS) and v.claim.origin == "text" for v in self.verdicts)
 
 
 def counted(verdicts: Iterable[Verdict]) -> list[Counted]:

@@ -1,7 +1,7 @@
 """How near a reproduction is to the paper: each number that can be read off the paper's curves, ours beside it."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,9 +28,10 @@ Made by `scripts/fidelity.py` from the tables of the figures and the paper's own
 *Ours* is the median over seeds, with the interval of CLAIMS.md, which of ten seeds leaves out the least and the
 largest; the paper's curves are one seed each. The last column says where the paper's value lies outside the whole range
 of our seeds. A number that only some seeds have, as where the others never reach an accuracy, says of how many it is.
-Not every agreement is evidence: a training that fits its data ends near an accuracy of 100 %, β is 2 / lr wherever the
-gradient changes by its own norm over the smallest step, and the noise sets the moments of noisy BatchNorm. Moments
-(figure 8) are medians over units here, and of one unit in the paper."""
+Not every agreement is evidence, and what is none is counted apart (*foregone*): networks of this kind end within a few
+points of the same accuracy, β is 2 / lr wherever the gradient changes by its own norm over the smallest step, and the
+noise sets the moments of noisy BatchNorm. Moments (figure 8) are medians over units here, and of one unit in the paper.
+A number has no ratio where a level is never reached, a value is 0, or a sign differs."""
 
 
 RANGES = (
@@ -45,13 +46,15 @@ RANGES = (
 class Panel:
     """A panel of a figure of the paper, and the positive numbers that its curves are summed up by.
 
-    ``about`` are the facts of the runs that are meant, where the figure has others too.
+    ``about`` are the facts of the runs that are meant, where the figure has others too; ``foregone`` those of the
+    statistics that would agree in any case.
     """
 
     figure: int | str
     label: str
     statistics: tuple[Statistic, ...]
     about: Mapping[str, Any] = field(default_factory=dict)
+    foregone: Collection[Statistic] = ()
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,8 @@ class Compared:
     measured: Measured
     seeds: int
     """How many seeds there are; those that do not have the number are not among its values."""
+    foregone: bool = False
+    """Whether it would be near the paper's in any case."""
 
     @property
     def ratio(self) -> float:
@@ -103,7 +108,7 @@ def compare(family: Family, folder: Path, panels: Iterable[Panel]) -> list[Compa
             told = tuple(value for value in values if not math.isnan(value))
             measured = Measured(statistic.words, told or (math.nan,), statistic.of(original.about(panel.about)))
             if told and measured.paper is not None and not math.isnan(measured.paper):
-                found.append(Compared(panel, measured, len(mine)))
+                found.append(Compared(panel, measured, len(mine), statistic in panel.foregone))
     return found
 
 
@@ -120,24 +125,26 @@ def fidelity_markdown(title: str, scales: Sequence[tuple[str, Sequence[Compared]
                 f"{number(each.measured.value)} ({_spread(each)})",
                 "" if math.isnan(each.ratio) else f"{each.ratio:.2f}",
                 "outside" if each.within is False else "",
+                "foregone" if each.foregone else "",
             ]
             for each in compared
         ]
-        lines += markdown_table(["", "number", "paper", "ours", "ours / paper", "the paper's"], rows)
+        lines += markdown_table(["", "number", "paper", "ours", "ours / paper", "the paper's", "agreement"], rows)
     return "\n".join(lines) + "\n"
 
 
 def summary(compared: Sequence[Compared]) -> str:
-    """Return how many numbers are within each factor of the paper's, in a sentence."""
-    ratios = np.array([each.ratio for each in compared])
-    sizes = np.abs(np.log(ratios[~np.isnan(ratios)]))
-    counts = [f"of {factor:g} in {int((sizes <= math.log(factor)).sum())}" for factor in FACTORS]
-    ranges, never = [each.within for each in compared if each.within is not None], len(compared) - len(sizes)
-    sentences = [f"Of {len(compared)} numbers that the paper's curves give, ours are within a factor {listed(counts)}."]
+    """Return how many numbers are within each factor of the paper's, in a few sentences."""
+    telling, foregone = ([each for each in compared if each.foregone is whether] for whether in (False, True))
+    sentences = [
+        f"Of {len(telling)} numbers that the paper's curves give, ours are within a factor {_counts(telling)}."
+    ]
+    never = sum(math.isnan(each.ratio) for each in telling)
     if never:
-        sentences.append(
-            f"{never} {'has' if never == 1 else 'have'} no ratio, as a level is never reached or a value is 0."
-        )
+        sentences.append(f"{never} {'has' if never == 1 else 'have'} no ratio.")
+    if foregone:
+        sentences.append(f"Of {len(foregone)} further ones, whose agreement is no evidence, {_counts(foregone)}.")
+    ranges = [each.within for each in compared if each.within is not None]
     if ranges:
         outside = f"in {ranges.count(False)} the paper's value lies outside the range of our seeds"
         chance = sum(each.outside_by_chance for each in compared if each.within is not None)
@@ -146,6 +153,12 @@ def summary(compared: Sequence[Compared]) -> str:
         where = f"figure{'s' * (len(figures) > 1)} {listed([*figures])}"
         sentences.append(f"Of the {len(ranges)} that we have from several seeds ({where}), {outside}; {by_chance}.")
     return " ".join(sentences)
+
+
+def _counts(compared: Sequence[Compared]) -> str:
+    ratios = np.array([each.ratio for each in compared])
+    sizes = np.abs(np.log(ratios[~np.isnan(ratios)]))
+    return listed([f"of {factor:g} in {int((sizes <= math.log(factor)).sum())}" for factor in FACTORS])
 
 
 def _spread(each: Compared) -> str:

@@ -19,7 +19,9 @@ from normscape.evidence.cells import (
 from normscape.evidence.claims import Kind, Verdict
 from normscape.evidence.figure import Family
 from normscape.evidence.interval import Measured
+from normscape.evidence.parts import BINS
 from normscape.evidence.results import JudgedFigure, judged_figures, scales_in
+from normscape.evidence.words import display_name
 from normscape.reports.counts import listed, summary
 from normscape.storage.files import replacing
 
@@ -35,14 +37,15 @@ HOW_TO_READ = """\
 - A claim **holds** if the whole interval meets the threshold (of three seeds: all three), over the whole run, in every
   part of it and for every other statistic that was looked at. It **holds in part** if it holds over the whole run but
   not everywhere. It **does not hold** if over the whole run the interval misses the threshold and it holds in no part
-  either; if it holds in some part, it **mostly fails**. It is **undecided** if over the whole run the seeds disagree or
-  the statistic cannot be computed.
+  either; if it holds in some part, it **mostly fails**. It is **undecided** if over the whole run the seeds disagree,
+  if the statistic cannot be computed, or if nothing that it compares is above its noise floor.
   **Not applicable at this scale** means that it can only be judged on the paper's own setup, `scale=paper` or
   `paper_tf32`.
 - *Must be*: the thresholds are in `experiments/`, beside the figures. Where the paper says *similar*, *far more* or
   *nearly*, the number is our reading of it.
 - *Paper* is the same statistic, by the same code, on the paper's own curves, with the verdict in brackets where the
-  claim does not hold on them.
+  claim does not hold on them throughout: on the whole, and in every part that they give. They are of one unit where
+  ours are medians over units (figure 8); the unit that we draw is a part there.
 - *Whose*: the paper's text makes the claim; or it is a finding on its plotted curves; or it is ours.
 - The summary counts claims that rest on the same statistic of the same runs once; if only the weaker one holds, they
   hold in part. The table by figure counts every claim."""
@@ -128,8 +131,34 @@ def claim_cells(verdict: Verdict) -> list[str]:
 
 
 def explained(judged: JudgedFigure) -> list[str]:
-    """Return what of a figure's claims holds by construction, and why some do not hold, in lines of Markdown."""
-    return [*_by_construction(judged), *_why(judged)]
+    """Return, in lines of Markdown, what to know of a figure's claims: of those that hold, and why others do not."""
+    return [*_by_construction(judged), *_within_noise(judged), *_bins(judged), *_why(judged)]
+
+
+def _within_noise(judged: JudgedFigure) -> list[str]:
+    """Return what of the claims compares nothing but noise, or compares with noise."""
+    lines = []
+    for verdict in judged.verdicts:
+        if verdict.in_noise:
+            which = listed([f"{each.words}: {value_and_spread(each, 3)}" for each in verdict.in_noise])
+            all_of_it = len(verdict.in_noise) == len(verdict.resolved)
+            then = "so this cannot be told" if all_of_it else "so the statistic is but a bound"
+            lines.append(f"- {verdict.claim.statement}: no more than noise ({which}), {then}.")
+    return ["", *lines] if lines else []
+
+
+def _bins(judged: JudgedFigure) -> list[str]:
+    """Return on how many measured steps comparisons at equal accuracy rest, each set of numbers once."""
+    told: dict[str, list[str]] = {}
+    for verdict in judged.verdicts:
+        if any(map(any, verdict.bins.values())):
+            counts = listed([f"{display_name(name)} {', '.join(map(str, of))}" for name, of in verdict.bins.items()])
+            told.setdefault(counts, []).append(verdict.claim.statement)
+    spans = listed([f"{100 * part.low:g}-{100 * part.high:g}" for part in BINS])
+    lines = [f"- Measured steps at {spans} % training accuracy, of the seed with the fewest:"] if told else []
+    which = [f": {'; '.join(claims)}" if len(told) > 1 else "" for claims in told.values()]
+    lines += [f"  - {counts}{claims}." for counts, claims in zip(told, which, strict=True)]
+    return ["", *lines] if lines else []
 
 
 def _by_construction(judged: JudgedFigure) -> list[str]:
@@ -167,9 +196,11 @@ def _reasoned(verdict: Verdict) -> str:
             paper = f"; the paper's curves: {on_paper(reason.measured)}" if on_paper(reason.measured) else ""
             because = f"{reason.claim.statistic.words}: {value_and_spread(reason.measured)}{paper}"
             sentences.append(f"{reason.claim.statement} ({because}).")
-    if verdict.on_paper is Kind.FAILS:
-        too = " too" if verdict.kind is Kind.FAILS else ""
+    if verdict.on_paper in (Kind.FAILS, Kind.MOSTLY_FAILS):
+        too = " too" if verdict.kind in (Kind.FAILS, Kind.MOSTLY_FAILS) else ""
         sentences.append(f"The paper's own curves fail it{too} ({on_paper(verdict.measured)}).")
+    if verdict.on_paper is Kind.IN_PART:
+        sentences.append(f"On the paper's own curves it holds in part ({on_paper(verdict.measured)} on the whole).")
     return " ".join(sentences)
 
 

@@ -6,7 +6,6 @@ Old names of claims and columns are mapped to new ones in `CLAIMS` and `COLUMNS`
 results before there were families, whose manifests list claims. Exits with 1 if anything differs.
 """
 
-import argparse
 import json
 import sys
 from collections import Counter
@@ -17,6 +16,7 @@ from typing import Any
 import pandas as pd
 
 from normscape.errors import UserError
+from normscape.process.entry import Parser, entry_point
 from normscape.storage.files import read_json
 
 CLAIMS: dict[str, str | None] = {"spacing_of_snapshots": None}
@@ -30,21 +30,16 @@ COLUMNS: dict[str, str] = {}
 
 
 def main(arguments: list[str]) -> int:
-    """Return the exit code: 0 for the same, 1 for a difference, 2 for a folder that holds no results."""
-    parser = argparse.ArgumentParser(description="Compare two folders of results, number by number.")
+    """Return the exit code, 0 for the same and 1 for a difference; `UserError` for a folder that holds no results."""
+    parser = Parser(description="Compare two folders of results, number by number.")
     parser.add_argument("old", type=Path)
     parser.add_argument("new", type=Path)
     options = parser.parse_args(arguments)
     for folder in (options.old, options.new):
         if not list(folder.glob("*.json")):
-            print(f"{folder}: expected a folder with results, e.g. results/santurkar2018/laptop", file=sys.stderr)
-            return 2
+            raise UserError(f"{folder}: expected a folder with results, e.g. results/santurkar2018/laptop")
     figures = sorted({file.stem for folder in (options.old, options.new) for file in folder.glob("*.json")})
-    try:
-        found = [line for figure in figures for line in differences(figure, options.old, options.new)]
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
+    found = [line for figure in figures for line in differences(figure, options.old, options.new)]
     print("\n".join(found) if found else f"{len(figures)} figures: every claim and every row is the same")
     return 1 if found else 0
 
@@ -123,4 +118,5 @@ def _table(folder: Path, figure: str) -> pd.DataFrame | None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    with entry_point():
+        sys.exit(main(sys.argv[1:]))

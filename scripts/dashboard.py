@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from normscape.errors import UserError, suggest
@@ -55,10 +56,10 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--group", default=ALL, help="only the runs of a figure or a sweep, e.g. santurkar2018-fig01")
     parser.add_argument("--list", action="store_true", help="say what there is, and stop")
     options = parser.parse_args(arguments)
-    from normscape.mirror import repair
+    from normscape.mirror import repair, wandb_folders
 
-    repair(options.folder)
-    found = [*fragments(Path(os.environ.get("WANDB_DIR") or options.folder) / "wandb")]
+    repair(options.folder, partial(print, file=sys.stderr))
+    found = [fragment for place in wandb_folders(options.folder) for fragment in fragments(place)]
     if not found:
         raise UserError(f"{options.folder}: no run is mirrored there; train one, or make mirror for those trained")
     views = options.folder / ".dashboard"

@@ -3,7 +3,6 @@
 Writes FIDELITY.md and a picture per scale into results/santurkar2018/, from the tables of the figures.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from normscape.drawing.style import save_figure
 from normscape.errors import UserError
 from normscape.evidence.figure import Family
 from normscape.evidence.results import scales_in
-from normscape.process.entry import entry_point
+from normscape.process.entry import Parser, entry_point
 from normscape.reports.fidelity import compare, draw_fidelity, fidelity_markdown
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -37,7 +36,7 @@ def write(results: Path) -> None:
 
 def main(arguments: list[str]) -> None:
     """Write what the command line asks for."""
-    parser = argparse.ArgumentParser(description="Say how near the results are to the paper's own curves.")
+    parser = Parser(description="Say how near the results are to the paper's own curves.")
     parser.add_argument("--results", type=Path, default=PROJECT / "results" / FAMILY, help="folder with the scales")
     write(parser.parse_args(arguments).results)
 

@@ -11,7 +11,6 @@ results/santurkar2018/.
 
 import normscape.process.portable  # noqa: F401, I001 - first: torch chooses its kernels when it is imported
 
-import argparse
 import math
 import sys
 from dataclasses import replace
@@ -19,7 +18,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from normscape.process.entry import entry_point
+from normscape.process.entry import Parser, entry_point
 from normscape.errors import UserError
 from normscape.evidence.original import read_original
 
@@ -162,7 +161,7 @@ def page(table: pd.DataFrame) -> str:
 
 def main(arguments: list[str]) -> None:
     """Measure what the command line asks for, and write table and page."""
-    parser = argparse.ArgumentParser(description="Compare the first step of candidates with the paper's.")
+    parser = Parser(description="Compare the first step of candidates with the paper's.")
     parser.add_argument("--seeds", default="0", help="comma-separated, e.g. 0,1,2 (default: 0)")
     parser.add_argument("--from-results", action="store_true", help="write the page from the table that is kept")
     options = parser.parse_args(arguments)

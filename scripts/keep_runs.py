@@ -36,9 +36,16 @@ def main(arguments: list[str]) -> None:
     from normscape.runs import RunDirectory
     from normscape.storage.files import replace_all, require_writable
 
+    if "--renew" in arguments:
+        raise UserError("--renew: expected none, keep_runs keeps what there is; reproduce.py --add --renew trains anew")
     options = reproduce.parse(arguments)
-    if options.figure == "all" or options.from_results or options.add or options.dry_run:
-        raise UserError("keep_runs: expected one figure, and no --from-results, --add or --dry-run")
+    if options.figure == "all":
+        raise UserError("keep_runs: expected one figure, e.g. keep_runs.py 1")
+    for name in ("from_results", "add", "dry_run", "paper", "workers"):
+        if getattr(options, name):
+            raise UserError(f"--{name.replace('_', '-')}: expected none, keep_runs trains, draws and judges nothing")
+    if options.launcher != "local":
+        raise UserError(f"--launcher {options.launcher}: expected none, keep_runs trains nothing")
     figure = options.family.figure(options.figure)
     results = Results(options.folder, figure)
     before = results.kept()

@@ -7,6 +7,7 @@ WANDB_MODE=online python scripts/mirror_runs.py    and send them at once
 """
 
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,6 @@ from typing import TYPE_CHECKING
 from normscape.errors import UserError
 from normscape.process.entry import Parser, entry_point
 from normscape.storage.directories import default_folder, run_directories
-from normscape.trackers import WandbTracker
 from normscape.trackers.wishes import is_disabled
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ def runs_in(places: Sequence[Path]) -> "list[RunDirectory]":
         inside = [place] if (place / "config.json").exists() else run_directories(place)[0]
         if not inside:
             raise UserError(f"{place}: no run in it; expected a run's folder, or a folder of runs")
-        found += [RunDirectory(path.absolute()) for path in sorted(inside)]
-    return found
+        found += [path.resolve() for path in sorted(inside)]
+    return [RunDirectory(path) for path in dict.fromkeys(found)]
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -50,25 +50,28 @@ def main(arguments: Sequence[str]) -> None:
     options = parser.parse_args(arguments)
     if is_disabled():
         raise UserError("W&B is disabled by WANDB_MODE or WANDB_DISABLED; expected WANDB_MODE=offline or online")
-    from normscape.mirror import is_mirrored
+    from normscape.mirror import is_mirrored, mirror_ended, tracker_of
 
     runs = runs_in(options.places or [FOLDER])
-    ended = [run for run in runs if run.summary is not None]
-    missing = [run for run in ended if options.again or not is_mirrored(run)]
-    done = sum(_mirrored(run) for run in missing)
-    there, training = len(ended) - len(missing), len(runs) - len(ended)
-    print(f"Runs: {done} mirrored now, {there} before, {training} not ended")
-    if done < len(missing):
-        raise UserError(f"{len(missing) - done} of {len(missing)} runs could not be mirrored; start it again")
-
-
-def _mirrored(run: "RunDirectory") -> bool:
-    from normscape.mirror import mirror_ended
-
-    whole = mirror_ended(run, WandbTracker())
-    if whole:
-        print(f"  {run.path.name}")
-    return whole
+    counts, damaged = Counter[str](), []
+    for run in runs:
+        try:
+            if run.summary is None:
+                counts["training"] += 1
+            elif is_mirrored(run) and not options.again:
+                counts["before"] += 1
+            elif mirror_ended(run, tracker_of(run)):
+                counts["now"] += 1
+                print(f"  {run.path.name}")
+            else:
+                counts["failed"] += 1
+        except UserError as error:
+            damaged.append(str(error))
+    print(f"Runs: {counts['now']} mirrored now, {counts['before']} before, {counts['training']} not ended")
+    if counts["failed"]:
+        damaged.append(f"{counts['failed']} runs could not be mirrored; start it again")
+    if damaged:
+        raise UserError("; ".join(damaged))
 
 
 if __name__ == "__main__":

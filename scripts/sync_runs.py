@@ -4,32 +4,18 @@ python scripts/sync_runs.py            what is in runs/ (or NORMSCAPE_RUNS); aga
 python scripts/sync_runs.py --again    everything; rows take the place of the same rows
 """
 
-import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from normscape.errors import UserError
 from normscape.process.entry import Parser, entry_point
 from normscape.storage.directories import default_folder
-from normscape.storage.files import read_json
 from normscape.trackers.fragments import Fragment, fragments
 
-if TYPE_CHECKING:
-    from normscape.runs import RunDirectory
-
 FOLDER = default_folder()
-
-
-def by_id(folder: Path) -> "dict[str, tuple[RunDirectory, Mapping[str, object]]]":
-    """Return the runs in a folder, and where their mirrors are, by their ids in W&B."""
-    from normscape.mirror import NOTE
-    from normscape.runs import RunDirectory
-
-    notes = ((RunDirectory(file.parent), read_json(file) or {}) for file in sorted(folder.glob(f"*/{NOTE}")))
-    return {str(note["id"]): (run, note) for run, note in notes if "id" in note}
 
 
 def is_sent(fragment: Fragment, note: Mapping[str, object]) -> bool:
@@ -45,19 +31,22 @@ def main(arguments: Sequence[str]) -> None:
     options = parser.parse_args(arguments)
     if not options.folder.is_dir():
         raise UserError(f"{options.folder}: no such folder; expected a folder of runs, e.g. runs")
-    from normscape.mirror import repair
+    from normscape.mirror import note_sent, notes, repair, wandb_folders
 
-    repair(options.folder)
-    found = [*fragments(Path(os.environ.get("WANDB_DIR") or options.folder) / "wandb")]
-    runs = by_id(options.folder)
+    repair(options.folder, partial(print, file=sys.stderr))
+    found = [fragment for place in wandb_folders(options.folder) for fragment in fragments(place)]
+    runs = notes(options.folder)
     training = [each for each in found if each.run_id in runs and runs[each.run_id][0].taken]
-    notes = {each.run_id: runs[each.run_id][1] if each.run_id in runs else {} for each in found}
+    noted = {each.run_id: runs[each.run_id][1] if each.run_id in runs else {} for each in found}
     rest = [each for each in found if each not in training]
-    waiting = rest if options.again else [each for each in rest if not is_sent(each, notes[each.run_id])]
+    waiting = rest if options.again else [each for each in rest if not is_sent(each, noted[each.run_id])]
     if waiting:
         send(waiting)
     sent = [each for each in waiting if each.synced]
     print(f"Runs: {len(sent)} sent now, {len(rest) - len(waiting)} before, {len(training)} in training")
+    for each in found:
+        if each.synced and each.run_id in runs and runs[each.run_id][1].get("whole"):
+            note_sent(runs[each.run_id][0])
     if missing := [each.labels["name"] for each in waiting if not each.synced]:
         raise UserError(f"not sent: {', '.join(missing)}; see above. A run that was killed is whole once it is resumed")
 

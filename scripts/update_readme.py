@@ -1,13 +1,12 @@
 """Write the results into the README, from the manifests in results/: python scripts/update_readme.py."""
 
-import argparse
 import sys
 from pathlib import Path
 
 from normscape.errors import UserError
 from normscape.evidence.figure import Family
 from normscape.evidence.results import at_largest_scale, judged_figures, missing_in, scales_in
-from normscape.process.entry import entry_point
+from normscape.process.entry import Parser, entry_point
 from normscape.reports.answers import (
     ANSWER_MARKS,
     BEYOND_MARKS,
@@ -46,7 +45,7 @@ def blocks() -> dict[tuple[str, str], str]:
 
 def main() -> None:
     """Replace what is between the marks."""
-    argparse.ArgumentParser(description="Write what was found into the README.").parse_args()
+    Parser(description="Write what was found into the README.").parse_args()
     readme = PROJECT / "README.md"
     for (begin, end), block in blocks().items():
         before, found, rest = readme.read_text(encoding="utf-8").partition(begin)

@@ -9,7 +9,6 @@ Exits with 0 if every row is the same, 1 if one differs, 2 if what is there cann
 
 import normscape.process.portable  # noqa: F401, I001 - first: torch chooses its kernels when it is imported
 
-import argparse
 import io
 import sys
 import tempfile
@@ -21,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from normscape.process.entry import entry_point
+from normscape.process.entry import Parser, entry_point
 from normscape.errors import UserError, suggest
 from normscape.evidence.figure import Family
 from normscape.evidence.results import Results, run_entries
@@ -153,7 +152,7 @@ def expected(run: Committed) -> str:
 
 def main(arguments: list[str]) -> int:
     """Return the exit code: 0 for the same, 1 for a difference."""
-    parser = argparse.ArgumentParser(description="Retrain committed runs and compare them with the committed tables.")
+    parser = Parser(description="Retrain committed runs and compare them with the committed tables.")
     parser.add_argument("results", type=Path, nargs="?", default=PROJECT / EXAMPLE)
     parser.add_argument("--runs", nargs="+", default=[], help="e.g. dln_standard-s0 (default: the cheapest)")
     parser.add_argument("--count", type=int, default=COUNT, help=f"how many of the cheapest (default: {COUNT})")

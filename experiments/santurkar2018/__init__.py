@@ -3,7 +3,7 @@
 NOTES = """\
 - The paper's gradient differences and beta seem to be sums of the norms of the individual parameter tensors (`NAMES` in
   `src/normscape/evidence/original.py` says why), and so are those that its curves are compared with; Euclidean ones are
-  a part. Figure 11 has Euclidean ones alone.
+  a part.
 - DLN, the deep linear net: the entries of its target matrix are uniform on [0, 1), as inferred from the paper's loss
   curves, which fix their mean and variance but not their shape; its text says Gaussian."""
 

@@ -5,7 +5,6 @@ backward, all forms in turn on one thread: medians of the processor's time, as m
 channels-last memory.
 """
 
-import argparse
 import statistics
 import time
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 
 from normscape.models import VGG
 from normscape.norms import BatchNorm
+from normscape.process.entry import Parser, entry_point
 
 SHAPES = [(128, 64, 32, 32), (128, 8, 32, 32), (128, 16, 16, 16), (128, 64, 2, 2), (128, 100)]
 MEANS = (0.0, 10.0)
@@ -94,7 +94,7 @@ def network_costs(width: float, repeats: int) -> dict[str, float]:
 
 def main() -> None:
     """Print the tables."""
-    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    arguments = Parser(description=__doc__.splitlines()[0] if __doc__ else None)
     arguments.add_argument(
         "--repeats", type=int, default=20, help="of each timing; small layers take ten times as many"
     )
@@ -118,4 +118,5 @@ def print_ratios(what: str, ratios: dict[str, float]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with entry_point():
+        main()

@@ -7,6 +7,7 @@ from pathlib import Path
 from normscape.components import build_component
 from normscape.config import RunConfig
 from normscape.engines.engine import Engine
+from normscape.errors import UserError
 from normscape.execute import require_same_data
 from normscape.mirror import hint
 from normscape.overview import disk
@@ -108,6 +109,8 @@ def train_missing(
     dict
         A line for each run that failed, by its identity; the others have finished.
     """
+    if len(folders := sorted({config.runs_dir for config in configs})) > 1:
+        raise UserError(f"runs_dir={','.join(folders)}: expected one folder for all runs; a run is looked for in one")
     plan = Plan.of(configs, engine, all_needed)
     for line in plan.lines:
         say(line)

@@ -1,7 +1,8 @@
 """A run as its tracker sees it, while it trains and afterwards: the same names, numbers, summary and pictures."""
 
+import os
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from normscape.identity import identity, settings
 from normscape.outcome import outcome
 from normscape.runs import RunDirectory
 from normscape.storage.directories import run_directories
-from normscape.storage.files import read_json
+from normscape.storage.files import read_json, write_json
 from normscape.storage.records import Row
 from normscape.trackers import RunInfo, Tracker, WandbTracker, metric_name
 from normscape.trackers.wishes import is_disabled
@@ -80,6 +81,12 @@ def end(
     tracker.finish(exit_code=int(diverged))
 
 
+def tracker_of(directory: RunDirectory, mode: str | None = None) -> WandbTracker:
+    """Return what mirrors a run in the project, and for the entity, that it was trained for."""
+    note = _note(directory)
+    return WandbTracker(note.get("project"), mode, note.get("entity"))
+
+
 def mirror_ended(directory: RunDirectory, tracker: Tracker) -> bool:
     """Mirror a run that has ended from its own files; return whether all of it is there.
 
@@ -114,9 +121,36 @@ def rows_of(table: pd.DataFrame) -> list[Row]:
 
 
 def is_mirrored(directory: RunDirectory) -> bool:
-    """Whether a run is in W&B as it has ended, offline or sent, on this machine or the one that it comes from."""
+    """Whether a run is in W&B as it has ended: sent, or offline on this machine.
+
+    What was mirrored offline elsewhere, or in a folder that is gone, is to be mirrored here.
+    """
     note, ended = _note(directory), directory.summary
-    return bool(ended and note.get("whole") and note.get("status") == ended["status"])
+    whole = bool(ended and note.get("whole") and note.get("status") == ended["status"])
+    return whole and (note.get("mode") == "online" or bool(note.get("sent")) or is_here(note))
+
+
+def is_here(note: Mapping[str, Any]) -> bool:
+    """Whether the fragment that a note tells of is on this machine."""
+    return any(Path(str(note.get("directory")), "wandb").glob(f"*run-*-{note.get('id')}"))
+
+
+def note_sent(directory: RunDirectory) -> None:
+    """Keep that all of a run's mirror has been sent, so that it does not have to stay on this machine."""
+    write_json(directory.path / NOTE, {**_note(directory), "sent": True})
+
+
+def notes(folder: Path) -> dict[str, tuple[RunDirectory, dict[str, Any]]]:
+    """Return the runs in a folder that were to be mirrored, and where their mirrors are, by their ids in W&B."""
+    runs = [RunDirectory(file.parent.absolute()) for file in sorted(folder.glob(f"*/{NOTE}"))]
+    return {str(note["id"]): (run, note) for run in runs if "id" in (note := _note(run))}
+
+
+def wandb_folders(folder: Path) -> list[Path]:
+    """Return where mirrors of the runs in a folder are: the user's ``WANDB_DIR``, else there, and where notes tell."""
+    told = [Path(str(note.get("directory"))) for _, note in notes(folder).values()]
+    places = dict.fromkeys(path.absolute() for path in [Path(os.environ.get("WANDB_DIR") or folder), *told])
+    return [place / "wandb" for place in places]
 
 
 def asks_for_wandb(config: RunConfig) -> bool:
@@ -129,12 +163,18 @@ def is_wanted(directory: RunDirectory) -> bool:
     return bool(_note(directory))
 
 
-def repair(folder: Path) -> None:
-    """Mirror, offline, the runs in a folder that have ended and were to be mirrored, but are not whole."""
+def repair(folder: Path, say: Callable[[str], object]) -> None:
+    """Mirror, offline, the runs in a folder that have ended and were to be mirrored, but are not whole.
+
+    Those whose files are damaged are named and left out.
+    """
     for path in run_directories(folder)[0]:
         run = RunDirectory(path.absolute())
-        if run.summary is not None and is_wanted(run) and not is_mirrored(run):
-            mirror_ended(run, WandbTracker(mode="offline"))
+        try:
+            if run.summary is not None and is_wanted(run) and not is_mirrored(run):
+                mirror_ended(run, tracker_of(run, mode="offline"))
+        except UserError as error:
+            say(f"left out: {error}")
 
 
 def _note(directory: RunDirectory) -> dict[str, Any]:

@@ -61,7 +61,7 @@ class RunDirectory:
     @property
     def identity(self) -> str:
         """The identity of the run."""
-        return self.path.name.rsplit("-", 1)[-1]
+        return self.path.resolve().name.rsplit("-", 1)[-1]
 
     @property
     def summary(self) -> dict[str, Any] | None:

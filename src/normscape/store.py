@@ -100,7 +100,8 @@ def pack_store(store: Path, folder: Path, part_bytes: int, chosen: Sequence[RunD
 
 def _travelling(run: RunDirectory) -> list[Path]:
     left_out = CHECKPOINTS if run.summary is not None else CHECKPOINTS[1:]
-    files = [path for path in sorted(run.path.iterdir()) if path.name not in left_out and path.name[0] != "."]
+    files = [path for path in sorted(run.path.iterdir()) if path.is_file() and not path.is_symlink()]
+    files = [path for path in files if path.name not in left_out and path.name[0] != "."]
     return _in_order(files)
 
 

@@ -15,6 +15,7 @@ from normscape.config import compose_run
 from normscape.engines.pool import execute_all
 from normscape.errors import Interrupted
 from normscape.runs import RunDirectory
+from normscape.session import Session
 from patience import PATIENCE_SECONDS, wait_until
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
@@ -129,3 +130,20 @@ def test_what_would_not_get_anywhere_is_not_begun_and_others_are(tmp_path, worke
     until = time.time() + 2 * PATIENCE_SECONDS
     assert execute_all(configs, {"cpu": workers}, until, lambda config: least[config.seed]) == []
     assert [RunDirectory.of(config).summary is not None for config in configs] == [True, False, True]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_request_to_stop_while_a_run_is_finished_stops_the_others(tmp_path, monkeypatch, number):
+    """The run has taken its last step, so that it is not asked any more; what is done of it is kept."""
+    quick = ["run=mlp_batch", "scale=smoke", "steps=2", "probe=[]", "tracker=none", "device=cpu"]
+    runs = [compose_run([*quick, f"runs_dir={tmp_path}", f"seed={seed}"]) for seed in range(2)]
+    conclude = Session.conclude
+
+    def concluded(session):
+        os.kill(os.getpid(), number)
+        conclude(session)
+
+    monkeypatch.setattr(Session, "conclude", concluded)
+    with pytest.raises(Interrupted):
+        execute_all(runs, {"cpu": 1})
+    assert [RunDirectory.of(run).summary is not None for run in runs] == [True, False]

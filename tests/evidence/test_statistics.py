@@ -1,18 +1,20 @@
 """Statistics of claims: no curve, a diverged run or an overflow must not look like a success; words follow the code."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from normscape.evidence.claims import judge
+from normscape.evidence.claims import Claim, judge
 from normscape.evidence.curves import Use, indexed
 from normscape.evidence.marks import Final, StepsTo
 from normscape.evidence.measures import (
     Count,
     Largest,
     Mean,
+    MeanOfFloor,
     Median,
     MedianAtStepSize,
     MedianQuotient,
@@ -22,8 +24,10 @@ from normscape.evidence.measures import (
     ShareBelow,
 )
 from normscape.evidence.parts import ALL_STEPS, BINS, EARLY, LATE, MIDDLE, AtAccuracy, Fitting, Share
+from normscape.evidence.smoothness import _per_step
 from normscape.evidence.statistics import (
     AtEqualAccuracy,
+    AtEqualLoss,
     Change,
     Difference,
     During,
@@ -378,3 +382,42 @@ def test_why_a_normalised_network_is_the_steadier_one():
     verdict = judge(movement_claim("name", "words", 3, "l1", above=10.0), {0: curves(*parts, FITTED_LATE)})
     assert [(reason.measured.value, reason.kind) for reason in verdict.reasons] == [(0.25, "holds"), (3, "holds")]
     assert verdict.parts[-2].value == 8
+
+
+def test_steps_are_counted_where_networks_are_compared():
+    """Each at its own steps of the quantity, bin by bin; a claim keeps those of the seed with the fewest."""
+    ratio = Ratio(Median("x"), "slow", "fast")
+    of_seed = ({"slow": 60, "fast": 20}, {"slow": 30, "fast": 40})
+    seeds = {n: curves(*(part for each in of.items() for part in learning(*each))) for n, of in enumerate(of_seed)}
+    counts = [AtEqualAccuracy(ratio).measured_steps(found) for found in seeds.values()]
+    assert {series: sum(of) for series, of in counts[0].items()} == pytest.approx({"slow": 180, "fast": 60}, abs=6)
+    verdict = judge(Claim("it is so", AtEqualAccuracy(ratio), above=1), seeds)
+    assert verdict.bins == {name: tuple(map(min, *(each[name] for each in counts))) for name in ("slow", "fast")}
+    assert judge(Claim("it is so", ratio, above=1), seeds).bins == {}
+
+
+def test_movement_is_told_in_units_of_its_noise_floor():
+    found = curves(rows("moved", [2.0, 4.0], series="slow"), rows("floor", [1.0, 1.0], series="slow"))
+    measure = MeanOfFloor("moved", floor="floor")
+    assert Of(measure, "slow").of(found) == 3
+    assert math.isnan(Of(measure, "fast").of(found))
+    assert {use.quantity for use in Of(measure, "slow").uses()} == {"moved", "floor"}
+
+
+@pytest.mark.parametrize(("gradient", "value"), [(1.0, math.inf), (0.0, math.nan)])
+def test_what_float32_does_not_hold_is_infinite_and_along_no_gradient_missing(gradient, value):
+    kept = pd.DataFrame(
+        {"step": [0, 0], "quantity": ["effective_beta", "gradient_norm"], "value": [math.nan, gradient]}
+    )
+    (found,) = _per_step(SimpleNamespace(rows=lambda *_: kept.copy()))["value"].iloc[:1]
+    assert found == value or (math.isnan(found) and math.isnan(value))
+
+
+def test_networks_without_accuracy_can_be_compared_at_equal_loss():
+    """Each octave that both pass counts once, however many steps a network takes in it; others do not count."""
+    slow = [rows("train_loss", [64, 40, 20, 20, 20, 9], series="slow"), rows("x", [5, 5, 6, 6, 6, 7], series="slow")]
+    fast = [rows("train_loss", [64, 20, 1], series="fast"), rows("x", [1, 2, 9], series="fast")]
+    statistic = AtEqualLoss(Ratio(Median("x"), "slow", "fast"))
+    assert statistic.of(curves(*slow, *fast)) == pytest.approx(math.sqrt(5 * 3))  # at 64 and at 20
+    assert math.isnan(statistic.of(curves(*slow)))
+    assert {use.quantity for use in statistic.uses()} == {"x", "train_loss"}

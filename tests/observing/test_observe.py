@@ -1070,10 +1070,10 @@ class Describes(normscape.Probe):
         yield normscape.Row(view.step, "hooks", None, None, sum(len(p._forward_pre_hooks) for p in twin.modules()))
 
 
-def table_of(net, *probes, loss=None, call=None, samples=8, features=5, steps=1):
+def table_of(net, *probes, loss=None, call=None, optimizer=None, samples=8, features=5, steps=1):
     """Return what probes see of some steps of a network of 5 features and 3 outputs."""
     loss, call = loss or nn.CrossEntropyLoss(), call or net
-    optimizer = sgd(net.parameters())
+    optimizer = optimizer or sgd(net.parameters())
     with normscape.observe(net, optimizer, loss, probes) as seen:
         for _ in range(steps):
             inputs, targets = torch.randn(samples, features), torch.randint(3, (samples,))
@@ -1170,3 +1170,19 @@ def test_what_holds_itself_is_no_hindrance(kind):
     else:
         vars(net.held).update(it=net.held) if kind is SimpleNamespace else net.held.update(it=net.held)
     assert len(table_of(net, normscape.Landscape()))
+
+
+@pytest.mark.parametrize("how", ["weights that shrink", "a gradient that is 5 % longer"])
+def test_an_update_that_is_not_that_of_gradient_descent_is_refused(how):
+    """s = lr would not be the optimiser's own step."""
+    net = nn.Linear(5, 3)
+
+    def afterwards(optimizer, *_):
+        with torch.no_grad():
+            for p in net.parameters():
+                p.sub_(0.05 * p if how == "weights that shrink" else 0.05 * 0.05 * p.grad)
+
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.05)
+    optimizer.register_step_post_hook(afterwards)
+    with pytest.raises(UserError, match="the update of SGD is not -lr times the gradient of the objective"):
+        table_of(net, normscape.Landscape(), optimizer=optimizer)

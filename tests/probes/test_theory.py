@@ -3,6 +3,7 @@
 import copy
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -16,6 +17,8 @@ from normscape.loop import train
 from normscape.models import MLP
 from normscape.norms import BatchNorm, LayerNorm, NoisyBatchNorm, Standard, TorchBatchNorm
 from normscape.probes import Theory
+from normscape.probes.around_norm import Place, _change, gradients_around
+from normscape.probes.shares import judged
 from normscape.storage.records import Row, Snapshot
 from one_step import MODELS, network_at, step
 
@@ -273,3 +276,48 @@ def test_what_lies_on_a_kink_stays_there():
     values = outputs.layers["2"].linear(outputs.layers["1"](view.inputs))
     assert (values == 0).any()
     assert at_layer(measured(view), 2)["theorem_4_1_residual"] < 1e-12
+
+
+def test_a_layer_s_units_are_the_same_at_every_step():
+    """Else lemma 4.5 would compare the weights of one unit with the optimum of another."""
+    make, shape = MODELS["vgg"]
+    view, probe = step(make(Standard), shape), Theory(layers=[4], units=3)
+    chosen = [probe._chosen(replace(view, step=at), view.network.layers[3]).tolist() for at in (0, 3, 7, 100)]
+    assert chosen == [chosen[0]] * 4
+    assert len(chosen[0]) < view.network.layers[3].units
+
+
+def test_a_residual_is_that_of_the_worst_unit():
+    worst = SimpleNamespace(
+        residual=torch.tensor([1e-12, 0.3, 1e-9, 5.0]),
+        slack=torch.tensor([1.0, 2.0, 9.0, 0.0]),
+        size=torch.tensor([1.0, 1.0, 1.0, 0.0]),
+        holds_as_printed=torch.tensor([True, False, True, True]),
+    )
+    rows = judged("theorem", worst, torch.tensor([True, True, True, True]))
+    assert {name: float(value) for name, value in rows.items()} == pytest.approx(
+        {"theorem_residual": 0.3, "theorem_slack": 2.0, "theorem_holds": 2 / 3}
+    )
+
+
+@pytest.mark.parametrize("wrong", ["beta", "gamma"])
+def test_an_inserted_layer_that_changes_something_is_noticed(wrong):
+    """Also where the loss does not notice: a softmax is blind to what is added to all of its logits."""
+    make, shape = MODELS["mlp"]
+    view = step(make(Standard), shape)
+    found = gradients_around(view, Place(view.network.layers[-1], eps=1e-5))
+    assert found.change < 1e-9
+    gamma, beta = found.gamma, found.beta
+    changed = {"beta": (gamma, beta + 1), "gamma": (2 * gamma, beta)}[wrong]
+    assert _change(view, found.place, *changed, view.loss) > 1e-2
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_units_are_aligned_whose_outputs_grow_along_the_gradient(number):
+    view = step(MLP(12, [5, 4], 10, Standard), (6, 3, 2, 2))
+    rows = at_layer(measured(view, units=16), number)
+    plain, _, y = with_norm_behind(view, number)
+    g = gradient(loss_of(view, plain, plain.layers[str(number)].linear), y)
+    aligned = (g * (y - y.mean(0))).sum(0) > 0
+    assert rows["theorem_4_2_aligned"] == pytest.approx(float(aligned[g.square().sum(0) > 0].double().mean()))
+    assert 0 < rows["theorem_4_2_aligned"] < 1

@@ -89,6 +89,18 @@ def saved_after(*numbers):
         raise Interrupted("saved")
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_who_is_asked_while_the_last_thing_is_done_begins_nothing_more(number):
+    """As when the pictures of a run are drawn that has taken its last step."""
+
+    def block():
+        with stop_signals():
+            send(number)
+
+    with pytest.raises(Interrupted, match="nothing more is begun"):
+        block()
+
+
 @pytest.fixture
 def scheduler():
     """A scheduler's tool that is told by SIGUSR2 to requeue this process."""

@@ -9,6 +9,8 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from normscape.storage.files import replacing
+
 mpl.use("agg")
 logging.getLogger("fontTools").setLevel(logging.ERROR)  # it warns about dates in matplotlib's fonts
 
@@ -91,8 +93,16 @@ def short_label(series: str) -> str:
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure to a PNG or PDF file that depends on nothing but the figure: no date, no software version."""
-    path.write_bytes(rendered(figure, path.suffix))
+    """Write a figure to a PNG or PDF file that depends on nothing but the figure: no date, no software version.
+
+    Raises
+    ------
+    UserError
+        If it cannot be written.
+    """
+    content = rendered(figure, path.suffix)
+    with replacing(path) as file:
+        file.write(content)
 
 
 def rendered(figure: Figure, suffix: str) -> bytes:

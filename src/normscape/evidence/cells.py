@@ -26,7 +26,7 @@ def spread(measured: Measured, digits: int = 4) -> str:
 def value_and_spread(measured: Measured, digits: int = 4) -> str:
     """Return the median over seeds with its interval."""
     if not measured.values:
-        return "never reached"
+        return "no step measured in it"
     return f"{number(measured.value, digits)} ({spread(measured, digits)})"
 
 

@@ -21,6 +21,7 @@ SET_BY_FIGURE = {
     "norm._target_": "no norm, each run that the figure declares has its own",
     "schedule": "no schedule, figures tell their runs apart by a constant rate; experiments/train.py takes one",
     "scale.name": "--scale, e.g. --scale laptop",
+    "hydra/launcher": "--launcher, e.g. --launcher slurm",
 }
 """Settings that a figure's runs take from its declaration and its options: what to give instead."""
 
@@ -57,24 +58,22 @@ def parse(arguments: list[str], project: Path) -> argparse.Namespace:
     if options.from_results:
         _require_nothing_to_train(options)
     if options.renew and not options.add:
-        raise UserError("--renew: expected with --add, which keeps the other runs; without it all are made anew")
-    if options.config_dir:
-        if not options.config_dir.is_dir():
-            raise UserError(f"--config-dir {options.config_dir}: no such folder")
-        from normscape.settings.folders import search_path
-
-        options.overrides = [search_path([f"file://{options.config_dir.absolute()}"]), *options.overrides]
+        raise UserError("--renew: expected with --add, which keeps the other runs; without --add all are made anew")
+    if options.config_dir and not options.config_dir.is_dir():
+        raise UserError(f"--config-dir {options.config_dir}: no such folder")
     options.seeds = seeds("--seeds", "0" if options.seeds is None else options.seeds)
     options.dln_seeds = seeds("--dln-seeds", options.dln_seeds) if options.dln_seeds else options.seeds
     if options.workers < 0:
         raise UserError(f"--workers {options.workers}: expected 1 or more, or 0 for one per core")
-    if options.launcher != "local":
-        if options.workers:
-            raise UserError(
-                f"--workers {options.workers}: expected with --launcher local; others have their own settings"
-            )
-        options.overrides = [f"hydra/launcher={options.launcher}", *options.overrides]
+    if options.launcher != "local" and options.workers:
+        raise UserError(f"--workers {options.workers}: expected with --launcher local; others have their own settings")
     _require_settings_of_figures(options)
+    if options.launcher != "local":
+        options.overrides = [f"hydra/launcher={options.launcher}", *options.overrides]
+    if options.config_dir:
+        from normscape.settings.folders import search_path
+
+        options.overrides = [search_path([f"file://{options.config_dir.absolute()}"]), *options.overrides]
     options.folder = options.results / _folder(options, project)
     return options
 
@@ -118,6 +117,8 @@ def _require_settings_of_figures(options: argparse.Namespace) -> None:
             raise UserError(f"{override}: expected key=value{figures}")
         key = override.lstrip("+~").split("=")[0]
         key = "schedule" if key.startswith("schedule.") else key
+        if key.startswith("hydra.launcher.") and options.launcher == "local":
+            raise UserError(f"{override}: expected with --launcher ray or slurm; here, --workers N")
         if key in SET_BY_FIGURE:
             raise UserError(f"{override}: expected {SET_BY_FIGURE[key]}")
         if options.from_results and not key.startswith("hydra"):

@@ -116,5 +116,38 @@ class AtAccuracy:
         yield from (Use(name, "train_accuracy", None) for name in series)
 
 
+@dataclass(frozen=True)
+class AtLoss:
+    """The steps of each network at which its own training loss is from ``low`` to below ``high``.
+
+    Between logged steps the loss is interpolated linearly.
+    """
+
+    low: float
+    high: float
+
+    @property
+    def words(self) -> str:
+        """What it is called."""
+        return f"at a training loss of {self.low:g} to {self.high:g}"
+
+    def of(self, curves: Curves) -> Curves:
+        """Return this part of the curves."""
+
+        def there(series: str, steps: Floats) -> NDArray[np.bool_]:
+            logged = curves.curve(series, "train_loss").series()
+            if logged.empty:
+                return np.zeros(len(steps), dtype=bool)
+            loss = np.interp(steps, logged.index.to_numpy(np.float64), logged.to_numpy(np.float64))
+            reached: NDArray[np.bool_] = (self.low <= loss) & (loss < self.high)
+            return reached
+
+        return curves.where(there)
+
+    def uses(self, series: Iterable[str]) -> Iterator[Use]:
+        """Yield the training loss of each series."""
+        yield from (Use(name, "train_loss", None) for name in series)
+
+
 BINS = (AtAccuracy(0.5, 0.8), AtAccuracy(0.8, 0.9), AtAccuracy(0.9, 0.99))
 """Where networks that learn at different speeds are compared: from the middle of training until the data are fitted."""

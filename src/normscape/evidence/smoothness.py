@@ -11,7 +11,7 @@ from normscape.evidence.comparing import NETS, SIMILAR, at_equal_accuracy, over_
 from normscape.evidence.finished import FinishedRun
 from normscape.evidence.measures import Largest, Measure, Median, MedianWidth, UpperDecile
 from normscape.evidence.parts import EARLY, LATE
-from normscape.evidence.statistics import During, Ratio, ShareLarger
+from normscape.evidence.statistics import AtEqualLoss, During, Ratio, ShareLarger
 from normscape.evidence.table import gather
 from normscape.evidence.words import display_name
 
@@ -61,7 +61,10 @@ def smoother(net: str, series: str, label: str) -> list[Claim]:
                 above=1.0,
                 parts=[*parts_of_run(net, ratio), *euclidean],
                 reasons=_reasons(ratio) if net == "dln" else [],
-                evidence=[at_equal_accuracy(net, compared(Median("gradient_norm")))],
+                evidence=[
+                    at_equal_accuracy(net, compared(Median("gradient_norm"))),
+                    *([AtEqualLoss(ratio)] if net == "dln" else []),
+                ],
             )
         )
     slope = compared(Median("effective_lipschitz"))

@@ -16,7 +16,7 @@ import pandas as pd
 
 from normscape.evidence.curves import Curves, Use
 from normscape.evidence.measures import Count, Measure
-from normscape.evidence.parts import BINS, AtAccuracy, Part
+from normscape.evidence.parts import BINS, AtAccuracy, AtLoss, Part
 from normscape.evidence.words import display_name, quantity_name
 
 
@@ -243,6 +243,37 @@ class AtEqualAccuracy(Statistic):
     def uses(self) -> Iterator[Use]:
         """Yield the curves that it needs."""
         yield from self.bins[0].uses()
+
+
+@dataclass(frozen=True)
+class AtEqualLoss(Statistic):
+    """A ratio of two networks at equal training loss: its geometric mean over the octaves of the loss that both pass.
+
+    Each network counts at its own steps in an octave. NaN if they pass none together.
+    """
+
+    statistic: Ratio
+
+    def of(self, curves: Curves) -> float:
+        """Compute it."""
+        compared = (self.statistic.series, self.statistic.other)
+        losses = np.concatenate([curves.curve(series, "train_loss").values for series in compared])
+        losses = losses[np.isfinite(losses) & (losses > 0)]
+        octaves = np.unique(np.floor(np.log2(losses)))
+        values = np.array([During(self.statistic, AtLoss(2.0**n, 2.0 ** (n + 1))).of(curves) for n in octaves])
+        values = values[~np.isnan(values)]
+        with np.errstate(divide="ignore", invalid="ignore"):  # 0 and infinity
+            return float(np.exp(np.log(values).mean())) if len(values) else math.nan
+
+    @property
+    def words(self) -> str:
+        """What it is."""
+        return f"{self.statistic.words}, at equal training loss (mean over the octaves of the loss that both pass)"
+
+    def uses(self) -> Iterator[Use]:
+        """Yield the curves that it needs."""
+        needed = list(self.statistic.uses())
+        yield from (*needed, *AtLoss(1, 2).uses({use.series for use in needed}))
 
 
 def ratio_of(above: float, below: float) -> float:

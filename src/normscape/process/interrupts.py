@@ -73,6 +73,12 @@ def stop_signals() -> Iterator[Callable[[], bool]]:
 
     A scheduler's tool that is told by SIGUSR2 to requeue this process, as submitit is, keeps its handler: once the
     block is left because it was interrupted, by SIGUSR2 or by SIGTERM, the handler is called.
+
+    Raises
+    ------
+    Interrupted
+        If the block ends as if nobody had asked, as training does that was at its end: what is done is done, but who
+        started it is not to begin anything more. Under such a tool it is not raised: only this process was asked.
     """
     received: list[int] = []
     requeue = _scheduler()
@@ -91,6 +97,8 @@ def stop_signals() -> Iterator[Callable[[], bool]]:
     interrupted = False
     try:
         yield lambda: bool(received)
+        if received and not requeue:
+            raise Interrupted("interrupted; what was being finished has ended, and nothing more is begun")
     except Interrupted:
         interrupted = True
         raise

@@ -185,7 +185,10 @@ def draw_fidelity(compared: Sequence[Compared]) -> Picture:
             mine = [each for each in usable if each.within is inside]
             rows = [places.index(_place(each)) for each in mine]
             ratios = [each.ratio for each in mine]
-            axes.scatter(ratios, rows, s=14, color=color, alpha=0.8, lw=0, label=label if mine else None)
+            filled = ["none" if each.foregone else color for each in mine]
+            axes.scatter(
+                ratios, rows, s=14, c=filled, edgecolors=color, alpha=0.8, lw=0.7, label=label if mine else None
+            )
         axes.set_yticks(range(len(places)), places, fontsize="small")
         axes.set_ylim(len(places) - 0.5, -0.5)
         low, high = axes.get_xlim()
@@ -193,5 +196,6 @@ def draw_fidelity(compared: Sequence[Compared]) -> Picture:
         axes.xaxis.set_major_locator(FixedLocator(ticks))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        axes.plot([], [], "o", markersize=4, markerfacecolor="none", markeredgecolor="0.35", label="agrees in any case")
         picture.legend(loc="outside upper center", ncols=3, fontsize="x-small")
         return picture

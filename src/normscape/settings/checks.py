@@ -21,6 +21,9 @@ from normscape.schema import COMPONENTS, DECAYED, RunConfig
 from normscape.settings.hints import hints, in_words, parameters, shown, suits, takes_anything
 from normscape.settings.limits import check_measure, check_numbers
 
+GLOBAL = ("run", "study", "figure")
+"""Groups whose files hold settings of the whole run, if they say so in their first line."""
+
 
 def check(config: DictConfig) -> RunConfig:
     """Merge a composed configuration onto the schema and check it.
@@ -31,6 +34,11 @@ def check(config: DictConfig) -> RunConfig:
     keys = [str(key) for key in config if key != "hydra"]
     known = list(RunConfig.__dataclass_fields__)
     for key in keys:
+        if key in GLOBAL:
+            raise UserError(
+                f"{key}={shown(config[key])}: expected '# @package _global_' as the first line of that {key}'s YAML "
+                "file, and settings of a run below it"
+            )
         if key not in known:
             raise UserError(f"{key}={config[key]!r}: there is no such key{suggest(key, known)}")
     plain = OmegaConf.masked_copy(config, keys)

@@ -27,6 +27,8 @@ def parsed(overrides: Sequence[str]) -> list[Override]:
             known += parser.parse_overrides([override])
         except HydraException as error:
             reason = str(error).split("See https")[0].replace(f"Error parsing override '{override}'", "")
+            if "" in map(str.strip, override.partition("=")[2].split(",")) and "," in override:
+                raise UserError(f"{override}: expected a value before and after each comma, e.g. seed=0,1,2") from error
             quoted = _quoted(override, parser)
             cure = f"in quotes, for Hydra and for the shell: {quoted}" if quoted else " ".join(reason.split())
             raise UserError(f"{override}: expected key=value{', ' if quoted else '; '}{cure}") from error

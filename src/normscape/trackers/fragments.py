@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from normscape.errors import UserError
 from normscape.storage.files import read_json, write_json
 
 _NAME = re.compile(r"(?P<offline>offline-)?run-(?P<begun>\d{8}_\d{6})-(?P<run_id>.+)")
@@ -47,7 +48,10 @@ class Fragment:
     @property
     def labels(self) -> dict[str, str]:
         """Its ``name``, ``group`` and ``job_type``; the id where they are not known."""
-        known: Mapping[str, Any] = read_json(self.path / LABELS) or {}
+        try:
+            known: Mapping[str, Any] = read_json(self.path / LABELS) or {}
+        except UserError:  # people can tell runs apart by their ids, too
+            known = {}
         unknown = {"name": self.run_id, "group": "other", "job_type": "train"}
         return {label: str(known.get(label, value)) for label, value in unknown.items()}
 

@@ -1,6 +1,7 @@
 """The mirror of a run in W&B; wandb itself is imported when a run starts, and not before."""
 
 import logging
+import os
 import queue
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -191,7 +192,10 @@ class WandbTracker:
     def _write_note(self, wishes: Wishes | None, whole: bool) -> None:
         """Keep in the run's own folder where its mirror is, and whether all of it is there."""
         if wishes is not None:
-            self._noted = {"id": wishes.run_id, "mode": wishes.mode, "directory": str(wishes.directory)}
+            places = {"project": self._project, "entity": self._entity}
+            chosen = {name: own or os.environ.get(f"WANDB_{name.upper()}") for name, own in places.items()}
+            where = {"id": wishes.run_id, "mode": wishes.mode, "directory": str(wishes.directory)}
+            self._noted = where | {name: value for name, value in chosen.items() if value}
         if self._note is not None:
             with suppress(OSError):
                 write_json(self._note, {**self._noted, "whole": whole})
@@ -236,7 +240,8 @@ class WandbTracker:
 
     def _say(self, doing: str, error: Exception) -> None:
         without = f"W&B failed while {doing} {self._name}, which continues without it"
-        logger.warning("%s, and make mirror makes up for it later: %s", without, _reason(error))
+        later = "make mirror makes up for it later" if self._note else "the same command makes up for it later"
+        logger.warning("%s, and %s: %s", without, later, _reason(error))
 
 
 def _reason(error: Exception) -> str:

@@ -132,7 +132,7 @@ def is_mirrored(directory: RunDirectory) -> bool:
 
 def is_here(note: Mapping[str, Any]) -> bool:
     """Whether the fragment that a note tells of is on this machine."""
-    return any(Path(str(note.get("directory")), "wandb").glob(f"*run-*-{note.get('id')}"))
+    return any(Path(str(note.get("directory")), "wandb").glob(f"*run-*-{note.get('id')}*"))
 
 
 def note_sent(directory: RunDirectory) -> None:

@@ -29,8 +29,9 @@ Made by `scripts/fidelity.py` from the tables of the figures and the paper's own
 largest; the paper's curves are one seed each. The last column says where the paper's value lies outside the whole range
 of our seeds. A number that only some seeds have, as where the others never reach an accuracy, says of how many it is.
 Not every agreement is evidence, and what is none is counted apart (*foregone*): networks of this kind end within a few
-points of the same accuracy, β is 2 / lr wherever the gradient changes by its own norm over the smallest step, and the
-noise sets the moments of noisy BatchNorm. Moments (figure 8) are medians over units here, and of one unit in the paper.
+points of the same accuracy, the VGG's β is 2 / lr wherever the gradient changes by its own norm over the smallest step,
+and the noise sets the moments of noisy BatchNorm. Moments (figure 8) are medians over units here, and of one unit in
+the paper.
 A number has no ratio where a level is never reached, a value is 0, or a sign differs."""
 
 
@@ -183,12 +184,11 @@ def draw_fidelity(compared: Sequence[Compared]) -> Picture:
         axes.axvline(1, color="0.4", linewidth=0.8)
         for inside, color, label in RANGES:
             mine = [each for each in usable if each.within is inside]
-            rows = [places.index(_place(each)) for each in mine]
-            ratios = [each.ratio for each in mine]
-            filled = ["none" if each.foregone else color for each in mine]
-            axes.scatter(
-                ratios, rows, s=14, c=filled, edgecolors=color, alpha=0.8, lw=0.7, label=label if mine else None
-            )
+            for foregone, face in ((False, color), (True, "none")):
+                some = [each for each in mine if each.foregone is foregone]
+                rows = [places.index(_place(each)) for each in some]
+                axes.scatter([each.ratio for each in some], rows, s=14, facecolors=face, edgecolors=color, lw=0.8)
+            axes.plot([], [], "o", markersize=4, color=color, label=label if mine else None)
         axes.set_yticks(range(len(places)), places, fontsize="small")
         axes.set_ylim(len(places) - 0.5, -0.5)
         low, high = axes.get_xlim()
@@ -196,6 +196,8 @@ def draw_fidelity(compared: Sequence[Compared]) -> Picture:
         axes.xaxis.set_major_locator(FixedLocator(ticks))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-        axes.plot([], [], "o", markersize=4, markerfacecolor="none", markeredgecolor="0.35", label="agrees in any case")
+        axes.plot(
+            [], [], "o", markersize=4, markerfacecolor="none", markeredgecolor="0.35", label="agreement is no evidence"
+        )
         picture.legend(loc="outside upper center", ncols=3, fontsize="x-small")
         return picture

@@ -8,7 +8,9 @@ import holding_tracker
 from normscape.config import compose_run
 from normscape.engines import lanes, pool
 from normscape.engines.pool import execute_all
+from normscape.errors import UserError
 from normscape.identity import identity
+from normscape.launch import train_missing
 from normscape.runs import RunDirectory
 
 QUICK = ["scale=smoke", "tracker=none", "probe=[]", "device=cpu"]
@@ -69,3 +71,10 @@ def test_both_train_at_the_same_time_and_one_at_a_time_on_the_gpu(tmp_path):
     assert execute_all(configs, {"cuda": 1, "cpu": 1}, least_seconds=about_to_begin) == []
     assert order == ["vgg_standard", "dln_standard", "dln_batch", "vgg_batch"]
     assert all(RunDirectory.of(config).summary is not None for config in configs)
+
+
+def test_a_sweep_over_folders_is_refused():
+    """Runs are looked for in one; the same run in two folders would be trained once."""
+    runs = [compose_run(["run=mlp_batch", "scale=smoke", f"runs_dir={name}"]) for name in ("a", "b")]
+    with pytest.raises(UserError, match=r"^runs_dir=a,b: expected one folder for all runs"):
+        train_missing(runs, None, print)

@@ -297,6 +297,9 @@ def test_failing_runs_are_named_in_one_line_and_the_others_are_kept(tmp_path, mo
         (["seed=3"], "seed=3: expected --seeds"),
         (["run=vgg_l1"], "run=vgg_l1: expected no run"),
         (["norm=l1"], "norm=l1: expected no norm"),
+        (["hydra/launcher=slurm"], "hydra/launcher=slurm: expected --launcher, e.g. --launcher slurm"),
+        (["hydra.launcher.partition=gpu"], "hydra.launcher.partition=gpu: expected with --launcher ray or slurm"),
+        (["hydra.launcher.runs_at_once=1"], "runs_at_once=1: expected with --launcher ray or slurm; here, --workers"),
         (["--from-results"], "fig01.csv not found; reproduce the figure without it first"),
     ],
 )
@@ -673,8 +676,9 @@ def test_the_runs_that_have_ended_are_kept_and_another_machine_trains_the_others
     kept_runs(here, "--seeds=1")
     assert {path.name for path in results(here).iterdir()} == {"fig01.csv", "fig01.json"}
     assert read_json(results(here) / "fig01.json")["claims"] == {}
-    with pytest.raises(UserError, match=r"^keep_runs: expected one figure, and no --from-results, --add or --dry-run$"):
-        kept_runs(here, "--add")
+    for option in (["--add"], ["--dry-run"], ["--paper"], ["--workers=2"], ["--launcher=slurm"], ["--renew"]):
+        with pytest.raises(UserError, match=rf"^{option[0].partition('=')[0]}.*: expected none, keep_runs "):
+            kept_runs(here, *option)
     shutil.copytree(here / "results", there / "results")
     added(there, "--seeds=1")
     assert {name for name, _ in runs(there)} == {*DECLARED[1:3]}

@@ -2,7 +2,9 @@
 
 import gzip
 import hashlib
+import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,10 +13,12 @@ import pandas as pd
 import pytest
 
 from normscape.errors import UserError
+from normscape.runs import RunDirectory
 from normscape.storage.files import read_json, write_json
 
 PROJECT = Path(__file__).parents[2]
-sys.path.append(str(PROJECT / "scripts"))
+SCRIPTS = PROJECT / "scripts"
+sys.path.append(str(SCRIPTS))
 
 import compare_results  # noqa: E402
 import compare_runs  # noqa: E402
@@ -103,8 +107,9 @@ def test_a_changed_row_and_a_lost_column_are_named_and_a_new_column_is_none(resu
 
 
 def test_a_folder_without_results_is_named(tmp_path, capsys):
-    assert compare_results.main([str(tmp_path), str(RESULTS)]) == 2
-    assert "expected a folder with results" in capsys.readouterr().err
+    with pytest.raises(UserError, match=f"^{tmp_path}: expected a folder with results"):
+        compare_results.main([str(tmp_path), str(RESULTS)])
+    assert capsys.readouterr().out == ""
 
 
 ROWS = "step,quantity,layer,step_size,value\n0,train_loss,,,2.5\n0,ics_l2,3,,0.5\n1,train_loss,,,nan\n"
@@ -189,8 +194,32 @@ def test_what_is_no_run_or_not_what_a_run_wrote_is_not_compared(tmp_path):
 )
 def test_a_damaged_file_is_named_in_one_line(results, capsys, name, content, reason):
     (results[1] / name).write_bytes(content)
-    assert compared(results) == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert f"{results[1] / name}: {reason}" in said.err
-    assert len(said.err.splitlines()) == 1
+    with pytest.raises(UserError) as refused:
+        compared(results)
+    assert capsys.readouterr().out == ""
+    assert f"{results[1] / name}: {reason}" in str(refused.value)
+    assert len(str(refused.value).splitlines()) == 1
+
+
+def test_a_run_may_be_given_by_any_of_its_paths(tmp_path, monkeypatch, capsys):
+    """Its identity is part of its folder's name, and neither a link nor a dot has that name."""
+    run = tmp_path / "vgg_batch-s0-0123456789ab"
+    save_run(run)
+    ended = read_json(run / "summary.json")
+    write_json(run / "summary.json", {**ended, "identity": "0123456789ab"})
+    (tmp_path / "link").symlink_to(run)
+    monkeypatch.chdir(run)
+    for path in (".", str(tmp_path / "link"), f"../{run.name}/"):
+        assert RunDirectory(Path(path)).identity == "0123456789ab"
+        assert compare_runs.main([path, str(run)]) == 0
+    assert "all 3 rows are the same" in capsys.readouterr().out
+
+
+def test_what_nobody_reads_ends_in_silence(results):
+    """As with `| head`: no traceback, and not the exit code of a difference."""
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, str(SCRIPTS / "compare_results.py"), *map(str, results)]
+    ended = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True)
+    os.close(write)
+    assert (ended.returncode, ended.stderr) == (141, "")

@@ -325,3 +325,17 @@ def test_a_store_that_cannot_be_used_is_one_line(tmp_path, monkeypatch):
         pieces.main(command(tmp_path / "file"))
     with only_one(tmp_path), pytest.raises(UserError, match="another process is at work on this store"):
         pieces.main(command(tmp_path))
+
+
+def test_what_is_no_file_of_a_run_stays_where_it_is(tmp_path):
+    """Somebody may keep more in a run's folder; what is packed is taken over elsewhere, whatever lies beside it."""
+    run = tmp_path / "store" / "runs" / "mlp_batch-s0-0123456789ab"
+    (run / "plots").mkdir(parents=True)
+    (run / "plots" / "a.txt").write_text("mine")
+    (run / "link.csv").symlink_to(run / "plots" / "a.txt")
+    write_json(run / "config.json", {"name": "mlp_batch"})
+    write_json(run / "status.json", {"status": "interrupted", "step": 3})
+    pack_store(tmp_path / "store", tmp_path / "packed", 2**20)
+    assert join_store(tmp_path / "packed", tmp_path / "other") == 1
+    (taken,) = (tmp_path / "other" / "runs").glob("mlp_batch-*")
+    assert sorted(path.name for path in taken.iterdir()) == ["config.json", "status.json"]

@@ -5,6 +5,7 @@ import io
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -304,3 +305,61 @@ def test_the_outcome_of_a_run() -> None:
         "ics_median": 2.0,
     }
     assert outcome([], {"status": "finished", "step": 0}) == {"status": "finished"}
+
+
+def test_what_failed_is_made_up_for_in_the_project_that_the_run_was_trained_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setitem(sys.modules, "wandb", None)
+        broken.setenv("WANDB_ENTITY", "me")
+        config, _ = trained(tmp_path, "tracker=wandb", "tracker.project=thesis", *PATIENT)
+    assert script("mirror_runs", tmp_path, tmp_path).endswith("Runs: 1 mirrored now, 0 before, 0 not ended\n")
+    content = records(directories(tmp_path, identity(config))[0])
+    run = next(each["run"] for each in content if each["type"] == "run")
+    assert (run["project"], run["entity"]) == ("thesis", "me")
+
+
+def test_runs_that_come_from_elsewhere_are_mirrored_here(tmp_path: Path, server: Server) -> None:
+    """Their notes come along; the mirror, offline, stayed where they were trained."""
+    config, directory = trained(tmp_path / "there", "tracker=wandb", *PATIENT)
+    here = tmp_path / "here" / directory.path.name
+    shutil.copytree(directory.path, here)
+    shutil.rmtree(tmp_path / "there")
+    assert not is_mirrored(RunDirectory(here))
+    assert "all: 1 runs" in script("dashboard", here.parent, "--list")
+    assert is_mirrored(RunDirectory(here))
+    assert script("sync_runs", here.parent) == "Runs: 1 sent now, 0 before, 0 in training\n"
+    assert same_rows(numbers(server.runs[identity(config)].history), rows_of(RunDirectory(here)))
+    shutil.rmtree(here.parent / "wandb")
+    assert is_mirrored(RunDirectory(here))  # what was sent need not stay
+
+
+def test_mirrors_are_found_where_they_were_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("WANDB_DIR", str(tmp_path / "mirrors"))
+        trained(tmp_path / "runs", "tracker=wandb", *PATIENT)
+    assert "all: 1 runs" in script("dashboard", tmp_path / "runs", "--list")
+    assert not (tmp_path / "runs" / "wandb").exists()
+
+
+@pytest.mark.parametrize("name", ["metrics.csv", "summary.json", "wandb.json"])
+def test_a_damaged_run_is_named_and_the_others_are_mirrored(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = []
+    for seed in (0, 1):
+        with pytest.MonkeyPatch.context() as broken:
+            broken.setitem(sys.modules, "wandb", None)
+            runs.append(trained(tmp_path, "tracker=wandb", f"seed={seed}", *PATIENT)[1])
+    first, second = sorted(runs, key=lambda run: run.path)
+    (first.path / name).write_bytes((first.path / name).read_bytes()[:20])
+    capsys.readouterr()
+    if name == "wandb.json":
+        assert script("mirror_runs", tmp_path).endswith("Runs: 2 mirrored now, 0 before, 0 not ended\n")
+        return
+    assert "all: 1 runs" in script("dashboard", tmp_path, "--list")
+    assert f"left out: {first.path / name}: " in capsys.readouterr().err
+    assert is_mirrored(second)
+    with pytest.raises(UserError, match=f"^{first.path / name}: "):
+        script("mirror_runs", tmp_path, "--again")

@@ -6,10 +6,11 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ioffe2015.shared import BASELINE, CHANCE, NETWORKS, accuracy_curves
+from ioffe2015.shared import BASELINE, NETWORKS, accuracy_curves
 from normscape.drawing.panels import ACCURACIES, note, seeds_in_words
 from normscape.drawing.style import STYLE
 from normscape.evidence.claims import Claim
+from normscape.evidence.comparing import CHANCE
 from normscape.evidence.figure import Shown
 from normscape.evidence.finished import FinishedRun
 from normscape.evidence.marks import StepsTo

@@ -29,9 +29,6 @@ NETWORKS = {
 }
 """Colour, line and name of each series; sigmoids are dashed."""
 
-CHANCE = 0.1
-"""The accuracy of guessing one of ten classes."""
-
 
 @dataclass(frozen=True)
 class Mark(Measure):

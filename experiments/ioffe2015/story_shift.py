@@ -13,14 +13,15 @@ from normscape.drawing.bands import median_over_seeds
 from normscape.drawing.panels import legend, note, plain_log_ticks, seeds_in_words
 from normscape.drawing.style import STYLE
 from normscape.evidence.claims import Claim
+from normscape.evidence.comparing import each
 from normscape.evidence.correlation import RankCorrelation
 from normscape.evidence.figure import Shown
 from normscape.evidence.finished import FinishedRun
-from normscape.evidence.measures import Mean, Median
+from normscape.evidence.measures import Mean, MeanOfFloor, Median
 from normscape.evidence.statistics import Of, Ratio
 from normscape.evidence.table import gather, select
 
-MOVEMENT, SHIFT = "activation_change", "relative_shift"
+MOVEMENT, FLOOR, SHIFT = "activation_change", "activation_noise", "relative_shift"
 TOGETHER = 0.5
 """From this rank correlation the one counts as following the other."""
 SERIES_LOOKS = NETWORKS
@@ -68,13 +69,14 @@ def _of_run(run: FinishedRun, layer: int) -> list[pd.DataFrame]:
         index="step", columns="quantity", values="value", dropna=False
     )
     shift = (wide["ics_l2"] / wide["ics_gradient_norm"]).rename("value").reset_index()
-    return [moved[moved["quantity"] == MOVEMENT], run.labelled(shift.assign(quantity=SHIFT, layer=layer))]
+    return [moved[moved["quantity"].isin([MOVEMENT, FLOOR])], run.labelled(shift.assign(quantity=SHIFT, layer=layer))]
 
 
 def _claims(pair: Pair) -> list[Claim]:
     about, layer = {"net": pair.net}, pair.layer
     shift, movement = Median(SHIFT, layer), Mean(MOVEMENT, layer)
     without, with_it = pair.series
+    over_floor = MeanOfFloor(MOVEMENT, layer, floor=FLOOR)
     return [
         *(
             Claim(
@@ -84,6 +86,7 @@ def _claims(pair: Pair) -> list[Claim]:
                 origin="ours",
                 about=about,
                 above=TOGETHER,
+                resolved=[Of(over_floor, series)],
             )
             for place, words, series in (("standard", "without", without), ("batch", "with", with_it))
         ),
@@ -93,7 +96,8 @@ def _claims(pair: Pair) -> list[Claim]:
             statistic=Ratio(movement, with_it, without),
             about=about,
             below=1.0,
-            evidence=[Of(movement, series) for series in pair.series],
+            evidence=each(movement, pair.series),
+            resolved=each(over_floor, pair.series),
         ),
         Claim(
             name=f"shift_smaller_{pair.net}",
@@ -102,7 +106,7 @@ def _claims(pair: Pair) -> list[Claim]:
             about=about,
             below=1.0,
             note="The source means the shift of distributions; Definition 2.1 is of Santurkar et al. (2018).",
-            evidence=[Of(shift, series) for series in pair.series],
+            evidence=each(shift, pair.series),
         ),
     ]
 

@@ -61,12 +61,12 @@ class RayEngine(ElsewhereEngine):
 
     def described(self, configs: Sequence[RunConfig]) -> str:
         """Return how many go side by side on Ray."""
-        there, runs = self._resources(), 0.0
+        there = self._resources()
         gpus = [gpus_of(config, self._gpus, there.get("GPU", 0), "this Ray") for config in configs]
         limits = [there.get("CPU", 0) / self._cpus if self._cpus else len(configs)]
         if all(gpus):
             limits.append(there.get("GPU", 0) / max(gpus))
-        runs = min(len(configs), *map(int, limits)) if limits else len(configs)
+        runs = min(len(configs), *map(int, limits))
         return f"{runs:g} at a time on Ray"
 
     def submit(self, tasks: Sequence[Task]) -> Sequence[Any]:

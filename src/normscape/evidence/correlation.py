@@ -1,9 +1,7 @@
 """Whether two quantities of a run go up and down together."""
 
-import math
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
 from normscape.evidence.curves import Curves
@@ -40,7 +38,5 @@ class RankCorrelation(Measure):
 
 def rank_correlation(one: pd.Series, other: pd.Series) -> float:
     """Return Spearman's rank correlation of two series of the same length."""
-    ranks = np.array([one.rank(), other.rank()], dtype=np.float64)
-    centred = ranks - ranks.mean(axis=1, keepdims=True) if ranks.shape[1] >= 3 else np.zeros((2, 1))
-    size = math.sqrt(float(np.prod((centred**2).sum(axis=1))))
-    return float(centred[0] @ centred[1]) / size if size else math.nan
+    ranks = pd.DataFrame({"one": one.to_numpy(), "other": other.to_numpy()}).rank()
+    return float(ranks["one"].corr(ranks["other"], min_periods=3))

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -32,6 +33,14 @@ class FinishedRun:
     config: RunConfig
     measurements: Measurements
 
+    @cached_property
+    def _table(self) -> pd.DataFrame:
+        return self.measurements.table()
+
+    @cached_property
+    def _arrays(self) -> Mapping[str, NDArray[Any]]:
+        return self.measurements.arrays()
+
     @property
     def label(self) -> str:
         """The run in a message."""
@@ -54,7 +63,7 @@ class FinishedRun:
         UserError
             If it has none of one of them: no probe measures it, or the settings leave it out.
         """
-        table = self.measurements.table()
+        table = self._table
         for quantity in quantities:
             if not (table["quantity"] == quantity).any():
                 raise UserError(f"{self.label}: has no {quantity}; {_cure(quantity)}")
@@ -62,12 +71,12 @@ class FinishedRun:
 
     def training_rows(self) -> pd.DataFrame:
         """Return what its training is judged by: accuracy where there are classes, else the loss."""
-        accurate = (self.measurements.table()["quantity"] == "train_accuracy").any()
+        accurate = (self._table["quantity"] == "train_accuracy").any()
         return self.rows("train_accuracy" if accurate else "train_loss")
 
     def snapshots(self, quantity: str, layer: int) -> tuple[Floats, NDArray[np.int64]]:
         """Return the snapshots ``(T, ...)`` of a quantity of the layer and their steps ``(T,)``."""
-        arrays, name = self.measurements.arrays(), f"{quantity}/layer{layer:02d}"
+        arrays, name = self._arrays, f"{quantity}/layer{layer:02d}"
         if name not in arrays:
             raise self._no_activations(layer)
         return arrays[name].astype(np.float64), arrays[f"{name}/steps"]
@@ -122,7 +131,7 @@ class FinishedRun:
         return self.labelled(pd.concat(frames, ignore_index=True).assign(layer=layer))
 
     def _noise(self, layer: int) -> Floats | None:
-        if f"unit_noise/layer{layer:02d}" not in self.measurements.arrays():
+        if f"unit_noise/layer{layer:02d}" not in self._arrays:
             return None
         return self.snapshots("unit_noise", layer)[0]
 

@@ -59,7 +59,7 @@ def require_evidence(figure: Figure, configs: Mapping[str, RunConfig], plans: Ma
 
 def _statistics(claim: Claim) -> Iterator[Statistic]:
     """Yield every statistic of a claim."""
-    yield from (claim.statistic, *claim.parts, *claim.evidence)
+    yield from (claim.statistic, *claim.parts, *claim.evidence, *claim.resolved)
     for reason in claim.reasons:
         yield from _statistics(reason)
 

@@ -26,9 +26,6 @@ LEVELS, UNIT_LEVELS = midpoints(100), midpoints(20)
 MIRRORED = {"05": 4, "25": 24, "50": 49, "75": 74, "95": 94}
 """Quantiles that are also rows, so that a dashboard can plot them: name and index into ``LEVELS``."""
 
-LARGEST = 2**24
-"""How many values `torch.quantile` takes."""
-
 
 class Activations(Probe):
     """Distribution of pre-activations over the mini-batch: of one random unit of a layer, and of many.
@@ -160,18 +157,11 @@ def _summary(values: Tensor) -> tuple[Tensor, Tensor]:
 def quantile_functions(values: Tensor, levels: Tensor) -> Tensor:
     """Return the quantiles of each row of ``(units, N)`` at some levels ``(Q,)``, as ``(units, Q)`` on the CPU.
 
-    Of more than 2^24 values in a row, as a large batch of images has, evenly spaced ones.
+    To the bit what `torch.quantile` returns, of any number of values; on a CPU, NumPy sorts several times as fast.
     """
-    values = values[:, :: -(-values.shape[1] // LARGEST)]
-    rows = torch.split(values, LARGEST // values.shape[1])
-    return torch.cat([_quantiles(part, levels) for part in rows]).cpu()
-
-
-def _quantiles(rows: Tensor, levels: Tensor) -> Tensor:
-    """Return what `torch.quantile` returns, to the bit; on a CPU, NumPy sorts several times as fast."""
-    on_cpu = rows.device.type == "cpu"
-    ordered = torch.from_numpy(np.sort(rows.numpy(), axis=1)) if on_cpu else rows.sort(dim=1).values
-    ranks = (levels.to(rows.dtype).double() * (rows.shape[1] - 1)).expand(len(rows), -1)
-    below, above, share = ranks.long(), ranks.ceil().long(), ranks.frac().to(rows)
-    low, high = (ordered.gather(1, position.to(rows.device)) for position in (below, above))
-    return torch.lerp(low, high, share).masked_fill(ordered[:, -1:].isnan(), math.nan)  # NaN is sorted last
+    on_cpu = values.device.type == "cpu"
+    ordered = torch.from_numpy(np.sort(values.numpy(), axis=1)) if on_cpu else values.sort(dim=1).values
+    ranks = (levels.to(values.dtype).double() * (values.shape[1] - 1)).expand(len(values), -1)
+    below, above, share = ranks.long(), ranks.ceil().long(), ranks.frac().to(values)
+    low, high = (ordered.gather(1, position.to(values.device)) for position in (below, above))
+    return torch.lerp(low, high, share).masked_fill(ordered[:, -1:].isnan(), math.nan).cpu()  # NaN is sorted last

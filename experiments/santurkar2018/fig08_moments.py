@@ -25,9 +25,6 @@ TITLES = {
     "unit_mean_drift": "mean since step 0",
     "unit_variance_drift": "variance since step 0",
 }
-PAPER_QUANTITIES = {title.removeprefix("unit_"): title for title in TITLES}
-"""What our table calls the quantities of the paper's curves, which are of one unit."""
-
 NOISE = (
     "after the noise a mean is beta + mu and a deviation about sigma |gamma|, with mu and sigma drawn anew for each "
     "unit and step, so that they change by a fixed amount; the standard network's moments have no scale of their own, "
@@ -114,8 +111,6 @@ CLAIMS = [
 def draw(shown: Shown) -> Figure:
     """Draw the figure from its table, with the paper's own curves, faintly, where they are given."""
     rows, original = shown.rows, shown.original
-    if original is not None:
-        original = original.assign(quantity=original["quantity"].replace(PAPER_QUANTITIES))
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(12, 7.7), layout="constrained")
         for line, layer in enumerate(LAYERS):

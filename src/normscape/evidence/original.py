@@ -33,6 +33,10 @@ tensors can give is sqrt(25) = 5 times (figs. 10 and 11).
 """
 
 
+OF_ONE_UNIT = ("mean_change", "variance_change", "mean_drift", "variance_drift")
+"""What the paper plots of one unit of a layer; it stands beside ours of the drawn unit, ``unit_...``, too."""
+
+
 def read_original(folder: Path, *stems: str) -> pd.DataFrame | None:
     """Return the paper's own curves of some panels with the columns of our tables (seed 0); None if there are none.
 
@@ -58,6 +62,8 @@ def read_original(folder: Path, *stems: str) -> pd.DataFrame | None:
     factors = raw["quantity"].map(lambda name: NAMES.get(name, (name, 1.0))[1])
     facts: dict[str, Any] = {"run": "paper", "augment": False, "scale": "paper", "seed": 0}
     table = raw.assign(**facts, quantity=names, value=raw["y"] * factors)
+    of_unit = table[table["quantity"].isin(OF_ONE_UNIT)]
+    table = pd.concat([table, of_unit.assign(quantity="unit_" + of_unit["quantity"])], ignore_index=True)
     return table.reindex(columns=COLUMNS).astype(TYPES)
 
 

@@ -67,7 +67,7 @@ def test_widths_of_bands(quantity, series, marks):
     [
         ("3", "dln_trains_better_lr_1e-06", 1661 / 479),
         ("3", "shift_no_smaller_dln_layer_17_lr_1e-07", 5625),
-        ("3", "standard_dln_has_no_shift_layer_17_lr_1e-06", -0.98),
+        ("3", "standard_dln_aligned_layer_17_lr_1e-06", -0.98),
         ("5", "dln_linf_trains_like_batch", 986 / 479),
         ("5", "dln_l1_beats_batch", 97 / 479),
         ("5", "vgg_l1_trains_like_batch", 1),

@@ -421,3 +421,12 @@ def test_networks_without_accuracy_can_be_compared_at_equal_loss():
     assert statistic.of(curves(*slow, *fast)) == pytest.approx(math.sqrt(5 * 3))  # at 64 and at 20
     assert math.isnan(statistic.of(curves(*slow)))
     assert {use.quantity for use in statistic.uses()} == {"x", "train_loss"}
+
+
+def test_steps_of_a_range_are_counted_once():
+    both = [part for s, n in (("slow", 60), ("fast", 20)) for part in learning(s, n)]
+    ranges = [part for s, n in (("slow", 240), ("fast", 80)) for part in edges([1.0] * n, [2.0] * n, series=s)]
+    widths = AtEqualAccuracy(Ratio(MedianWidth("loss_landscape"), "slow", "fast"))
+    medians = AtEqualAccuracy(Ratio(Median("x"), "slow", "fast"))
+    found = curves(*both, *ranges)
+    assert widths.measured_steps(found) == medians.measured_steps(found)

@@ -68,8 +68,9 @@ class Count(Measure):
     """The number of steps at which the quantity was measured: what a median over them rests on."""
 
     def of(self, curves: Curves, series: str) -> float:
-        """Compute it."""
-        return float(len(np.unique(curves.all_of(series, self.quantity, self.layer).steps)))
+        """Compute it; of a range over step sizes, which has two edges, the steps count once."""
+        found = [curves.all_of(series, self.quantity, self.layer, edge).steps for edge in ("", "min")]
+        return float(len(np.unique(np.concatenate(found))))
 
     @property
     def words(self) -> str:

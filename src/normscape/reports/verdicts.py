@@ -149,16 +149,17 @@ def _within_noise(judged: JudgedFigure) -> list[str]:
 
 def _bins(judged: JudgedFigure) -> list[str]:
     """Return on how many measured steps comparisons at equal accuracy rest, each set of numbers once."""
-    told: dict[str, list[str]] = {}
+    told: dict[str, None] = {}
     for verdict in judged.verdicts:
         if any(map(any, verdict.bins.values())):
-            counts = listed([f"{display_name(name)} {', '.join(map(str, of))}" for name, of in verdict.bins.items()])
-            told.setdefault(counts, []).append(verdict.claim.statement)
+            runs = [f"{fact} {value}" for fact, value in verdict.claim.about.items() if fact != "net"]
+            counts = [
+                f"{display_name(name)} {', '.join(map(str, verdict.bins[name]))}" for name in sorted(verdict.bins)
+            ]
+            told[", ".join(runs) + ": " * bool(runs) + "; ".join(counts)] = None
     spans = listed([f"{100 * part.low:g}-{100 * part.high:g}" for part in BINS])
-    lines = [f"- Measured steps at {spans} % training accuracy, of the seed with the fewest:"] if told else []
-    which = [f": {'; '.join(claims)}" if len(told) > 1 else "" for claims in told.values()]
-    lines += [f"  - {counts}{claims}." for counts, claims in zip(told, which, strict=True)]
-    return ["", *lines] if lines else []
+    line = f"- Measured steps at {spans} % training accuracy, of the seed with the fewest: {'. '.join(told)}."
+    return ["", line] if told else []
 
 
 def _by_construction(judged: JudgedFigure) -> list[str]:

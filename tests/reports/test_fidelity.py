@@ -11,13 +11,14 @@ from normscape.evidence.interval import Measured
 from normscape.evidence.marks import StepsTo
 from normscape.evidence.statistics import Of
 from normscape.reports.fidelity import Compared, Panel, compare, draw_fidelity, fidelity_markdown, summary
+from santurkar2018.fidelity import PANELS
 
 PROJECT = Path(__file__).parents[2]
 PANEL = Panel(1, "a: sizes", ())
 
 
-def compared(values, paper, seeds=None):
-    return Compared(PANEL, Measured("a size", tuple(values), paper), seeds or len(values))
+def compared(values, paper, seeds=None, *, foregone=False):
+    return Compared(PANEL, Measured("a size", tuple(values), paper), seeds or len(values), foregone)
 
 
 @pytest.mark.parametrize(
@@ -44,21 +45,39 @@ def test_numbers_are_counted_by_the_factor_on_either_side():
     several.append(compared([math.inf], 1.0))
     assert summary(several) == (
         "Of 8 numbers that the paper's curves give, ours are within a factor of 1.5 in 3, of 2 in 5 and of 3 in 6. "
-        "1 has no ratio, as a level is never reached or a value is 0. "
+        "1 has no ratio. "
         "Of the 7 that we have from several seeds (figure 1), in 6 the paper's value lies outside the range of our "
         "seeds; were its run one of ours, chance alone would put about 5 there."  # the least or the largest of three
     )
 
 
+def test_what_agrees_in_any_case_is_counted_apart():
+    several = [compared([9], 1.0), compared([1], 1.0), *[compared([1], 1.0, foregone=True)] * 3]
+    assert summary([*several, compared([2.5], 1.0, foregone=True)]) == (
+        "Of 2 numbers that the paper's curves give, ours are within a factor of 1.5 in 1, of 2 in 1 and of 3 in 1. "
+        "Of 4 further ones, whose agreement is no evidence, of 1.5 in 3, of 2 in 3 and of 3 in 4."
+    )
+
+
+def test_accuracies_beta_of_the_vgg_and_what_noise_sets_are_no_evidence():
+    all_of_them = {(panel.figure, each.words): each in panel.foregone for panel in PANELS for each in panel.statistics}
+    foregone = {key for key, is_foregone in all_of_them.items() if is_foregone}
+    for word, figures in {"accuracy at the end": {1, 2, 5}, "effective beta": {4}, "test accuracy": {1}}.items():
+        assert {figure for figure, words in foregone if word in words} == figures
+    moments = {words for figure, words in all_of_them if figure == 8}
+    assert {words for figure, words in foregone if figure == 8} == {words for words in moments if "noisy" in words}
+    assert not any(words.startswith(("steps to", "median over steps of cos")) for _, words in foregone)
+
+
 def test_every_number_is_a_row_and_a_dot():
-    several = [compared([2.0, 4.0], 2.0), compared([9.0], 1.0), compared([9.0, math.inf], 1.0, seeds=3)]
+    several = [compared([2.0, 4.0], 2.0), compared([9.0], 1.0, foregone=True), compared([9.0, math.inf], 1.0, seeds=3)]
     rows = [
         line for line in fidelity_markdown("Sizes", [("laptop", several)], "{}.png").splitlines() if "Fig. 1" in line
     ]
     assert rows == [
-        "| Fig. 1, a: sizes | a size | 2 | 3 (2 to 4) | 1.50 |  |",
-        "| Fig. 1, a: sizes | a size | 1 | 9 (one seed) | 9.00 |  |",
-        "| Fig. 1, a: sizes | a size | 1 | inf (9 to inf, of 2 of 3 seeds) |  | outside |",
+        "| Fig. 1, a: sizes | a size | 2 | 3 (2 to 4) | 1.50 |  |  |",
+        "| Fig. 1, a: sizes | a size | 1 | 9 (one seed) | 9.00 |  | foregone |",
+        "| Fig. 1, a: sizes | a size | 1 | inf (9 to inf, of 2 of 3 seeds) |  | outside |  |",
     ]
     (axes,) = draw_fidelity(several).axes
     assert sum(len(dots.get_offsets()) for dots in axes.collections) == 2

@@ -23,7 +23,7 @@ from normscape.reports.answers import (
 )
 from normscape.reports.counts import summary
 from normscape.reports.fidelity import Compared, Panel
-from normscape.reports.verdicts import claims_markdown
+from normscape.reports.verdicts import claims_markdown, explained
 from normscape.storage.files import read_json, write_json
 
 SIZE = Known(1.0, "its size")
@@ -326,7 +326,7 @@ def test_a_part_of_some_seeds_is_shown_with_their_number(tmp_path):
     nobody = judged_figure(1, [claim, replace(claim, name="other", above=5)], [float("nan")] * 2)
     family, folder = FakeFamily(nobody), tmp_path / "nobody"
     family.write(folder / "laptop")
-    assert "|  | late |  | never reached | of 0 of 2 seeds |" in claims_markdown(family, folder)
+    assert "|  | late |  | no step measured in it | of 0 of 2 seeds |" in claims_markdown(family, folder)
 
 
 def test_what_holds_by_construction_is_said_once_whatever_the_verdict(tmp_path):
@@ -348,3 +348,24 @@ def test_what_holds_by_construction_is_said_once_whatever_the_verdict(tmp_path):
 )
 def test_numbers_of_steps_have_no_exponent(value, digits, shown):
     assert number(value, digits) == shown
+
+
+def test_what_is_no_more_than_noise_is_told_whatever_the_verdict():
+    claims = [
+        Claim("one", Known(), "one", above=1, resolved=[Known(2, "one's floor"), Known(0.1, "another's floor")]),
+        Claim("two", Known(), "two", above=1, resolved=[Known(0.1, "two's floor")]),
+        Claim("three", Known(), "three", above=1, resolved=[Known(2, "three's floor")]),
+    ]
+    text = "\n".join(explained(judged_figure(1, claims, [3.0, 3.0])))
+    assert "- one: no more than noise (another's floor: 0.3 (0.3 to 0.3)), so the statistic is but a bound." in text
+    assert "- two: no more than noise (two's floor: 0.3 (0.3 to 0.3)), so this cannot be told." in text
+    assert "three: no more than noise" not in text
+    assert "- two: **undecided** (2 of 2)." in text
+
+
+def test_measured_steps_are_told_once_for_all_claims():
+    judged = judged_figure(1, [Claim(name, Known(), name, above=1) for name in ("one", "two", "three")], [3.0])
+    bins = [{"standard": (21, 17), "batch": (6, 9)}, {"standard": (21, 17), "l1": (5, 0)}, {}]
+    verdicts = tuple(replace(verdict, bins=of) for verdict, of in zip(judged.verdicts, bins, strict=True))
+    (line,) = (line for line in explained(replace(judged, verdicts=verdicts)) if line.startswith("- Measured steps"))
+    assert line.endswith("of the seed with the fewest: BatchNorm 6, 9; l1 5, 0; standard 21, 17.")

@@ -149,16 +149,15 @@ def _within_noise(judged: JudgedFigure) -> list[str]:
 
 def _bins(judged: JudgedFigure) -> list[str]:
     """Return on how many measured steps comparisons at equal accuracy rest, each set of numbers once."""
-    told: dict[str, None] = {}
+    told: dict[str, dict[str, None]] = {}
     for verdict in judged.verdicts:
         if any(map(any, verdict.bins.values())):
-            runs = [f"{fact} {value}" for fact, value in verdict.claim.about.items() if fact != "net"]
-            counts = [
-                f"{display_name(name)} {', '.join(map(str, verdict.bins[name]))}" for name in sorted(verdict.bins)
-            ]
-            told[", ".join(runs) + ": " * bool(runs) + "; ".join(counts)] = None
+            runs = "".join(f"{fact} {value}: " for fact, value in verdict.claim.about.items() if fact != "net")
+            of = [f"{display_name(name)} {', '.join(map(str, steps))}" for name, steps in verdict.bins.items()]
+            told.setdefault(runs, {}).update(dict.fromkeys(of))
     spans = listed([f"{100 * part.low:g}-{100 * part.high:g}" for part in BINS])
-    line = f"- Measured steps at {spans} % training accuracy, of the seed with the fewest: {'. '.join(told)}."
+    counts = [runs + "; ".join(sorted(of)) for runs, of in told.items()]
+    line = f"- Measured steps at {spans} % training accuracy, of the seed with the fewest: {'. '.join(counts)}."
     return ["", line] if told else []
 
 

@@ -83,7 +83,7 @@ class StepView:
 
     @property
     def inputs(self) -> Tensor:
-        """The mini-batch: the first tensor that the network was called with; `UserError` if there is none."""
+        """The mini-batch, the first tensor that the network was called with; `UserError` if there is none."""
         return self.replay.inputs
 
     @property

@@ -397,3 +397,14 @@ def test_of_two_threads_that_fail_at_once_one_speaks(
     assert len(warnings) == 1
     tracker.finish(0)
     assert len(warnings) == 1
+
+
+@pytest.mark.parametrize(("kind", "who"), [("train", "make mirror"), ("figure", "the same command")])
+def test_what_makes_up_for_a_failure_is_told(
+    kind: str, who: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warnings: list[str]
+) -> None:
+    """`make mirror` is for runs; a figure is mirrored by what made it."""
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    a_tracker().start(replace(a_run(tmp_path), job_type=kind))
+    (line,) = warnings
+    assert f"which continues without it, and {who} makes up for it later: " in line

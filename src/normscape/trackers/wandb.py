@@ -71,7 +71,7 @@ class WandbTracker:
         self._entity = entity
         self._start_timeout = start_timeout_seconds
         self._finish_timeout = finish_timeout_seconds
-        self._name = ""
+        self._name = self._kind = ""
         self._note: Path | None = None
         self._noted: dict[str, str] = {}
         self._worker: Worker | None = None  # None when off
@@ -80,7 +80,7 @@ class WandbTracker:
 
     def start(self, info: RunInfo) -> None:
         """Open the W&B run, at most ``start_timeout_seconds`` later, and queue what was measured before."""
-        self._name, self._note, self._run = info.name, info.note, None
+        self._name, self._kind, self._note, self._run = info.name, info.job_type, info.note, None
         try:
             wishes = Wishes.of(info, self._mode)
         except (UserError, OSError) as error:
@@ -240,8 +240,8 @@ class WandbTracker:
 
     def _say(self, doing: str, error: Exception) -> None:
         without = f"W&B failed while {doing} {self._name}, which continues without it"
-        later = "make mirror makes up for it later" if self._note else "the same command makes up for it later"
-        logger.warning("%s, and %s: %s", without, later, _reason(error))
+        who = "the same command" if self._kind == "figure" else "make mirror"
+        logger.warning("%s, and %s makes up for it later: %s", without, who, _reason(error))
 
 
 def _reason(error: Exception) -> str:

@@ -16,7 +16,7 @@ from normscape.errors import UserError, suggest
 from normscape.process.entry import Parser, entry_point
 from normscape.storage.directories import default_folder
 from normscape.storage.names import file_name
-from normscape.trackers.fragments import Fragment, fragments
+from normscape.trackers.fragments import Fragment
 
 FOLDER = default_folder()
 ALL = "all"
@@ -56,10 +56,10 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--group", default=ALL, help="only the runs of a figure or a sweep, e.g. santurkar2018-fig01")
     parser.add_argument("--list", action="store_true", help="say what there is, and stop")
     options = parser.parse_args(arguments)
-    from normscape.mirror import repair, wandb_folders
+    from normscape.mirror import mirrors, repair
 
     repair(options.folder, partial(print, file=sys.stderr))
-    found = [fragment for place in wandb_folders(options.folder) for fragment in fragments(place)]
+    found = mirrors(options.folder)
     if not found:
         raise UserError(f"{options.folder}: no run is mirrored there; train one, or make mirror for those trained")
     views = options.folder / ".dashboard"

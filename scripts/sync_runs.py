@@ -13,7 +13,7 @@ from pathlib import Path
 from normscape.errors import UserError
 from normscape.process.entry import Parser, entry_point
 from normscape.storage.directories import default_folder
-from normscape.trackers.fragments import Fragment, fragments
+from normscape.trackers.fragments import Fragment
 
 FOLDER = default_folder()
 
@@ -31,10 +31,10 @@ def main(arguments: Sequence[str]) -> None:
     options = parser.parse_args(arguments)
     if not options.folder.is_dir():
         raise UserError(f"{options.folder}: no such folder; expected a folder of runs, e.g. runs")
-    from normscape.mirror import note_sent, notes, repair, wandb_folders
+    from normscape.mirror import mirrors, note_sent, notes, repair
 
     repair(options.folder, partial(print, file=sys.stderr))
-    found = [fragment for place in wandb_folders(options.folder) for fragment in fragments(place)]
+    found = mirrors(options.folder)
     runs = notes(options.folder)
     training = [each for each in found if each.run_id in runs and runs[each.run_id][0].taken]
     noted = {each.run_id: runs[each.run_id][1] if each.run_id in runs else {} for each in found}

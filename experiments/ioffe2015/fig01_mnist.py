@@ -13,13 +13,13 @@ from normscape.drawing.bands import median_over_seeds
 from normscape.drawing.panels import legend, note, seeds_in_words, step_axis
 from normscape.drawing.style import COLORS, STYLE
 from normscape.evidence.claims import Claim
-from normscape.evidence.comparing import each
+from normscape.evidence.comparing import each, over_floor
 from normscape.evidence.figure import Shown
 from normscape.evidence.finished import FinishedRun, first_seed
 from normscape.evidence.marks import Final, StepsTo
-from normscape.evidence.measures import Mean, MeanOfFloor
+from normscape.evidence.measures import Mean
 from normscape.evidence.parts import EARLY, LATE, MIDDLE
-from normscape.evidence.statistics import Difference, During, Ratio
+from normscape.evidence.statistics import Difference, During, Ratio, Statistic
 from normscape.evidence.table import gather, select
 
 SERIES = ("standard", "batch")
@@ -53,7 +53,7 @@ def saturation(run: FinishedRun, layer: int) -> pd.DataFrame:
     return run.labelled(pd.DataFrame({"step": steps, "value": share, "quantity": "saturated_share", "layer": layer}))
 
 
-def _steadier(name: str, quantity: str, what: str, floor: str = "") -> Claim:
+def _steadier(name: str, quantity: str, what: str, resolved: Sequence[Statistic] = ()) -> Claim:
     """Return the claim that the distributions of the last hidden layer change less with BatchNorm, in one measure."""
     ratio = Ratio(Mean(quantity, LAST_HIDDEN), "batch", "standard")
     return Claim(
@@ -64,7 +64,7 @@ def _steadier(name: str, quantity: str, what: str, floor: str = "") -> Claim:
         construction="BatchNorm gives each mini-batch the same mean and variance, up to its learned shift and scale.",
         parts=[During(ratio, part) for part in (EARLY, MIDDLE, LATE)],
         evidence=each(Mean(quantity, LAST_HIDDEN), SERIES),
-        resolved=each(MeanOfFloor(quantity, LAST_HIDDEN, floor=floor), SERIES) if floor else [],
+        resolved=resolved,
     )
 
 
@@ -90,7 +90,7 @@ CLAIMS = [
         "steadier_from_snapshot_to_snapshot",
         "activation_change",
         "they move less between snapshots",
-        floor="activation_noise",
+        resolved=over_floor(LAST_HIDDEN, SERIES),
     ),
     _steadier("steadier_mean", "relative_mean_drift", "their means drift less from where they began"),
     _steadier("steadier_variance", "relative_variance_drift", "their variances drift less from where they began"),

@@ -13,11 +13,11 @@ from normscape.drawing.bands import median_over_seeds
 from normscape.drawing.panels import legend, note, plain_log_ticks, seeds_in_words
 from normscape.drawing.style import STYLE
 from normscape.evidence.claims import Claim
-from normscape.evidence.comparing import each
+from normscape.evidence.comparing import each, over_floor
 from normscape.evidence.correlation import RankCorrelation
 from normscape.evidence.figure import Shown
 from normscape.evidence.finished import FinishedRun
-from normscape.evidence.measures import Mean, MeanOfFloor, Median
+from normscape.evidence.measures import Mean, Median
 from normscape.evidence.statistics import Of, Ratio
 from normscape.evidence.table import gather, select
 
@@ -76,7 +76,6 @@ def _claims(pair: Pair) -> list[Claim]:
     about, layer = {"net": pair.net}, pair.layer
     shift, movement = Median(SHIFT, layer), Mean(MOVEMENT, layer)
     without, with_it = pair.series
-    over_floor = MeanOfFloor(MOVEMENT, layer, floor=FLOOR)
     return [
         *(
             Claim(
@@ -86,7 +85,7 @@ def _claims(pair: Pair) -> list[Claim]:
                 origin="ours",
                 about=about,
                 above=TOGETHER,
-                resolved=[Of(over_floor, series)],
+                resolved=over_floor(layer, [series]),
             )
             for place, words, series in (("standard", "without", without), ("batch", "with", with_it))
         ),
@@ -97,7 +96,7 @@ def _claims(pair: Pair) -> list[Claim]:
             about=about,
             below=1.0,
             evidence=each(movement, pair.series),
-            resolved=each(over_floor, pair.series),
+            resolved=over_floor(layer, pair.series),
         ),
         Claim(
             name=f"shift_smaller_{pair.net}",

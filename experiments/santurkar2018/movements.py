@@ -10,10 +10,10 @@ from normscape.drawing.bands import median_over_seeds
 from normscape.drawing.panels import curves, plain_log_ticks
 from normscape.drawing.style import COLORS
 from normscape.evidence.claims import Claim, Kind, Origin
-from normscape.evidence.comparing import each
-from normscape.evidence.measures import Mean, MeanOfFloor
+from normscape.evidence.comparing import each, over_floor
+from normscape.evidence.measures import Mean
 from normscape.evidence.parts import Fitting
-from normscape.evidence.statistics import AtEqualAccuracy, Change, During, Of, Ratio, Statistic
+from normscape.evidence.statistics import AtEqualAccuracy, Change, During, Of, Ratio
 from normscape.evidence.table import select
 from normscape.evidence.words import network
 
@@ -61,11 +61,6 @@ def movement_claim(
         evidence=[*each(moved, (series, other)), *over_units],
         resolved=[] if series == "noisy_batch" else over_floor(layer, (series, other)),
     )
-
-
-def over_floor(layer: int, series: Sequence[str]) -> list[Statistic]:
-    """Return how far the distributions of a layer's units move, in units of the noise floor, in each series."""
-    return each(MeanOfFloor("activation_change", layer, floor="activation_noise"), series)
 
 
 def _reasons(moved: Mean, ratio: Ratio) -> list[Claim]:

@@ -19,6 +19,7 @@ from normscape.storage.directories import run_directories
 from normscape.storage.files import read_json, write_json
 from normscape.storage.records import Row
 from normscape.trackers import RunInfo, Tracker, WandbTracker, metric_name
+from normscape.trackers.fragments import Fragment, fragments
 from normscape.trackers.wishes import is_disabled
 
 NOTE = "wandb.json"
@@ -146,11 +147,11 @@ def notes(folder: Path) -> dict[str, tuple[RunDirectory, dict[str, Any]]]:
     return {str(note["id"]): (run, note) for run in runs if "id" in (note := _note(run))}
 
 
-def wandb_folders(folder: Path) -> list[Path]:
-    """Return where mirrors of the runs in a folder are: the user's ``WANDB_DIR``, else there, and where notes tell."""
+def mirrors(folder: Path) -> list[Fragment]:
+    """Return the mirrors of the runs in a folder: from the user's ``WANDB_DIR``, else there, and where notes tell."""
     told = [Path(str(note.get("directory"))) for _, note in notes(folder).values()]
     places = dict.fromkeys(path.absolute() for path in [Path(os.environ.get("WANDB_DIR") or folder), *told])
-    return [place / "wandb" for place in places]
+    return [fragment for place in places for fragment in fragments(place / "wandb")]
 
 
 def asks_for_wandb(config: RunConfig) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from normscape.evidence.marks import Final
-from normscape.evidence.measures import Measure
+from normscape.evidence.measures import MeanOfFloor, Measure
 from normscape.evidence.parts import ALL_STEPS, EARLY, LATE, MIDDLE
 from normscape.evidence.statistics import AtEqualAccuracy, Comparison, During, Of, Statistic
 
@@ -38,6 +38,11 @@ def at_equal_accuracy(net: str, compared: Comparison) -> Statistic:
 def each(measure: Measure, series: Sequence[str]) -> list[Statistic]:
     """Return, as evidence for a claim that compares some series, a measure of each of them by itself."""
     return [Of(measure, name) for name in series]
+
+
+def over_floor(layer: int, series: Sequence[str]) -> list[Statistic]:
+    """Return how far the distributions of a layer's units move, in units of the noise floor, in each series."""
+    return each(MeanOfFloor("activation_change", layer, floor="activation_noise"), series)
 
 
 def over_parts(statistic: Statistic) -> list[Statistic]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from normscape.evidence.curves import Curves, Floats, Use
@@ -102,12 +103,7 @@ class AtAccuracy:
 
         def there(series: str, steps: Floats) -> NDArray[np.bool_]:
             logged = curves.curve(series, "train_accuracy").series()
-            if logged.empty:
-                return np.zeros(len(steps), dtype=bool)
-            smooth = logged.rolling(5, center=True, min_periods=1).mean()
-            accuracy = np.interp(steps, smooth.index.to_numpy(np.float64), smooth.to_numpy(np.float64))
-            reached: NDArray[np.bool_] = (self.low <= accuracy) & (accuracy < self.high)
-            return reached
+            return _between(logged.rolling(5, center=True, min_periods=1).mean(), steps, self.low, self.high)
 
         return curves.where(there)
 
@@ -135,18 +131,22 @@ class AtLoss:
         """Return this part of the curves."""
 
         def there(series: str, steps: Floats) -> NDArray[np.bool_]:
-            logged = curves.curve(series, "train_loss").series()
-            if logged.empty:
-                return np.zeros(len(steps), dtype=bool)
-            loss = np.interp(steps, logged.index.to_numpy(np.float64), logged.to_numpy(np.float64))
-            reached: NDArray[np.bool_] = (self.low <= loss) & (loss < self.high)
-            return reached
+            return _between(curves.curve(series, "train_loss").series(), steps, self.low, self.high)
 
         return curves.where(there)
 
     def uses(self, series: Iterable[str]) -> Iterator[Use]:
         """Yield the training loss of each series."""
         yield from (Use(name, "train_loss", None) for name in series)
+
+
+def _between(logged: pd.Series, steps: Floats, low: float, high: float) -> NDArray[np.bool_]:
+    """Return at which steps a logged curve, interpolated linearly, is from ``low`` to below ``high``; none if empty."""
+    if logged.empty:
+        return np.zeros(len(steps), dtype=bool)
+    values = np.interp(steps, logged.index.to_numpy(np.float64), logged.to_numpy(np.float64))
+    reached: NDArray[np.bool_] = (low <= values) & (values < high)
+    return reached
 
 
 BINS = (AtAccuracy(0.5, 0.8), AtAccuracy(0.8, 0.9), AtAccuracy(0.9, 0.99))

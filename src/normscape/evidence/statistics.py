@@ -8,7 +8,7 @@ in ``words`` what it is.
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -209,14 +209,8 @@ class AtEqualAccuracy(Statistic):
 
     def of(self, curves: Curves) -> float:
         """Compute it."""
-        values = np.array([each.of(curves) for each in self.bins])
-        values = values[~np.isnan(values)]
-        if not len(values):
-            return math.nan
-        if isinstance(self.statistic, Difference):
-            return float(values.mean())
-        with np.errstate(divide="ignore", invalid="ignore"):  # 0 and infinity
-            return float(np.exp(np.log(values).mean()))
+        values = [each.of(curves) for each in self.bins]
+        return _mean(values, geometric=not isinstance(self.statistic, Difference))
 
     @property
     def bins(self) -> list[Statistic]:
@@ -260,10 +254,8 @@ class AtEqualLoss(Statistic):
         losses = np.concatenate([curves.curve(series, "train_loss").values for series in compared])
         losses = losses[np.isfinite(losses) & (losses > 0)]
         octaves = np.unique(np.floor(np.log2(losses)))
-        values = np.array([During(self.statistic, AtLoss(2.0**n, 2.0 ** (n + 1))).of(curves) for n in octaves])
-        values = values[~np.isnan(values)]
-        with np.errstate(divide="ignore", invalid="ignore"):  # 0 and infinity
-            return float(np.exp(np.log(values).mean())) if len(values) else math.nan
+        values = [During(self.statistic, AtLoss(2.0**n, 2.0 ** (n + 1))).of(curves) for n in octaves]
+        return _mean(values, geometric=True)
 
     @property
     def words(self) -> str:
@@ -274,6 +266,15 @@ class AtEqualLoss(Statistic):
         """Yield the curves that it needs."""
         needed = list(self.statistic.uses())
         yield from (*needed, *AtLoss(1, 2).uses({use.series for use in needed}))
+
+
+def _mean(values: Sequence[float], *, geometric: bool) -> float:
+    """Return the mean of the values that are numbers, infinity among them; NaN if there is none."""
+    told = np.array([value for value in values if not math.isnan(value)])
+    if not len(told) or not geometric:
+        return float(told.mean()) if len(told) else math.nan
+    with np.errstate(divide="ignore", invalid="ignore"):  # 0 and infinity
+        return float(np.exp(np.log(told).mean()))
 
 
 def ratio_of(above: float, below: float) -> float:

@@ -1144,6 +1144,57 @@ def test_a_landscape_in_float64_takes_the_loss_s_own_tensors_along(kind):
     assert np.isfinite(found["value"]).all()
 
 
+class HoldsMore(nn.Module):
+    """A network with layers and weights in plain containers, plain tensors, a counter and running statistics."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.last, self.norm = nn.Linear(5, 4), nn.Linear(4, 3), nn.BatchNorm1d(4, momentum=0.5)
+        self.chain, self.named = [self.first, self.norm, self.last], {"weight": self.first.weight}
+        self.mixing, self.more, self.passes = torch.full((5, 5), 1 / 3), [torch.full((3,), 1 / 7)], 0
+
+    def forward(self, x):
+        self.passes += 1
+        x = x @ self.mixing
+        for layer in self.chain:
+            x = layer(x)
+        return self.passes * x + self.named["weight"].sum() * self.more[0] * self.norm.running_mean.sum()
+
+
+class InFloat64(normscape.Probe):
+    """Compares a step in float64 with that of a network which was made in float64."""
+
+    def measure(self, view):
+        held = torch.get_default_dtype()
+        torch.set_default_dtype(torch.float64)
+        try:
+            net = HoldsMore()
+        finally:
+            torch.set_default_dtype(held)
+        net.load_state_dict({**net.state_dict(), **{n: p.double() for n, p in view.parameters.items()}})
+        net.passes, (net.norm.running_mean, net.norm.running_var) = view.step, self.statistics(view)
+        for tensor in (net.mixing, *net.more):
+            tensor.copy_(tensor.float())  # the numbers that float32 holds
+        loss = view.loss_function(net(view.inputs.double()), view.targets)
+        gradient = torch.autograd.grad(loss, [*net.parameters()])
+        wide = view.in_float64()
+        off = max(
+            (wide.gradient[n] - g).abs().max() for (n, _), g in zip(net.named_parameters(), gradient, strict=True)
+        )
+        yield normscape.Row(view.step, "loss off", None, None, float(wide.loss - loss.detach()))
+        yield normscape.Row(view.step, "gradient off", None, None, float(off))
+
+    def statistics(self, view):
+        at = view.replay.state.modules[[*map(type, view.replay.replica.twin.modules())].index(nn.BatchNorm1d)]
+        return at.buffers["running_mean"].double(), at.buffers["running_var"].double()
+
+
+def test_a_step_in_float64_is_that_of_all_that_the_network_holds():
+    found = table_of(HoldsMore(), InFloat64(every=1), steps=3)
+    assert found["value"].abs().max() < 1e-14
+    assert len(found) == 6
+
+
 def test_the_mini_batch_may_be_given_by_name():
     class Named(nn.Module):
         def __init__(self):

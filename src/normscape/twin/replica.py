@@ -94,6 +94,11 @@ class Replica:
         A loss that is a module is copied too, and a method of the network becomes that of its twin; any other function
         is called as it is.
 
+    Attributes
+    ----------
+    wide
+        A twin of the twin in float64, once it has been asked for (`normscape.twin.precision`).
+
     Raises
     ------
     UserError
@@ -105,6 +110,7 @@ class Replica:
         self._make()
 
     def _make(self) -> None:
+        self.wide: Replica | None = None
         self._form = _form(self.model)
         self.compiled = is_compiled(self._given)
         self.twin = _twin(self.model, "network")

@@ -107,7 +107,9 @@ def test_every_figure_has_picture_commands_and_where_it_comes_from(document):
                 assert {origin["commit"][:12], origin["written"]} <= {cell for row in document.rows for cell in row}
     pictures = {path.with_suffix(".png").read_bytes() for path in figures}
     assert len([tag for tag, given in document.tags if tag == "img"]) == len(pictures) < len(figures)
-    assert document.text.count("its picture is that of scale") == len(figures) - len(pictures)
+    again = [text.partition("; file")[0] for text in document.text.split("its picture ")[1:]]
+    assert len(again) == len(figures) - len(pictures)
+    assert {text.partition("of scale")[0] for text in again} == {"and its curves are those "}
 
 
 def test_the_same_results_give_the_same_bytes(some_results):

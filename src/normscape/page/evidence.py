@@ -25,7 +25,7 @@ from normscape.evidence.results import (
     scales_in,
 )
 from normscape.page.charts import charts_of
-from normscape.page.lines import Chart
+from normscape.page.lines import Chart, packed
 from normscape.page.look import Look
 from normscape.page.pictures import Picture, embedded_file
 from normscape.page.settings import Table, origin_tables, settings_tables
@@ -56,13 +56,15 @@ class ShownFigure:
     picture: Picture | None
     same_as: "ShownFigure | None"
     """A figure before it on the page that has the same picture, which is then not shown again."""
+    same_curves: bool
+    """Whether that figure has the same curves too; these are then not shown again."""
     verdicts: Sequence[ShownVerdict]
     counts: Sequence[tuple[str, int, str]]
     explained: Markup
     more: Markup
     commands: Sequence[tuple[str, str]]
     settings: tuple[Table, Table]
-    origins: tuple[Table, Table]
+    origins: tuple[Table, Table, Table]
     seeds: str
     charts: Sequence[Chart] = field(repr=False, default=())
     starts: Sequence[int] = (0, 1)
@@ -102,17 +104,25 @@ def shown_family(family: Family, results: Path, scales: Sequence[str] = ()) -> l
     return found
 
 
-def pictures_once(scales: Sequence[ShownScale]) -> list[ShownScale]:
-    """Return the figures of some scales, each picture at the first alone: nets that no scale changes have the same."""
+def shown_once(scales: Sequence[ShownScale]) -> list[ShownScale]:
+    """Return the figures of some scales, what is the same at the first alone: nets that no scale changes have that."""
     first: dict[str, ShownFigure] = {}
     shown = []
     for scale in scales:
         figures = []
         for figure in scale.figures:
             before = first.setdefault(figure.picture.address, figure) if figure.picture else figure
-            figures.append(figure if before is figure else replace(figure, picture=None, same_as=before))
+            figures.append(figure if before is figure else _referring(figure, before))
         shown.append(replace(scale, figures=figures))
     return shown
+
+
+def _referring(figure: ShownFigure, before: ShownFigure) -> ShownFigure:
+    """Return a figure that has the picture of one before it, and perhaps its curves, without them."""
+    shown = replace(figure, picture=None, same_as=before)
+    if packed(figure.charts) != packed(before.charts):
+        return shown
+    return replace(shown, charts=(), starts=(), same_curves=True)
 
 
 def answered(family: Family, results: Path) -> Answered | None:
@@ -160,6 +170,7 @@ def _figure(family: Family, folder: Path, judged: JudgedFigure) -> ShownFigure:
         key=f"{family.name}/{folder.name}/{figure.stem}.png",
         picture=embedded_file(results.pictures[0], words),
         same_as=None,
+        same_curves=False,
         verdicts=[_verdict(verdict, figure.headline) for verdict in judged.verdicts],
         counts=_counts(judged.verdicts),
         explained=markdown(explained(judged), heading=5),

@@ -12,8 +12,8 @@ Floats = NDArray[np.float64]
 
 DIGITS = 5
 MOST_POINTS, LEAST_POINTS = 400, 40
-POINTS_OF_PAGE = 160_000
-"""So many points take about 1.2 MB."""
+POINTS_OF_PAGE = 130_000
+"""So many points take about 0.7 MB."""
 
 
 @dataclass(frozen=True)

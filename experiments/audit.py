@@ -8,16 +8,21 @@ python experiments/audit.py --norm mypackage.MyNorm +norm.eps=1e-4 tracker=none 
 
 import normscape.process.portable  # noqa: F401, I001 - first: torch chooses its kernels when it is imported
 
+from normscape.process.interrupts import end_at_once
+
+if __name__ == "__main__":  # so that Ctrl-C says one line while the rest is imported
+    end_at_once()
+
 import re
 import sys
 from pathlib import Path
 
 import reproduce
-from normscape.process.entry import Parser, entry_point
 from normscape.errors import UserError
 from normscape.evidence.figure import Family, Figure
-from normscape.reports.publish import publish
 from normscape.evidence.results import Results
+from normscape.process.entry import Parser, entry_point
+from normscape.reports.publish import publish
 from normscape.storage.names import file_name
 
 sys.path.append(str(Path.cwd()))  # where mypackage is found

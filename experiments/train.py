@@ -21,7 +21,7 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -90,12 +90,15 @@ class Asked:
         The runs of a plain sweep, and the overrides of each; of another sweep, those that were checked as examples.
     engine
         What carries a sweep out; None where Hydra does: a single run, another sweeper, a launcher that is not ours.
+    sweeper
+        What chooses the runs of a sweep as it goes, in words; nothing for all combinations.
     """
 
     arguments: Sequence[str]
     configs: Sequence[RunConfig] = ()
     commands: Sequence[Sequence[str]] = ()
     engine: Engine | None = None
+    sweeper: str = ""
     dry_run: bool = False
 
 
@@ -115,7 +118,7 @@ def prepare(arguments: Sequence[str]) -> Asked:
     use_kernels(asked.configs)
     if chosen:
         print(f"{chosen}, which suits this machine", file=sys.stderr)
-    return Asked(asked.arguments, asked.configs, asked.commands, asked.engine, parsed.dry_run)
+    return replace(asked, dry_run=parsed.dry_run)
 
 
 def _single(overrides: list[str], flags: list[str], tree: Mapping[str, Any]) -> Asked:
@@ -134,13 +137,18 @@ def _sweep(overrides: list[str], flags: list[str], tree: Mapping[str, Any]) -> A
         configs = composed(checked, tree, engine)
         for config in configs:
             require_objective(config)
-        return Asked([*flags, *for_sweeper(overrides, configs[0].objective)], configs, checked)
+        trials = chosen.sweeper.get("n_trials")
+        name = str(chosen.sweeper["_target_"]).rpartition(".")[2]
+        words = f"{name} chooses the settings of {f'{trials} runs' if trials else 'the runs'} as it goes"
+        return Asked([*flags, *for_sweeper(overrides, configs[0].objective)], configs, checked, sweeper=words)
     combinations = jobs([*from_sweeper(chosen.sweeper), *overrides])
     return Asked([*flags, *overrides], composed(combinations, tree, engine), combinations, engine)
 
 
 def train_all(asked: Asked, engine: Engine) -> None:
-    """Carry out the runs of a plain sweep."""
+    """Carry out the runs of a plain sweep; of another one, say what its examples would cost."""
+    if asked.sweeper:
+        print(f"{asked.sweeper}; what follows is of one run with each value and each end of a range", flush=True)
     failures = train_missing(asked.configs, engine, partial(print, flush=True), asked.dry_run)
     if not asked.dry_run:
         report(asked.configs, asked.commands, failures)

@@ -11,6 +11,11 @@ page.
 
 import normscape.process.portable  # noqa: F401, I001 - first: torch chooses its kernels when it is imported
 
+from normscape.process.interrupts import end_at_once
+
+if __name__ == "__main__":  # so that Ctrl-C says one line while the rest is imported
+    end_at_once()
+
 import argparse
 import os
 import sys
@@ -18,8 +23,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from normscape.process.entry import Parser, entry_point
 from normscape.errors import UserError, suggest
+from normscape.process.entry import Parser, entry_point
 
 if TYPE_CHECKING:
     from bench.growth import Growth

@@ -9,6 +9,11 @@ python scripts/carry.py stamp                                               what
 Parts are checked when they are joined: one that is missing or damaged is named, and nothing is changed.
 """
 
+from normscape.process.interrupts import end_at_once
+
+if __name__ == "__main__":  # so that Ctrl-C says one line while the rest is imported
+    end_at_once()
+
 import sys
 from pathlib import Path
 

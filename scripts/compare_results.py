@@ -6,6 +6,11 @@ Old names of claims and columns are mapped to new ones in `CLAIMS` and `COLUMNS`
 results before there were families, whose manifests list claims. Exits with 1 if anything differs.
 """
 
+from normscape.process.interrupts import end_at_once
+
+if __name__ == "__main__":  # so that Ctrl-C says one line while the rest is imported
+    end_at_once()
+
 import json
 import sys
 from collections import Counter

@@ -4,6 +4,11 @@ Prints for each quantity how many rows differ, from which step on and by how muc
 anything differs.
 """
 
+from normscape.process.interrupts import end_at_once
+
+if __name__ == "__main__":  # so that Ctrl-C says one line while the rest is imported
+    end_at_once()
+
 import sys
 from collections.abc import Mapping
 from pathlib import Path

@@ -5,6 +5,11 @@ python scripts/dashboard.py --group santurkar2018-fig01    those of a figure or 
 python scripts/dashboard.py --list                         only make the folders, and say what is in them
 """
 
+from normscape.process.interrupts import end_at_once
+
+if __name__ == "__main__":  # so that Ctrl-C says one line while the rest is imported
+    end_at_once()
+
 import os
 import shutil
 import sys

@@ -5,6 +5,11 @@ python scripts/fetch_data.py cifar10          one of them
 python scripts/fetch_data.py --root FOLDER    to another folder than .data, or than NORMSCAPE_DATA names
 """
 
+from normscape.process.interrupts import end_at_once
+
+if __name__ == "__main__":  # so that Ctrl-C says one line while the rest is imported
+    end_at_once()
+
 import sys
 import time
 from collections.abc import Callable, Sequence

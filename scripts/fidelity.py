@@ -3,6 +3,11 @@
 Writes FIDELITY.md and a picture per scale into results/santurkar2018/, from the tables of the figures.
 """
 
+from normscape.process.interrupts import end_at_once
+
+if __name__ == "__main__":  # so that Ctrl-C says one line while the rest is imported
+    end_at_once()
+
 import sys
 from pathlib import Path
 

@@ -11,6 +11,11 @@ results/santurkar2018/.
 
 import normscape.process.portable  # noqa: F401, I001 - first: torch chooses its kernels when it is imported
 
+from normscape.process.interrupts import end_at_once
+
+if __name__ == "__main__":  # so that Ctrl-C says one line while the rest is imported
+    end_at_once()
+
 import math
 import sys
 from dataclasses import replace
@@ -18,9 +23,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from normscape.process.entry import Parser, entry_point
 from normscape.errors import UserError
 from normscape.evidence.original import read_original
+from normscape.process.entry import Parser, entry_point
 
 PROJECT = Path(__file__).resolve().parents[1]
 RESULTS = PROJECT / "results" / "santurkar2018"

@@ -10,11 +10,16 @@ missing, on any machine. Until it has, no other figure can be in the same folder
 
 import normscape.process.portable  # noqa: F401, I001 - first: torch chooses its kernels when it is imported
 
+from normscape.process.interrupts import end_at_once
+
+if __name__ == "__main__":  # so that Ctrl-C says one line while the rest is imported
+    end_at_once()
+
 import sys
 from pathlib import Path
 
-from normscape.process.entry import Parser, entry_point
 from normscape.errors import UserError
+from normscape.process.entry import Parser, entry_point
 
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path.append(str(PROJECT / "experiments"))

@@ -6,6 +6,11 @@ python scripts/mirror_runs.py --again              also those that are mirrored;
 WANDB_MODE=online python scripts/mirror_runs.py    and send them at once
 """
 
+from normscape.process.interrupts import end_at_once
+
+if __name__ == "__main__":  # so that Ctrl-C says one line while the rest is imported
+    end_at_once()
+
 import sys
 from collections import Counter
 from collections.abc import Sequence

@@ -12,6 +12,11 @@ BEGAN = time.time()  # before the libraries are loaded, which takes a part of th
 
 import normscape.process.portable  # noqa: E402, F401, I001 - first: torch chooses its kernels when it is imported
 
+from normscape.process.interrupts import end_at_once  # noqa: E402
+
+if __name__ == "__main__":  # so that Ctrl-C says one line while the rest is imported
+    end_at_once()
+
 import argparse  # noqa: E402
 import math  # noqa: E402
 import os  # noqa: E402
@@ -21,10 +26,10 @@ from collections.abc import Sequence  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import TYPE_CHECKING  # noqa: E402
 
-from normscape.process.entry import Parser, entry_point  # noqa: E402
 from normscape.errors import Interrupted, UserError, suggest  # noqa: E402
-from normscape.storage.files import require_writable  # noqa: E402
 from normscape.evidence.figure import Figure  # noqa: E402
+from normscape.process.entry import Parser, entry_point  # noqa: E402
+from normscape.storage.files import require_writable  # noqa: E402
 from normscape.storage.parts import MEBIBYTE  # noqa: E402
 
 if TYPE_CHECKING:

@@ -4,6 +4,11 @@ python scripts/plot_runs.py runs
 python scripts/plot_runs.py runs --against batch_size --value train_accuracy_best --out batch_size.png
 """
 
+from normscape.process.interrupts import end_at_once
+
+if __name__ == "__main__":  # so that Ctrl-C says one line while the rest is imported
+    end_at_once()
+
 import sys
 from functools import partial
 from pathlib import Path

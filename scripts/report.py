@@ -4,6 +4,11 @@ python scripts/report.py                    the results of all families and scal
 python scripts/report.py --runs runs        the runs of a folder, e.g. of a sweep: runs/report.html
 """
 
+from normscape.process.interrupts import end_at_once
+
+if __name__ == "__main__":  # so that Ctrl-C says one line while the rest is imported
+    end_at_once()
+
 import sys
 from pathlib import Path
 

@@ -4,6 +4,11 @@ python scripts/runs_table.py runs                    on the terminal
 python scripts/runs_table.py runs --csv runs.csv     and as a file
 """
 
+from normscape.process.interrupts import end_at_once
+
+if __name__ == "__main__":  # so that Ctrl-C says one line while the rest is imported
+    end_at_once()
+
 import sys
 from functools import partial
 from pathlib import Path

@@ -4,6 +4,11 @@ python scripts/save_workspace.py --entity me                      in the project
 python scripts/save_workspace.py --entity me --project thesis     in another project
 """
 
+from normscape.process.interrupts import end_at_once
+
+if __name__ == "__main__":  # so that Ctrl-C says one line while the rest is imported
+    end_at_once()
+
 import importlib.util
 import os
 import sys

@@ -4,6 +4,11 @@ python scripts/sync_runs.py            what is in runs/ (or NORMSCAPE_RUNS); aga
 python scripts/sync_runs.py --again    everything; rows take the place of the same rows
 """
 
+from normscape.process.interrupts import end_at_once
+
+if __name__ == "__main__":  # so that Ctrl-C says one line while the rest is imported
+    end_at_once()
+
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence

@@ -1,5 +1,10 @@
 """Write the results into the README, from the manifests in results/: python scripts/update_readme.py."""
 
+from normscape.process.interrupts import end_at_once
+
+if __name__ == "__main__":  # so that Ctrl-C says one line while the rest is imported
+    end_at_once()
+
 import sys
 from pathlib import Path
 

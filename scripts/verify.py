@@ -9,6 +9,11 @@ Exits with 0 if every row is the same, 1 if one differs, 2 if what is there cann
 
 import normscape.process.portable  # noqa: F401, I001 - first: torch chooses its kernels when it is imported
 
+from normscape.process.interrupts import end_at_once
+
+if __name__ == "__main__":  # so that Ctrl-C says one line while the rest is imported
+    end_at_once()
+
 import io
 import sys
 import tempfile
@@ -20,11 +25,11 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from normscape.process.entry import Parser, entry_point
 from normscape.errors import UserError, suggest
 from normscape.evidence.figure import Family
 from normscape.evidence.results import Results, run_entries
 from normscape.evidence.table import COLUMNS, read_table, table_bytes
+from normscape.process.entry import Parser, entry_point
 from normscape.process.portable import LIMITS
 
 if TYPE_CHECKING:

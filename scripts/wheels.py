@@ -6,6 +6,11 @@ with a GPU has in versions of its own, and W&B, which runs do without (tracker=n
 python -m pip install --no-index --no-deps --target .carry/site .carry/wheels/*.whl
 """
 
+from normscape.process.interrupts import end_at_once
+
+if __name__ == "__main__":  # so that Ctrl-C says one line while the rest is imported
+    end_at_once()
+
 import importlib.metadata
 import re
 import subprocess

@@ -73,3 +73,17 @@ def test_what_is_slow_is_noticed(tmp_path):
     script = tmp_path / "slow.py"
     script.write_text("import normscape.build")
     assert slow_imports(script) == ["torch", "scipy"]
+
+
+@pytest.mark.parametrize("script", COMMANDS)
+def test_a_script_is_ready_for_ctrl_c_before_it_imports_what_takes_time(script):
+    """What comes before `end_at_once` takes milliseconds: little of the standard library, and nothing else."""
+    text = (PROJECT / script).read_text()
+    assert "\n    end_at_once()\n" in text
+    first = text.partition('if __name__ == "__main__":')[0]
+    code = f"{first}\nimport sys\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    imported = {name.partition(".")[0] for name in done.stdout.split()}
+    assert "normscape" in imported
+    assert not {"email", "numpy", "pandas", "hydra", "omegaconf", "rich", "torch"} & imported

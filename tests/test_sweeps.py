@@ -96,15 +96,15 @@ def test_runs_that_differ_by_their_seeds_alone_are_a_line_of_the_plan():
 def test_what_another_process_trains_comes_after_what_is_free():
     runs = configs(3)
     with lock_of(runs[0]), lock_of(runs[1]):
-        assert take_free(lane := deque([[0], [1], [2]]), runs) == [2]
+        assert take_free(lane := deque([[0], [1], [2]]), runs) == ([2], False)
         assert list(lane) == [[0], [1]]
-        assert take_free(lane, runs) == [0]  # to be waited for
+        assert take_free(lane, runs) == ([0], True)  # to be waited for
 
 
 def test_of_runs_that_are_trained_as_one_those_that_are_free_come_first():
     runs = configs(3)
     with lock_of(runs[1]):
-        assert take_free(lane := deque([[0, 1, 2]]), runs) == [0, 2]
+        assert take_free(lane := deque([[0, 1, 2]]), runs) == ([0, 2], False)
         assert list(lane) == [[1]]
 
 
@@ -125,6 +125,8 @@ def test_the_time_left_counts_what_is_done_of_each(monkeypatch):
     assert tally.seconds_left == pytest.approx(7 * (35 - 7.5) / 7.5)
     tally.ended(runs[0], None)
     assert tally.seconds_left == pytest.approx(7 * (35 - 12.5) / 12.5)
+    tally.ended(runs[1], "broken")  # half of it was done, and the rest will not be
+    assert tally.seconds_left == pytest.approx(7 * 20 / 12.5)
 
 
 def test_the_count_is_said_as_runs_end(capsys):
@@ -152,6 +154,48 @@ def test_the_table_has_every_run(capsys):
         rows[config.seed if config is not diverged else "diverged"] = row.split("│")[1].strip()
     assert rows == {0: "finished", 1: "failed at step 2", "diverged": rows["diverged"]}
     assert rows["diverged"].startswith("diverged at step ")
+
+
+@pytest.mark.parametrize("file", ["metrics.csv", "arrays.npz", "summary.json"])
+def test_a_damaged_run_is_named_by_the_plan_and_in_the_table_and_the_others_are_trained(capsys, file):
+    damaged, *_ = runs = configs(3)
+    assert train_missing(runs[:2], ONE, lambda line: None) == {}
+    path = RunDirectory.of(damaged).path / file
+    path.write_bytes(path.read_bytes()[:-7])
+    lines = []
+    assert [Standing.of(run).kind for run in runs] == ["damaged", "cached", "new"]
+    failures = train_missing(runs, ONE, lines.append)
+    assert lines[0].startswith("Runs: 1 finished, 1 damaged, 1 to train, ")
+    (line,) = [line for line in lines if line.startswith("  mlp_batch, seed 0: 4 steps, damaged; ")]
+    assert str(path) in line
+    assert failures.keys() == {identity(damaged)}
+    assert failures[identity(damaged)].startswith(f"mlp_batch seed 0: {path}: ")
+    capsys.readouterr()
+    Console(width=200).print(overview(runs, failures))
+    shown = capsys.readouterr().out.splitlines()
+    words = {run.seed: each.split("│")[1].strip() for run in runs for each in shown if f"-s{run.seed}-" in each}
+    assert words == {0: "damaged", 1: "finished", 2: "finished"}
+    assert train_missing(runs, ONE, lines.append) == failures
+    assert "Runs: 2 finished, 1 damaged." in lines
+
+
+def test_a_figure_is_refused_before_training_if_a_run_of_it_is_damaged():
+    damaged, new = runs = configs(2)
+    assert train_missing([damaged], ONE, lambda line: None) == {}
+    path = RunDirectory.of(damaged).path / "metrics.csv"
+    path.write_bytes(path.read_bytes()[:-7])
+    with pytest.raises(UserError, match=r"metrics\.csv: not the file that the run wrote .*; remove"):
+        train_missing(runs, ONE, lambda line: None, all_needed=True)
+    assert Standing.of(new).kind == "new"
+
+
+def test_a_dry_run_refuses_a_folder_that_cannot_be_written_as_the_run_itself_would(tmp_path):
+    (tmp_path / "file").touch()
+    said = []
+    for dry_run in (True, False):
+        with pytest.raises(UserError, match=r"^runs_dir: .*/file.* cannot be written to"):
+            train_missing(configs(1, f"runs_dir={tmp_path / 'file'}"), ONE, said.append, dry_run)
+    assert said == []
 
 
 def test_disk_is_counted_before_and_a_full_one_is_refused(tmp_path, monkeypatch):

@@ -5,7 +5,6 @@ and networks are here too. A public name is imported when it is first used: torc
 """
 
 import importlib
-import importlib.metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # the same names as in _HOMES, for type checkers and editors
@@ -29,10 +28,7 @@ if TYPE_CHECKING:  # the same names as in _HOMES, for type checkers and editors
     from normscape.storage.records import Row, Snapshot
     from normscape.view import StepView
 
-try:
-    __version__ = importlib.metadata.version("normscape")
-except importlib.metadata.PackageNotFoundError:  # a copy of the code that was carried to a machine, not installed
-    __version__ = "0+unknown"
+    __version__: str
 
 __all__ = [
     "DLN",
@@ -96,6 +92,9 @@ if not TYPE_CHECKING:  # to type checkers it would make every misspelt name one 
 
     def __getattr__(name: str) -> Any:
         """Import what is public, or a module or folder that holds some of it, at its first use."""
+        if name == "__version__":
+            found = globals()[name] = _version()
+            return found
         if name in _MODULES:
             return importlib.import_module(f"normscape.{name}")
         for home, names in _HOMES.items():
@@ -105,6 +104,15 @@ if not TYPE_CHECKING:  # to type checkers it would make every misspelt name one 
         raise AttributeError(f"module 'normscape' has no attribute '{name}'")
 
 
+def _version() -> str:
+    from importlib import metadata  # not before it is asked for: Ctrl-C is to find a script ready
+
+    try:
+        return metadata.version("normscape")
+    except metadata.PackageNotFoundError:  # a copy of the code that was carried to a machine, not installed
+        return "0+unknown"
+
+
 def __dir__() -> list[str]:
     """Return what there is, imported or not."""
-    return sorted({*globals(), *__all__, *_MODULES})
+    return sorted({*globals(), *__all__, *_MODULES, "__version__"})

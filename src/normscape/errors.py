@@ -18,6 +18,10 @@ class Interrupted(KeyboardInterrupt):
     """The process was asked to stop; the run was saved and continues when it is started again."""
 
 
+class TakenError(Exception):
+    """Another process trains the run, which was not to be waited for."""
+
+
 def suggest(word: str, known: Iterable[str]) -> str:
     """Return ``; did you mean 'x'?`` for the known word closest to ``word``, or what is known if none is close."""
     names = sorted(known)

@@ -10,7 +10,7 @@ from pathlib import Path
 from normscape.build import device_of
 from normscape.components import build_data
 from normscape.config import RunConfig
-from normscape.errors import Interrupted, UserError
+from normscape.errors import Interrupted, TakenError, UserError
 from normscape.forward import require_tf32
 from normscape.identity import identity
 from normscape.mirror import hint
@@ -25,11 +25,13 @@ from normscape.storage.directories import said_of_others
 from normscape.storage.files import read_json, replacing, require_writable, write_json
 
 
-def execute(config: RunConfig, reporter: Reporter, stopped: Callable[[], bool] = lambda: False) -> RunDirectory:
+def execute(
+    config: RunConfig, reporter: Reporter, stopped: Callable[[], bool] = lambda: False, waiting: bool = True
+) -> RunDirectory:
     """Carry out a run and return its directory.
 
-    A run that has ended is not trained again; one that another process is training is waited for; one with a checkpoint
-    continues from there. ``stopped`` is asked between two steps.
+    A run that has ended is not trained again; one that another process is training is waited for, if ``waiting``; one
+    with a checkpoint continues from there. ``stopped`` is asked between two steps.
 
     Raises
     ------
@@ -37,13 +39,18 @@ def execute(config: RunConfig, reporter: Reporter, stopped: Callable[[], bool] =
         If the config asks for what cannot be built.
     Interrupted
         If the process was asked to stop (SIGINT or SIGTERM), or ``stopped`` says so; the run is saved.
+    TakenError
+        If another process is training it, and it is not to be waited for.
     """
-    (directory,) = execute_together([config], reporter, stopped)
+    (directory,) = execute_together([config], reporter, stopped, waiting)
     return directory
 
 
 def execute_together(
-    configs: Sequence[RunConfig], reporter: Reporter, stopped: Callable[[], bool] = lambda: False
+    configs: Sequence[RunConfig],
+    reporter: Reporter,
+    stopped: Callable[[], bool] = lambda: False,
+    waiting: bool = True,
 ) -> list[RunDirectory]:
     """Carry out runs that can be trained as one (`normscape.reduced.groups`), or a single run; see `execute`.
 
@@ -54,7 +61,7 @@ def execute_together(
         missing = [
             (config, directory)
             for config in _in_order_of_locks(configs)
-            if (directory := _held(config, held, reporter, stopped))
+            if (directory := _held(config, held, reporter, stopped, waiting))
         ]
         if missing:
             with stop_signals() as asked:
@@ -70,8 +77,16 @@ def _in_order_of_locks(configs: Sequence[RunConfig]) -> list[RunConfig]:
     return sorted(configs, key=identity)
 
 
-def _held(config: RunConfig, held: ExitStack, reporter: Reporter, stopped: Callable[[], bool]) -> RunDirectory | None:
+def _held(
+    config: RunConfig, held: ExitStack, reporter: Reporter, stopped: Callable[[], bool], waiting: bool
+) -> RunDirectory | None:
     """Lock a run; return its directory, or None if it has ended."""
+
+    def taken() -> None:
+        if not waiting:
+            raise TakenError
+        reporter.message(f"{label}: another process trains this run; waiting")
+
     directory, label = RunDirectory.of(config), config.label
     if directory.summary is not None:
         require_same_data([config])
@@ -81,8 +96,7 @@ def _held(config: RunConfig, held: ExitStack, reporter: Reporter, stopped: Calla
             reporter.message(missing)
         return None
     require_writable(Path(config.runs_dir).absolute(), "runs_dir")
-    waiting = f"{label}: another process trains this run; waiting"
-    held.enter_context(directory.lock(on_wait=lambda: reporter.message(waiting), stopped=stopped))
+    held.enter_context(directory.lock(taken, stopped))
     directory = RunDirectory.of(config)  # another process may have made it, under another name
     return directory if directory.summary is None else None
 

@@ -1,6 +1,6 @@
 """Many runs: what is there, what is missing and what it will cost; then what is missing is carried out by an engine."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from normscape.config import RunConfig
 from normscape.engines.engine import Engine
 from normscape.errors import UserError
 from normscape.execute import require_same_data
+from normscape.identity import identity
 from normscape.mirror import hint
 from normscape.overview import disk
 from normscape.overview.estimate import RefusedError
@@ -32,12 +33,15 @@ class Plan:
         The runs that have ended.
     missing
         Those that are carried out.
+    damaged
+        Those that have ended, and whose files are not what they wrote: a failure of each, by its identity.
     seconds
         About how long each of the missing takes; None if that is not known.
     """
 
     cached: Sequence[Standing]
     missing: Sequence[Standing]
+    damaged: Mapping[str, str]
     seconds: Sequence[float] | None
     lines: Sequence[str]
 
@@ -51,13 +55,18 @@ class Plan:
             If the engine, the data or the disk will not do; or one of the runs, if ``all_needed``.
         """
         found = standings(configs)
+        damaged = [each for each in found if each.kind == "damaged"]
+        if damaged and all_needed:
+            raise UserError(damaged[0].damage)
+        failures = {identity(each.config): f"{each.config.label}: {each.damage}" for each in damaged}
         cached = [each for each in found if each.kind == "cached"]
         require_same_data([each.config for each in cached])
         missing = [each for kind in ORDER for each in found if each.kind == kind]
         unmirrored = [line for line in [hint(each.config for each in cached)] if line]
+        told = [*plan_lines(damaged), *unmirrored]
         if not missing:
-            lines = [f"Runs: all {len(cached)} finished."] if cached else ["Runs: none needed."]
-            return cls(cached, missing, [], [*lines, *unmirrored])
+            lines = [f"Runs: {_ended(cached, damaged)}."] if found else ["Runs: none needed."]
+            return cls(cached, missing, failures, [], [*lines, *told])
         rest = [each.config for each in missing]
         engine.require(rest)
         fetch_data(rest)
@@ -71,15 +80,25 @@ class Plan:
                 raise
             refused = [f"  will fail: {error}"]
         time = "time unknown" if times is None else f"about {duration(times[0])}" if times[0] else "a few steps each"
-        head = f"Runs: {len(cached)} finished, {len(missing)} to train, {engine.described(rest)}: {time}"
+        counts = [f"{len(cached)} finished", *_counted(damaged), f"{len(missing)} to train"]
+        head = f"Runs: {', '.join(counts)}, {engine.described(rest)}: {time}"
         lines = [
             f"{head}, {disk.in_words(needed)} of disk.",
             *plan_lines(missing),
             *refused,
-            *unmirrored,
+            *told,
             *unknown_commit(),
         ]
-        return cls(cached, missing, times[1] if times else None, lines)
+        return cls(cached, missing, failures, times[1] if times else None, lines)
+
+
+def _counted(damaged: Sequence[Standing]) -> list[str]:
+    return [f"{len(damaged)} damaged"] if damaged else []
+
+
+def _ended(cached: Sequence[Standing], damaged: Sequence[Standing]) -> str:
+    finished = f"{len(cached)} finished" if damaged else f"all {len(cached)} finished"
+    return ", ".join([finished, *_counted(damaged)])
 
 
 def train_missing(
@@ -107,22 +126,23 @@ def train_missing(
     Returns
     -------
     dict
-        A line for each run that failed, by its identity; the others have finished.
+        A line for each run that failed, or whose files are damaged, by its identity; the others have finished.
     """
     if len(folders := sorted({config.runs_dir for config in configs})) > 1:
         raise UserError(f"runs_dir={','.join(folders)}: expected one folder for all runs; a run is looked for in one")
     plan = Plan.of(configs, engine, all_needed)
+    if plan.missing:
+        require_writable(Path(folders[0]).absolute(), "runs_dir", make=not dry_run)
     for line in plan.lines:
         say(line)
+    if dry_run:
+        say(DRY_RUN)
     if dry_run or not plan.missing:
-        if dry_run:
-            say(DRY_RUN)
-        return {}
+        return dict(plan.damaged)
     rest = [each.config for each in plan.missing]
-    require_writable(Path(rest[0].runs_dir).absolute(), "runs_dir")
     tally = Tally(rest, [each.step for each in plan.missing], plan.seconds)
     engine.run(rest, tally)
-    return tally.failures
+    return {**plan.damaged, **tally.failures}
 
 
 def unknown_commit() -> list[str]:

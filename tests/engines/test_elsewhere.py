@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from normscape.config import compose_run
 from normscape.engines import elsewhere
@@ -141,3 +142,25 @@ def test_what_was_handed_over_stops_if_the_rest_cannot_be(error):
     engine.tasks[0]()
     assert engine.tasks[0].stop.exists()
     assert all(RunDirectory.of(run).summary is None for run in runs)
+
+
+def test_a_run_that_another_process_trains_is_handed_over_again_behind_the_others(tmp_path, monkeypatch):
+    """A place on a cluster is not spent on waiting while there are runs that nobody has begun."""
+    runs = configs("steps=2", f"runs_dir={tmp_path}")
+    (tmp_path / ".locks").mkdir()
+    lock = FileLock(tmp_path / ".locks" / f"{RunDirectory.of(runs[0]).identity}.lock")
+    lock.acquire()
+    tally = Tally(runs, [0] * 3)
+    order, ended = [], tally.ended
+
+    def released(config, failure):
+        ended(config, failure)
+        order.append(config.seed)
+        if len(order) == 2:
+            lock.release()
+
+    monkeypatch.setattr(tally, "ended", released)
+    engine = Threads()
+    assert engine.run(runs, tally) == []
+    assert order == [1, 2, 0]
+    assert [task.waiting for task in engine.tasks] == [True]

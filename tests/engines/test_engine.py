@@ -86,6 +86,13 @@ def test_a_setting_that_makes_no_sense_is_named(overrides, monkeypatch):
         engine_of(compose_hydra(overrides).launcher)
 
 
+@pytest.mark.parametrize("value", ["0", "-2", "1.5", "abc", "True"])
+def test_joblib_s_number_of_jobs_is_said_with_its_default(value):
+    with pytest.raises(UserError, match=rf"^hydra\.launcher\.n_jobs={value}: .* 1 or more, or -1 for"):
+        engine_of(compose_hydra(["hydra/launcher=joblib", f"hydra.launcher.n_jobs={value}"]).launcher)
+    assert engine_of(compose_hydra(["hydra/launcher=joblib", "hydra.launcher.n_jobs=-1"]).launcher) is not None
+
+
 def test_a_misspelt_setting_is_named_with_what_was_meant():
     with pytest.raises(UserError) as caught:
         compose_hydra(["hydra/launcher=local", "hydra.launcher.runs=2"])

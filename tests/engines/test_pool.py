@@ -1,5 +1,6 @@
 """Runs side by side, asked to stop, or killed: what was trained is saved, and one run never costs another."""
 
+import itertools
 import json
 import os
 import signal
@@ -9,11 +10,14 @@ import time
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
+from rich.console import Console
 
 import holding_tracker
 from normscape.config import compose_run
 from normscape.engines.pool import execute_all
 from normscape.errors import Interrupted
+from normscape.overview.progress import ProgressDisplay
 from normscape.runs import RunDirectory
 from normscape.session import Session
 from patience import PATIENCE_SECONDS, wait_until
@@ -147,3 +151,34 @@ def test_a_request_to_stop_while_a_run_is_finished_stops_the_others(tmp_path, mo
     with pytest.raises(Interrupted):
         execute_all(runs, {"cpu": 1})
     assert [RunDirectory.of(run).summary is not None for run in runs] == [True, False]
+
+
+class _Releases(ProgressDisplay):
+    """Lets go of a run that another process has, once all others have ended."""
+
+    def __init__(self, lock, others):
+        super().__init__(Console(quiet=True))
+        self._lock, self._others, self.order = lock, others, []
+
+    def ended(self, config, failure):
+        super().ended(config, failure)
+        self.order.append(config.seed)
+        if len(self.order) == self._others:
+            self._lock.release()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("net", ["mlp_batch", "dln_batch"])  # one after the other, or as one
+def test_a_run_that_another_shell_has_just_begun_is_given_back_for_the_next(tmp_path, monkeypatch, net, workers):
+    """Both shells saw it free at the same moment, and its lock went to the other one."""
+    quick = [f"run={net}", "scale=smoke", "steps=2", "probe=[]", "tracker=none", "device=cpu", f"runs_dir={tmp_path}"]
+    runs = [compose_run([*quick, f"seed={seed}"]) for seed in range(4)]
+    lock = FileLock(tmp_path / ".locks" / f"{RunDirectory.of(runs[0]).identity}.lock")
+    (tmp_path / ".locks").mkdir()
+    lock.acquire()
+    looks, taken = itertools.count(), RunDirectory.taken.fget
+    monkeypatch.setattr(RunDirectory, "taken", property(lambda run: next(looks) >= len(runs) and taken(run)))
+    display = _Releases(lock, others=3)
+    assert execute_all(runs, {"cpu": workers}, display=display) == []
+    assert display.order[-1] == 0
+    assert sorted(display.order) == [0, 1, 2, 3]

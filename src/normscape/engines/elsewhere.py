@@ -58,7 +58,9 @@ class ElsewhereEngine(ABC):
             try:
                 waiting.update(enumerate(self._submitted([Task(_settled(config), stop) for config in configs])))
                 while waiting:
-                    self._look(waiting, configs, tally)
+                    for position in self._look(waiting, configs, tally):  # behind all others, to be waited for
+                        task = Task(_settled(configs[position]), stop, waiting=True)
+                        waiting[position] = self._submitted([task])[0]
                     time.sleep(POLL_SECONDS if waiting else 0)
             except KeyboardInterrupt:
                 stop.touch()
@@ -80,7 +82,9 @@ class ElsewhereEngine(ABC):
             tasks[0].stop.touch()
             raise
 
-    def _look(self, waiting: dict[int, Any], configs: Sequence[RunConfig], tally: Tally) -> None:
+    def _look(self, waiting: dict[int, Any], configs: Sequence[RunConfig], tally: Tally) -> list[int]:
+        """Show how it goes; return the runs that were not begun, since another process trains them."""
+        taken = []
         for position, handle in list(waiting.items()):
             config = configs[position]
             outcome = self.ended(handle)
@@ -90,11 +94,15 @@ class ElsewhereEngine(ABC):
                     tally.update(config.label, status["step"], config.steps)
                 continue
             del waiting[position]
+            if outcome.taken:
+                taken.append(position)
+                continue
             for line in outcome.said:
                 tally.message(line)
             if outcome.stopped:  # by a signal that reached it alone
                 raise KeyboardInterrupt
             tally.ended(config, outcome.failure)
+        return taken
 
     def _leave(self, waiting: dict[int, Any]) -> None:
         """Wait until what is being trained is saved."""

@@ -7,6 +7,7 @@ from normscape.config import RunConfig
 from normscape.engines.lanes import in_words, lane_seconds, side_by_side
 from normscape.engines.pool import execute_all
 from normscape.engines.requirements import require_number
+from normscape.errors import UserError
 from normscape.forward import require_tf32
 from normscape.overview.estimate import estimate_seconds
 from normscape.overview.tally import Tally
@@ -58,6 +59,7 @@ class Joblib(LocalEngine):
     """
 
     def __init__(self, n_jobs: int = -1) -> None:
-        if n_jobs != -1:
-            require_number("n_jobs", n_jobs, 1, whole=True)
+        if type(n_jobs) is not int or (n_jobs < 1 and n_jobs != -1):
+            expected = "expected a whole number, 1 or more, or -1 for as many as suit the machine"
+            raise UserError(f"hydra.launcher.n_jobs={n_jobs}: {expected}")
         super().__init__(max(0, n_jobs))

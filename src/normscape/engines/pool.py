@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, cast
 
 from normscape.build import device_of
 from normscape.config import RunConfig
-from normscape.engines.worker import Job, Worker, outcomes
-from normscape.errors import Interrupted
+from normscape.engines.worker import Job, Outcome, Worker, outcomes
+from normscape.errors import Interrupted, TakenError
 from normscape.overview.progress import ProgressDisplay
 from normscape.process.interrupts import raised
 from normscape.process.surroundings import usable_cores
@@ -83,21 +83,41 @@ def _lines(failures: Mapping[int, str]) -> list[str]:
     return [failures[position] for position in sorted(failures)]
 
 
-def take_free(lane: deque[Job], configs: Sequence[RunConfig]) -> Job:
-    """Take the first runs that no other process trains; the first of all if each is taken, to be waited for.
+def take_free(lane: deque[Job], configs: Sequence[RunConfig]) -> tuple[Job, bool]:
+    """Take the first runs that no other process trains; if each is taken, the first of all, which is to be waited for.
 
-    Of runs that are trained as one, those that are taken go to the end of the lane, to be waited for later.
+    Of runs that are trained as one, those that are taken go to the end of the lane.
     """
     for job in lane:
         taken = [position for position in job if RunDirectory.of(configs[position]).taken]
         if len(taken) < len(job):
-            break
-    else:
-        job, taken = lane[0], []
-    lane.remove(job)
+            lane.remove(job)
+            if taken:
+                lane.append(taken)
+            return [position for position in job if position not in taken], False
+    return lane.popleft(), True
+
+
+def _note(
+    ended: Mapping[int, Outcome],
+    configs: Sequence[RunConfig],
+    lane: deque[Job],
+    failures: dict[int, str],
+    display: ProgressDisplay,
+) -> None:
+    """Note how runs ended. Those that another process has meanwhile go back to the end of the lane."""
+    taken: Job = []
+    for position, said in ended.items():
+        if isinstance(said, Interrupted):  # by a signal that reached a worker alone
+            raise said
+        if isinstance(said, TakenError):
+            taken.append(position)
+            continue
+        if said:
+            failures[position] = said
+        display.ended(configs[position], said)
     if taken:
         lane.append(taken)
-    return [position for position in job if position not in taken]
 
 
 def _alternate(
@@ -112,9 +132,10 @@ def _alternate(
     while True:
         for worker in crew:
             while worker.lane and not worker.busy:
-                job = [p for p in take_free(worker.lane, configs) if time.time() + least_seconds(configs[p]) <= until]
+                job, waiting = take_free(worker.lane, configs)
+                job = [p for p in job if time.time() + least_seconds(configs[p]) <= until]
                 if job:
-                    worker.begin(job, [configs[position] for position in job])
+                    worker.begin(job, [configs[position] for position in job], waiting)
         busy = {worker.pipe: worker for worker in crew if worker.busy}
         if not busy:
             return failures
@@ -123,27 +144,18 @@ def _alternate(
             raise Interrupted
         for pipe in ready:
             worker = busy[cast("Connection", pipe)]
-            for position, said in worker.hear().items():
-                if isinstance(said, Interrupted):  # by a signal that reached the worker alone
-                    raise said
-                if said:
-                    failures[position] = said
-                display.ended(configs[position], said)
+            _note(worker.hear(), configs, worker.lane, failures, display)
 
 
 def _execute_here(
     configs: Sequence[RunConfig], until: float, least_seconds: Callable[[RunConfig], float], display: ProgressDisplay
 ) -> dict[int, str]:
     failures: dict[int, str] = {}
-    waiting = deque(groups(configs))
-    while waiting:
-        job = [p for p in take_free(waiting, configs) if time.time() + least_seconds(configs[p]) <= until]
-        if not job:
-            continue
-        for position, said in outcomes(job, configs, display, lambda: time.time() >= until).items():
-            if isinstance(said, Interrupted):
-                raise said
-            if said:
-                failures[position] = said
-            display.ended(configs[position], said)
+    lane = deque(groups(configs))
+    while lane:
+        job, waiting = take_free(lane, configs)
+        job = [p for p in job if time.time() + least_seconds(configs[p]) <= until]
+        if job:
+            ended = outcomes(job, configs, display, lambda: time.time() >= until, waiting)
+            _note(ended, configs, lane, failures, display)
     return failures

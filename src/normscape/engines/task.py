@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from normscape.process.entry import COMMAND
-from normscape.errors import Interrupted
+from normscape.errors import Interrupted, TakenError
 from normscape.schema import RunConfig
 
 LOOK_SECONDS = 0.5
@@ -19,10 +19,14 @@ LOOK_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Ended:
-    """How a run ended: well, in a failure (as a line) or stopped; and what it said."""
+    """How a run ended: well, in a failure (as a line), stopped or not begun, since another process has it.
+
+    ``said`` is what it had to say.
+    """
 
     failure: str | None
     stopped: bool = False
+    taken: bool = False
     said: tuple[str, ...] = ()
 
 
@@ -49,10 +53,13 @@ class Task:
         The run.
     stop
         A file; once it is there, the run is saved and ends.
+    waiting
+        Whether to wait if another process trains the run.
     """
 
     config: RunConfig
     stop: Path
+    waiting: bool = False
     command: str = field(default_factory=lambda: os.environ.get(COMMAND, ""))
     folder: str = field(default_factory=lambda: str(Path.cwd()))
     path: tuple[str, ...] = field(default_factory=lambda: tuple(filter(None, sys.path)))
@@ -65,7 +72,9 @@ class Task:
         self._take_over()
         listener = _Listener()
         try:
-            execute(self.config, listener, self._stopped())
+            execute(self.config, listener, self._stopped(), self.waiting)
+        except TakenError:
+            return Ended(None, taken=True)
         except Interrupted:
             return Ended(None, stopped=True, said=tuple(listener.said))
         except Exception as error:  # as text, since not every exception can be passed to another process

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from normscape.config import RunConfig
-from normscape.errors import Interrupted, UserError
+from normscape.errors import Interrupted, TakenError, UserError
 from normscape.execute import execute_together
 from normscape.overview.progress import Reporter
 from normscape.process.interrupts import held_back, ignore
@@ -29,8 +29,8 @@ ENDED = "ended"
 
 OUT_OF_MEMORY = "; a smaller batch_size or model.width needs less, as do fewer runs side by side and device=cpu"
 
-Outcome = str | Interrupted | None
-"""How a run ended: in a failure, as a line; stopped; or well."""
+Outcome = str | Interrupted | TakenError | None
+"""How a run ended: in a failure, as a line; stopped; not begun, since another process has it; or well."""
 
 Job = list[int]
 """The positions of runs that are carried out as one; most are by themselves."""
@@ -84,26 +84,31 @@ def _work(pipe: Connection) -> None:
         return pipe.poll()
 
     with suppress(EOFError, OSError):  # who started it is gone
-        while (configs := pipe.recv()) is not None:
+        while (runs := pipe.recv()) is not None:
+            configs, waiting = runs
             try:
-                ended = list(outcomes(list(range(len(configs))), configs, _Relay(pipe), stopped).values())
+                ended = list(outcomes(list(range(len(configs))), configs, _Relay(pipe), stopped, waiting).values())
             except KeyboardInterrupt:
                 ended = [Interrupted()] * len(configs)
             pipe.send((ENDED, ended))
 
 
 def outcomes(
-    job: Job, configs: Sequence[RunConfig], reporter: Reporter, stopped: Callable[[], bool]
+    job: Job, configs: Sequence[RunConfig], reporter: Reporter, stopped: Callable[[], bool], waiting: bool
 ) -> dict[int, Outcome]:
-    """Carry out runs as one, and return how each ended; if one of them fails, each goes on by itself."""
+    """Carry out runs as one, and return how each ended; if one of them fails, each goes on by itself.
+
+    Unless it is ``waiting``, none is begun if another process has one of them.
+    """
     try:
-        execute_together([configs[position] for position in job], reporter, stopped)
-    except Interrupted as error:
+        execute_together([configs[position] for position in job], reporter, stopped, waiting)
+    except (Interrupted, TakenError) as error:
         return dict.fromkeys(job, error)
     except Exception as error:  # as text, since not every exception can be passed to another process
         if len(job) == 1:
             return {job[0]: failure(configs[job[0]], error)}
-        return {p: outcome for each in job for p, outcome in outcomes([each], configs, reporter, stopped).items()}
+        alone = (outcomes([position], configs, reporter, stopped, waiting) for position in job)
+        return {position: outcome for each in alone for position, outcome in each.items()}
     return dict.fromkeys(job)
 
 
@@ -136,10 +141,10 @@ class Worker:
         """Whether it has runs."""
         return bool(self._runs)
 
-    def begin(self, job: Job, configs: Sequence[RunConfig]) -> None:
-        """Let it carry out runs as one."""
+    def begin(self, job: Job, configs: Sequence[RunConfig], waiting: bool) -> None:
+        """Let it carry out runs as one, once no other process has them if it is ``waiting``."""
         self._runs = dict(zip(job, configs, strict=True))
-        self._send(configs)
+        self._send((configs, waiting))
 
     def hear(self) -> dict[int, Outcome]:
         """Take what it says of its runs; return how each ended, by position: nothing if they have not yet.
@@ -172,6 +177,6 @@ class Worker:
                     getattr(self._reporter, kind)(*said)
         self._process.join()
 
-    def _send(self, what: Sequence[RunConfig] | None) -> None:
+    def _send(self, what: tuple[Sequence[RunConfig], bool] | None) -> None:
         with suppress(OSError):  # it has died, which is seen when it is heard
             self.pipe.send(what)

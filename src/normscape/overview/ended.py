@@ -17,7 +17,10 @@ ACCURACIES = ("test_accuracy", "train_accuracy")
 
 
 def overview(configs: Sequence[RunConfig], failures: Mapping[str, str]) -> Table:
-    """Return a table of runs: status, last accuracy, wall time, directory."""
+    """Return a table of runs: status, last accuracy, wall time, directory.
+
+    One that has ended and is among the failures is damaged: none of its numbers is shown.
+    """
     table = Table(title_justify="left")
     table.add_column("status")
     table.add_column("last accuracy", justify="right")
@@ -25,9 +28,12 @@ def overview(configs: Sequence[RunConfig], failures: Mapping[str, str]) -> Table
     table.add_column("directory", overflow="fold")
     for config in {identity(config): config for config in configs}.values():
         directory = RunDirectory.of(config)
+        failed = identity(config) in failures
+        if failed and (directory.path / "summary.json").exists():
+            table.add_row("damaged", "", "", shown(directory.path))
+            continue
         status = directory.status
         ended = directory.summary is not None
-        failed = identity(config) in failures and not ended
         words = "failed" if failed else str((directory.summary or status)["status"])
         if words == "diverged" and directory.summary:
             words = f"diverged at step {directory.summary.get('diverged_at')}"

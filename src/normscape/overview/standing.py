@@ -1,15 +1,16 @@
-"""Where a run stands before it is carried out: new, resumable, cached, or running elsewhere."""
+"""Where a run stands before it is carried out: new, resumable, cached, damaged, or running elsewhere."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from normscape.config import RunConfig
+from normscape.errors import UserError
 from normscape.identity import identity
 from normscape.runs import RunDirectory
 from normscape.storage.directories import said_of_others
 
-Kind = Literal["cached", "elsewhere", "resumable", "new"]
+Kind = Literal["cached", "damaged", "elsewhere", "resumable", "new"]
 
 ORDER: tuple[Kind, ...] = ("resumable", "new", "elsewhere")
 """What is begun first: a run that another process trains is waited for last, while there is nothing else to do."""
@@ -17,17 +18,23 @@ ORDER: tuple[Kind, ...] = ("resumable", "new", "elsewhere")
 
 @dataclass(frozen=True)
 class Standing:
-    """Where one run stands."""
+    """Where one run stands; ``damage`` says what is wrong with the files of one that has ended."""
 
     config: RunConfig
     kind: Kind
     step: int
+    damage: str = ""
 
     @classmethod
     def of(cls, config: RunConfig) -> "Standing":
         """Look at the run's directory and its lock."""
         directory = RunDirectory.of(config)
-        if (summary := directory.summary) is not None:
+        try:
+            if (summary := directory.summary) is not None:
+                directory.require_whole()
+        except UserError as error:
+            return cls(config, "damaged", 0, str(error))
+        if summary is not None:
             return cls(config, "cached", int(summary.get("step", config.steps)))
         step = int(directory.status["step"])
         if directory.taken:
@@ -40,6 +47,7 @@ class Standing:
         config = self.config
         more = {
             "cached": "",
+            "damaged": f"; {self.damage}",
             "elsewhere": f", another process trains it (step {self.step} saved)",
             "resumable": f", continues from step {self.step}",
             "new": "",

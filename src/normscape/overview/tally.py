@@ -58,10 +58,13 @@ class Tally(ProgressDisplay):
     def ended(self, config: RunConfig, failure: str | None) -> None:
         """Say that a run has ended, at once if it failed, and how far all are."""
         super().ended(config, failure)
+        self._ended += 1
+        first, last, weight = self._weights[config.label]
         if failure:
             self.failures[identity(config)] = failure
-        self._ended += 1
-        self._done[config.label] = self._weights[config.label][2]
+            self._weights[config.label] = first, last, self._done[config.label]  # the rest of it will not be done
+        else:
+            self._done[config.label] = weight
         failed = f", {len(self.failures)} failed" if self.failures else ""
         left = f", {duration(self.seconds_left)} left" if self._ended < self._runs else ""
         if self._runs > 1:

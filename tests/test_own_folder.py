@@ -105,6 +105,7 @@ def test_a_mistake_beside_the_folder(own, override, line):
         ("run/bad.yaml", "# @package _global_\nname: bad\nstepps: 3\n", "stepps=3: there is no such key; did you mean"),
         ("run/bad.yaml", "name: bad\n", "expected '# @package _global_' as the first line of that run's YAML file"),
         ("run/bad.yaml", "", "expected '# @package _global_' as the first line of that run's YAML file"),
+        ("run/bad.yaml", "\ufeff# @package _global_\nname: bad\n", "YAML file, with no byte-order mark before it"),
         ("run/bad.yaml", f"{NAMED}steps: true\n", "steps=true: expected a whole number"),
         ("run/bad.yaml", "# @package _global_\nname: bad\nnet: mlp\n", "series is not set: give it as series=..."),
         (

@@ -300,7 +300,7 @@ def test_failing_runs_are_named_in_one_line_and_the_others_are_kept(tmp_path, mo
         (["hydra/launcher=slurm"], "hydra/launcher=slurm: expected --launcher, e.g. --launcher slurm"),
         (["hydra.launcher.partition=gpu"], "hydra.launcher.partition=gpu: expected with --launcher ray or slurm"),
         (["hydra.launcher.runs_at_once=1"], "runs_at_once=1: expected with --launcher ray or slurm; here, --workers"),
-        (["--from-results"], "fig01.csv not found; reproduce the figure without it first"),
+        (["--from-results"], "fig01.json not found; reproduce the figure without it first"),
     ],
 )
 def test_a_mistake_is_one_line_before_anything_is_written(tmp_path, arguments, line):

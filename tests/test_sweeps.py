@@ -156,7 +156,7 @@ def test_the_table_has_every_run(capsys):
     assert rows["diverged"].startswith("diverged at step ")
 
 
-@pytest.mark.parametrize("file", ["metrics.csv", "arrays.npz", "summary.json"])
+@pytest.mark.parametrize("file", ["metrics.csv", "arrays.npz", "summary.json", "config.json", "status.json"])
 def test_a_damaged_run_is_named_by_the_plan_and_in_the_table_and_the_others_are_trained(capsys, file):
     damaged, *_ = runs = configs(3)
     assert train_missing(runs[:2], ONE, lambda line: None) == {}

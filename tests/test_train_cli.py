@@ -127,6 +127,8 @@ def test_a_label_says_what_was_changed_of_what_it_names(overrides, net, series):
         ["-m", "seed=0,-1"],
         ["-m", "optimizer.lr=0.1,nan"],
         ["seed=1.5"],
+        ["name="],
+        ["device=gpu"],
         ["threads=100000"],
         ["measure.ics_layers=[]"],
         ["--config-dir", "nowhere"],
@@ -248,3 +250,26 @@ def test_help_and_config_are_shown_without_training(train, tmp_path):
     assert (code, errors) == (0, "")
     assert "seed: 7" in output.splitlines()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["metrics.csv", "arrays.npz", "config.json", "status.json", "provenance.json"])
+def test_a_finished_run_of_which_a_file_is_damaged_is_one_line(train, runs, name):
+    assert train(*UNMEASURED)[0] == 0
+    (path,) = directories(runs)
+    (path / name).write_bytes((path / name).read_bytes()[:-9])
+    code, output, errors = train(*UNMEASURED)
+    assert (code, output) == (2, "")
+    (line,) = errors.splitlines()
+    assert line.startswith("normscape: mlp_batch")
+    assert str(path / name) in line
+
+
+def test_more_samples_a_step_than_there_are_is_refused(train, runs):
+    """Its identity would say another number than the steps have."""
+    code, output, errors = train(*UNMEASURED, "batch_size=100000")
+    assert (code, output) == (2, "")
+    assert errors.startswith("normscape: mlp_batch,")
+    assert "batch_size=100000: synthetic has 512 training samples; expected at most as many" in errors
+    assert len(errors.splitlines()) == 1
+    assert directories(runs) == []
+    assert train(*UNMEASURED, "batch_size=512")[0] == 0

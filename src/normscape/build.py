@@ -42,9 +42,14 @@ def device_of(config: RunConfig) -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
+    except RuntimeError as error:
+        raise UserError(
+            f"device={name}: no such device; expected auto, cpu, cuda, or one of several as cuda:1"
+        ) from error
+    try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise UserError(f"device={config.device}: not usable here ({str(error).splitlines()[0]}); try auto") from error
+        raise UserError(f"device={name}: not usable here ({str(error).splitlines()[0]}); try auto") from error
     if device.type == "meta":
         raise UserError(f"device={config.device}: it holds no numbers; try auto")
     return device
@@ -105,8 +110,14 @@ def build(config: RunConfig, device: torch.device) -> Components:
     torch.backends.cudnn.deterministic = True
     set_tf32(config.tf32)
     model = build_model(config).to(device)
+    dataset = build_data(config)
+    if config.batch_size is not None and config.batch_size > (there := len(dataset.train)):
+        raise UserError(
+            f"batch_size={config.batch_size}: {dataset.name} has {there} training samples; expected at most as many, "
+            "or null for all in each step"
+        )
     plan = Plan(
-        dataset=build_data(config).to(device),
+        dataset=dataset.to(device),
         loss_function=on_device(build_loss(config), device),
         probes=build_probes(config, model),
         seed=config.seed,

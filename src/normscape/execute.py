@@ -89,6 +89,7 @@ def _held(
 
     directory, label = RunDirectory.of(config), config.label
     if directory.summary is not None:
+        directory.require_whole()
         require_same_data([config])
         said = f"{_warned(directory)}{said_of_others(directory.path, directory.identity)}"
         reporter.message(f"{label}: already {directory.summary['status']}; {directory.path}{said}")

@@ -102,7 +102,9 @@ def _row(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         what = "missing" if config is None else "not the settings of a run"
         raise UserError(f"{path / 'config.json'}: {what}; restore it, or remove the run's folder")
     directory = RunDirectory(path)
-    summary, status = directory.summary, directory.status
+    if (summary := directory.summary) is not None:
+        directory.require_whole()
+    status = directory.status
     ends: dict[str, Any] = {"run": path.name, **{key: status.get(key) for key in ("status", "step", "wall_seconds")}}
     ends["diverged"] = status["status"] == "diverged"
     ends["diverged_at"] = (summary or {}).get("diverged_at")

@@ -107,9 +107,11 @@ class RunDirectory:
 
     def require_whole(self) -> None:
         """Raise `UserError` if a file that the run has written, or that it would continue from, is not whole."""
-        if self.summary is not None:
-            for name in ("metrics.csv", "arrays.npz"):
+        if (summary := self.summary) is not None:
+            for name in sorted({"metrics.csv", *(summary.get("files") or {})}):
                 self._whole(name)
+            for name in ("config.json", "provenance.json", "status.json"):
+                read_json(self.path / name)
         elif files := [self.path / name for name in CHECKPOINTS if (self.path / name).exists()]:
             require_undamaged(files[0])
 
@@ -126,7 +128,8 @@ class RunDirectory:
             return content
         kept = (summary["files"] or {}).get(name) or {}
         if kept != _trace(name, content):
-            sizes = f"{_trace(name, content)['size']}, expected {kept.get('size', 'none')}"
+            has, had = _trace(name, content)["size"], kept.get("size", "none")
+            sizes = f"{has}, expected {had}" if has != had else f"{has}, as it had, and others"
             raise UserError(f"{self.path / name}: not the file that the run wrote ({sizes}); {self.again}")
         return content
 
@@ -233,5 +236,5 @@ class RunDirectory:
 
 def _trace(name: str, content: bytes) -> dict[str, str]:
     """Return what a summary keeps of a file."""
-    size = f"{len(content.splitlines()) - 1} rows" if name.endswith(".csv") else f"{len(content)} bytes"
+    size = f"{max(0, len(content.splitlines()) - 1)} rows" if name.endswith(".csv") else f"{len(content)} bytes"
     return {"size": size, "sha256": hashlib.sha256(content).hexdigest()}

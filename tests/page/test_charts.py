@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from documents import decoded
 from pages import ROOT
 
 from normscape.drawing import panels
@@ -136,9 +137,21 @@ def test_what_is_not_finite_is_a_gap_and_numbers_are_short():
     line = Line("a", "#000000", np.arange(4.0), np.array([1 / 3, math.inf, math.nan, 2.0]))
     content = packed([Chart("c", (line, line))])
     assert content["xs"] == [[0, 1, 2, 3]]
-    assert content["charts"][0]["lines"][1]["y"] == [0.33333, None, None, 2]
     assert content["starts"] == [0]
     json.dumps(content, allow_nan=False)
+    assert decoded(content)["charts"][0]["lines"][1]["y"] == [pytest.approx(1 / 3, rel=6.2e-5), None, None, 2]
+
+
+def test_values_keep_four_digits_over_all_that_float32_holds():
+    values = np.array(
+        [s * m * 10.0**e for e in range(-36, 38) for m in (1.0, 1.23456, 9.87654) for s in (1, -1)] + [0.0]
+    )
+    line = Line("a", "#000000", np.arange(float(len(values))), low=values, high=2 * values)
+    (found,) = decoded(packed([Chart("c", (line,))], points=10**6))["charts"][0]["lines"]
+    np.testing.assert_allclose(found["low"], values, rtol=6.2e-5, atol=0)
+    np.testing.assert_allclose(found["high"], 2 * values, rtol=6.2e-5, atol=0)
+    beyond = Line("a", "#000000", np.arange(2.0), np.array([1e39, -1e300]))
+    assert decoded(packed([Chart("c", (beyond,))]))["charts"][0]["lines"][0]["y"] == [None, None]
 
 
 def test_an_axis_spans_decades_only_if_all_is_positive():
@@ -148,7 +161,12 @@ def test_an_axis_spans_decades_only_if_all_is_positive():
     assert not spans_decades([])
 
 
-def test_many_lines_have_fewer_points():
-    assert points_each(10) == 400
-    assert 40 <= points_each(4000) < 400
-    assert points_each(0) == 400
+def test_very_many_values_are_thinned_to_what_a_page_has_room_for():
+    def charts(lines, length):
+        return [Chart("c", tuple(Line("a", "#000000", x := np.arange(length), low=x, high=x) for _ in range(lines)))]
+
+    assert points_each(charts(10, 5000.0)) == 400
+    assert points_each(charts(1400, 150.0)) == 400  # all of them are there
+    assert points_each(charts(2100, 150.0)) == 100
+    assert points_each(charts(20_000, 150.0)) == 40
+    assert points_each([]) == 400

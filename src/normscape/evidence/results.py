@@ -77,7 +77,7 @@ class Results:
         """Return where its numbers come from; `UserError` if it has no results."""
         kept = self.kept()
         if kept is None or self.table_file is None:
-            missing = self.folder / f"{self.figure.stem}.csv"
+            missing = self.file if kept is None else self.folder / f"{self.figure.stem}.csv"
             raise UserError(f"--from-results: {missing} not found; reproduce the figure without it first")
         manifest: dict[str, Any] = kept["manifest"]
         return manifest

@@ -1,6 +1,6 @@
-"""Curves as a page holds them: lines and charts, thinned to what a screen shows, in JSON."""
+"""Curves as a page holds them: lines and charts, thinned if there are very many, in JSON."""
 
-import math
+import base64
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,10 +10,13 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-DIGITS = 5
+DIGITS = 4
+"""So many are right of a number that is not a step; see `coded`."""
 MOST_POINTS, LEAST_POINTS = 400, 40
-POINTS_OF_PAGE = 130_000
-"""So many points take about 0.7 MB."""
+VALUES_OF_PAGE = 420_000
+"""So many values take about 0.9 MB."""
+DROPPED = 10
+"""Of the 23 bits of a float32's fraction, those that a page does without."""
 
 
 @dataclass(frozen=True)
@@ -84,9 +87,13 @@ def thinned(line: Line, points: int) -> Line:
     return replace(line, x=line.x[at], **{name: values[at] for name, values in columns.items()})
 
 
-def points_each(lines: int) -> int:
-    """Return how many points each of so many lines of a page may have."""
-    return max(LEAST_POINTS, min(MOST_POINTS, POINTS_OF_PAGE // max(lines, 1)))
+def points_each(charts: Iterable[Chart]) -> int:
+    """Return how many points each line of a page's charts may have."""
+    sizes = [(len(line.x), len(line.columns)) for chart in charts for line in chart.lines]
+    for points in range(MOST_POINTS, LEAST_POINTS, -10):
+        if sum(min(length, points) * columns for length, columns in sizes) <= VALUES_OF_PAGE:
+            return points
+    return LEAST_POINTS
 
 
 @dataclass
@@ -99,36 +106,58 @@ class _Shared:
         return self.places.setdefault(tuple(x.tolist()), len(self.places))
 
 
+@dataclass
+class _Values:
+    """The values of lines, one after another; lines refer to them by where theirs begin."""
+
+    columns: list[Floats] = field(default_factory=list)
+    count: int = 0
+
+    def place(self, column: Floats) -> int:
+        before = self.count
+        self.columns.append(column)
+        self.count += len(column)
+        return before
+
+
+def coded(values: Floats) -> str:
+    """Return numbers as text: the upper 22 bits of each as a float32, all lowest bytes first, in base 64.
+
+    A number is off by 6e-5 of itself at most; one that is not finite, or beyond float32, is NaN.
+    """
+    with np.errstate(over="ignore"):
+        narrow = values.astype("<f4")
+    bits = np.where(np.isfinite(narrow), narrow, np.float32(np.nan)).view("<u4")
+    codes = (bits + (1 << (DROPPED - 1))) >> DROPPED
+    return base64.b64encode(codes.view(np.uint8).reshape(-1, 4)[:, :3].T.tobytes()).decode()
+
+
 def packed(charts: Sequence[Chart], points: int = MOST_POINTS, starts: Sequence[int] = (0, 1)) -> dict[str, Any]:
     """Return charts for JSON.
 
-    ``xs`` are the steps that lines refer to by their place, ``starts`` the places of the charts that are shown first.
+    ``xs`` are the steps that lines refer to by their place, ``values`` the numbers that they refer to by where theirs
+    begin (`coded`), ``starts`` the places of the charts that are shown first.
     """
-    shared = _Shared()
-    content = [_chart(chart, shared, points) for chart in charts]
+    shared, values = _Shared(), _Values()
+    content = [_chart(chart, shared, values, points) for chart in charts]
     first = [place for place in starts if place < len(charts)]
-    return {"xs": [_numbers(np.array(x)) for x in shared.places], "charts": content, "starts": first}
+    xs = [[_number(value) for value in x] for x in shared.places]
+    text = coded(np.concatenate([*values.columns, np.empty(0)]))
+    return {"xs": xs, "charts": content, "values": text, "starts": first}
 
 
-def _chart(chart: Chart, shared: _Shared, points: int) -> dict[str, Any]:
+def _chart(chart: Chart, shared: _Shared, numbers: _Values, points: int) -> dict[str, Any]:
     lines = []
     for line in chart.lines:
         thin = thinned(line, points)
         flags = {name: True for name in ("paper", "markers") if getattr(line, name)}
         dash = {} if line.dash == "solid" else {"dash": line.dash}
-        values = {name: _numbers(column) for name, column in thin.columns.items()}
+        values = {name: numbers.place(column) for name, column in thin.columns.items()}
         lines.append({"name": line.name, "color": line.color, "x": shared.place(thin.x), **values, **dash, **flags})
     facts = {name: getattr(chart, name) for name in ("title", "group", "x_label", "x_log", "y_log", "percent")}
     return {**facts, "lines": lines}
 
 
-def _numbers(values: Floats) -> list[float | int | None]:
-    """Return numbers for JSON, to the digits that a screen shows; None, a gap, where they are not finite."""
-    return [_number(float(value)) for value in values]
-
-
-def _number(value: float) -> float | int | None:
-    if not math.isfinite(value):
-        return None
-    short = float(f"{value:.{DIGITS}g}")
-    return int(value) if value == int(value) and abs(value) < 1e15 else short
+def _number(value: float) -> float | int:
+    """Return a step, or where the paper's curves have a point, for JSON."""
+    return int(value) if value == int(value) else float(f"{value:.6g}")

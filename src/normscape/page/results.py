@@ -36,7 +36,7 @@ def results_page(families: Sequence[Family], results: Path, scales: Sequence[str
     found = shown_once(shown)
     require_some(found, results)
     figures = [figure for scale in found for figure in scale.figures]
-    points = points_each(sum(len(chart.lines) for figure in figures for chart in figure.charts))
+    points = points_each(chart for figure in figures for chart in figure.charts)
     there = {scale.family for scale in found}
     told = [family for family in families if family.name in there]
     return rendered(

@@ -78,7 +78,7 @@ def runs_page(folder: Path) -> tuple[bytes, list[str]]:
     waiting = [f"{run.name}: {run.status}, no curves until it ends" for run in runs if run.rows is None]
     notes = [*waiting, *damaged, *filter(None, [left_out(folder)])]
     charts = _charts(runs)
-    points = points_each(sum(len(chart.lines) for chart in charts))
+    points = points_each(charts)
     columns, cells = _table(tidy(paths).assign(status=[run.status.split(" at ")[0] for run in runs]))
     page = rendered(
         "sweep.html",

@@ -37,7 +37,7 @@ def check(config: DictConfig) -> RunConfig:
         if key in GLOBAL:
             raise UserError(
                 f"{key}={shown(config[key])}: expected '# @package _global_' as the first line of that {key}'s YAML "
-                "file, and settings of a run below it"
+                "file, with no byte-order mark before it, and settings of a run below it"
             )
         if key not in known:
             raise UserError(f"{key}={config[key]!r}: there is no such key{suggest(key, known)}")
@@ -54,6 +54,8 @@ def check(config: DictConfig) -> RunConfig:
     Forward.asked(run)
     arithmetic_of(run)
     run.runs_dir = _folder("runs_dir", run.runs_dir)
+    if not run.name.strip():
+        raise UserError(f"name={run.name!r}: expected a name; without it a run is called as its file in configs/run")
     if run.decayed not in DECAYED:
         raise UserError(f"decayed={run.decayed}: expected weights or all{suggest(run.decayed, DECAYED)}")
     return run

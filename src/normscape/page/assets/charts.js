@@ -56,14 +56,31 @@ function swatch(line) {
   return picture;
 }
 
+/* Values are kept as the upper 22 bits of a float32 each, all lowest bytes first; lines say where theirs begin. */
+function decoded(content) {
+  const bytes = Uint8Array.from(atob(content.values), (sign) => sign.charCodeAt(0));
+  const count = bytes.length / 3;
+  const bits = Uint32Array.from({ length: count }, (_, at) => (bytes[at] | (bytes[count + at] << 8) | (bytes[2 * count + at] << 16)) << 10);
+  const values = new Float32Array(bits.buffer);
+  for (const line of content.charts.flatMap((chart) => chart.lines)) {
+    for (const name of ["y", "low", "high"].filter((each) => each in line)) {
+      const own = values.subarray(line[name], line[name] + content.xs[line.x].length);
+      line[name] = Array.from(own, (value) => (Number.isFinite(value) ? Number(value.toPrecision(5)) : null));
+    }
+  }
+  return content;
+}
+
 /* The traces of one line: a band is two edges with the space between them filled. */
-function traces(line, xs, percent) {
+function traces(line, xs, chart) {
   const x = xs[line.x];
+  const percent = chart.percent;
+  const at = ` at %{x:${chart.x_log ? ".3~g" : ",.0f"}}<extra></extra>`; /* of the curve itself: the header is of the nearest */
   const number = percent ? ".1%" : ".4~g";
   const color = line.paper ? faded(line.color, 0.5) : line.color;
   const style = { color, width: line.paper ? 1.2 : 1.8, dash: line.dash ?? "solid" };
   const common = { x, type: "scatter", mode: "lines", name: plain(line.name) };
-  const said = (words) => `${plain(line.name)}${words}: %{y:${number}}<extra></extra>`;
+  const said = (words) => `${plain(line.name)}${words}: %{y:${number}}${at}`;
   const range = line.y ? "" : "shown";
   const edge = { ...style, width: range ? 1 : 0, ...(range && line.paper && { color: faded(line.color, 0.25) }) };
   const made = [];
@@ -75,9 +92,9 @@ function traces(line, xs, percent) {
   }
   if (line.y) {
     const mode = line.markers ? "lines+markers" : "lines";
-    const seeds = line.low ? { customdata: line.low.map((low, at) => [low, line.high[at]]) } : {};
+    const seeds = line.low ? { customdata: line.low.map((low, place) => [low, line.high[place]]) } : {};
     const over = line.low ? ` (seeds: %{customdata[0]:${number}} to %{customdata[1]:${number}})` : "";
-    const text = `${plain(line.name)}: %{y:${number}}${over}<extra></extra>`;
+    const text = `${plain(line.name)}: %{y:${number}}${over}${at}`;
     made.push({ ...common, ...seeds, mode, y: line.y, line: style, hovertemplate: text });
   }
   return made;
@@ -171,7 +188,7 @@ class Explorer {
     if (!this.seen) return;
     const order = [...this.lines].sort((a, b) => Number(Boolean(b.paper)) - Number(Boolean(a.paper)));
     const drawn = order.filter((line) => !this.hidden(line));
-    const data = drawn.flatMap((line) => traces(line, this.content.xs, this.chart.percent));
+    const data = drawn.flatMap((line) => traces(line, this.content.xs, this.chart));
     const shape = layout(this.chart, this.log.checked, drawn, this.plot.clientWidth);
     const options = { responsive: true, displaylogo: false, displayModeBar: true, modeBarButtons: BUTTONS };
     try {
@@ -202,7 +219,7 @@ async function explore(place, data, shared = null) {
   place.hidden = false;
   let content = { starts: [] };
   try {
-    content = JSON.parse(await unpacked(data));
+    content = decoded(JSON.parse(await unpacked(data)));
   } catch (error) {
     refuse(place, error);
   }

@@ -1,5 +1,6 @@
 """The mirror of real runs: online and offline, killed and resumed, and made afterwards; one run, every row once."""
 
+import hashlib
 import importlib.util
 import io
 import json
@@ -18,6 +19,7 @@ from mirrored import FINISH_SECONDS, a_run, a_tracker, directories, history, met
 from wandb_server import Server, serve
 
 import holding_tracker
+import reproduce
 from normscape.config import RunConfig, compose_run
 from normscape.errors import Interrupted, UserError
 from normscape.execute import execute
@@ -143,6 +145,22 @@ def test_a_run_that_is_killed_and_resumed_is_one_run_without_gap_or_repetition(
     assert [row["_step"] for row in server.runs[identity(config)].history] == [*range(9)]
     assert script("sync_runs", runs, "--again") == "Runs: 1 sent now, 0 before, 0 in training\n"
     assert same_rows(numbers(server.runs[identity(config)].history), rows_of(directory))
+
+
+def test_a_figure_that_was_mirrored_offline_is_sent_with_its_picture_and_claims(tmp_path: Path, server: Server) -> None:
+    """In the same call as the runs that it is made from."""
+    runs = tmp_path / "runs"
+    command = ["10", "--scale=smoke", f"--results={tmp_path}", f"runs_dir={runs}", "device=cpu", *PATIENT]
+    reproduce.main([*command, "steps=8", "tracker=wandb"])
+    assert script("sync_runs", runs) == "Runs: 3 sent now, 0 before, 0 in training\n"
+    run = server.runs[hashlib.sha256(b"santurkar2018/smoke/fig10").hexdigest()[:12]]
+    results = tmp_path / "santurkar2018" / "smoke"
+    assert (results / "fig10.png").read_bytes() in run.files.values()
+    claims = read_json(results / "fig10.json")["claims"]
+    for name, kept in claims.items():
+        assert run.summary[f"verdict/{name}"].startswith(kept["verdict"])
+    (table,) = [json.loads(content) for name, content in run.files.items() if "claims" in name]
+    assert len(table["data"]) == len(claims) > 0
 
 
 def test_what_was_begun_online_and_lost_its_server_is_sent_by_the_same_command(

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -93,6 +94,9 @@ class Server(ThreadingHTTPServer):
             return {"upsertBucket": {"bucket": {**bucket, "project": PROJECT}, "inserted": inserted}}
         if query.startswith("mutation UpsertView2"):
             return {"upsertView": {"view": {"id": "v", "name": variables["name"]}, "inserted": True}}
+        if re.match(r"mutation CreateArtifact\b", query):  # the answer for one that is there: no more of it is sent
+            sequence = {"id": "s", "latestArtifact": {"id": "a", "versionIndex": 0}}
+            return {"createArtifact": {"artifact": {"id": "a", "state": "COMMITTED", "artifactSequence": sequence}}}
         if query.startswith("mutation CreateRunFiles"):
             place = f"{self.url}/storage/{variables['run']}"
             files = [{"name": name, "uploadUrl": f"{place}/{name}"} for name in variables["files"]]

@@ -1,9 +1,12 @@
 """Both pages in a real browser at the widths of a phone, a tablet and a desk: nothing overflows, all of it works."""
 
+import json
+import re
 import tempfile
 
 import chromium
 import pytest
+from documents import unpacked
 
 pytestmark = [
     pytest.mark.slow,
@@ -137,6 +140,46 @@ def test_values_are_read_by_hovering_and_a_stretch_is_zoomed_by_dragging(tab, co
     before = tab.run("document.querySelector('.plot')._fullLayout.xaxis.range[1]")
     drag(tab, x + width / 4, y + height / 2, width / 4)
     tab.wait(f"document.querySelector('.plot')._fullLayout.xaxis.range[1] < {before} * 0.9")
+
+
+HOVERED = "[...document.querySelectorAll('.plot .hoverlayer .legendtext')].map((each) => each.textContent)"
+"""What the box beside the mouse says, a line for each curve."""
+
+
+def test_a_value_is_said_with_the_step_that_it_is_of(tab, committed_page):
+    """Curves that are measured at other steps share a box, whose header is the nearest step of one of them."""
+    tab.open(committed_page, 1440)
+    draw_first(tab)
+    tab.run(f"{FIRST}.paper.click()")
+    tab.wait("document.querySelector('.plot').dataset.drawn > 4")
+    held = tab.run(f"({FIRST}.lines.map((line) => [line.name, {FIRST}.content.xs[line.x], line.y]))")
+    curves = {name: dict(zip(x, y, strict=True)) for name, x, y in held}
+    x, y, width, height = tab.run(
+        "(({ x, y, width, height }) => [x, y, width, height])"
+        "(document.querySelector('.plot .nsewdrag').getBoundingClientRect())"
+    )
+    before, seen = [], set()
+    for share in (0.11, 0.37, 0.52, 0.83):
+        tab.call("Input.dispatchMouseEvent", type="mouseMoved", x=x + share * width, y=y + height / 2)
+        tab.wait(f"{HOVERED}.length > 1 && {HOVERED}.join() !== {json.dumps(','.join(before))}")
+        before = tab.run(HOVERED)
+        for line in before:
+            name, value, step = re.fullmatch(r"(.*): ([\d.]+)%.* at ([\d,]+)", line.replace("\u2212", "-")).groups()
+            (at,) = [each for each in curves[name] if round(each) == int(step.replace(",", ""))]
+            assert float(value) == pytest.approx(100 * curves[name][at], abs=0.051)
+            seen.add(line)
+    assert len(seen) > 8
+
+
+def test_the_browser_reads_the_numbers_that_were_written(tab, committed_page):
+    tab.open(committed_page, 1440)
+    draw_first(tab)
+    shown = tab.run(f"{FIRST}.content.charts")
+    packed = tab.run("document.querySelector('script[data-charts]').textContent")
+    for ours, theirs in zip(unpacked(packed)["charts"], shown, strict=True):
+        for one, other in zip(ours["lines"], theirs["lines"], strict=True):
+            for name in {"y", "low", "high"} & one.keys():
+                assert [None if value is None else pytest.approx(value, rel=1e-4) for value in one[name]] == other[name]
 
 
 def test_runs_are_sorted_filtered_and_switched_off(tab, sweep_page):

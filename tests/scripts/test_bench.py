@@ -62,7 +62,7 @@ def double(net):
 
 
 def test_stacked_mlps_take_the_steps_of_one():
-    net = Net.of("MLP", *MLP, "scale=smoke", "data.train_images=64")
+    net = Net.of("MLP", *MLP, "scale=smoke", "data.train_images=64", "batch_size=64")
     stacked = Stacked(net, Batches(net.plan.dataset, net.plan.seed, net.plan.batch_size).at(0), seeds=3)
     one = net.fresh()
     floor(net.bare(), one, 1)

@@ -44,7 +44,7 @@ def device_of(config: RunConfig) -> torch.device:
         device = torch.device(name)
     except RuntimeError as error:
         raise UserError(
-            f"device={name}: no such device; expected auto, cpu, cuda, or one of several as cuda:1"
+            f"device={name}: not usable here (no such device); expected auto, cpu, cuda, or one of several as cuda:1"
         ) from error
     try:
         torch.empty(0, device=device)

@@ -81,13 +81,13 @@ def _held(
     config: RunConfig, held: ExitStack, reporter: Reporter, stopped: Callable[[], bool], waiting: bool
 ) -> RunDirectory | None:
     """Lock a run; return its directory, or None if it has ended."""
+    directory, label = RunDirectory.of(config), config.label
 
     def taken() -> None:
         if not waiting:
             raise TakenError
         reporter.message(f"{label}: another process trains this run; waiting")
 
-    directory, label = RunDirectory.of(config), config.label
     if directory.summary is not None:
         directory.require_whole()
         require_same_data([config])

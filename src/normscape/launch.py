@@ -64,9 +64,10 @@ class Plan:
         missing = [each for kind in ORDER for each in found if each.kind == kind]
         unmirrored = [line for line in [hint(each.config for each in cached)] if line]
         told = [*plan_lines(damaged), *unmirrored]
+        ended = f"{len(cached)} finished" + (f", {len(damaged)} damaged" if damaged else "")
         if not missing:
-            lines = [f"Runs: {_ended(cached, damaged)}."] if found else ["Runs: none needed."]
-            return cls(cached, missing, failures, [], [*lines, *told])
+            whole = ended if damaged else f"all {ended}"
+            return cls(cached, missing, failures, [], [f"Runs: {whole if found else 'none needed'}.", *told])
         rest = [each.config for each in missing]
         engine.require(rest)
         fetch_data(rest)
@@ -80,8 +81,7 @@ class Plan:
                 raise
             refused = [f"  will fail: {error}"]
         time = "time unknown" if times is None else f"about {duration(times[0])}" if times[0] else "a few steps each"
-        counts = [f"{len(cached)} finished", *_counted(damaged), f"{len(missing)} to train"]
-        head = f"Runs: {', '.join(counts)}, {engine.described(rest)}: {time}"
+        head = f"Runs: {ended}, {len(missing)} to train, {engine.described(rest)}: {time}"
         lines = [
             f"{head}, {disk.in_words(needed)} of disk.",
             *plan_lines(missing),
@@ -90,15 +90,6 @@ class Plan:
             *unknown_commit(),
         ]
         return cls(cached, missing, failures, times[1] if times else None, lines)
-
-
-def _counted(damaged: Sequence[Standing]) -> list[str]:
-    return [f"{len(damaged)} damaged"] if damaged else []
-
-
-def _ended(cached: Sequence[Standing], damaged: Sequence[Standing]) -> str:
-    finished = f"{len(cached)} finished" if damaged else f"all {len(cached)} finished"
-    return ", ".join([finished, *_counted(damaged)])
 
 
 def train_missing(

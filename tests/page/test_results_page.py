@@ -42,6 +42,12 @@ def some_results(tmp_path):
     return folder
 
 
+def figure_label(path):
+    """What the figure of a file of results is called."""
+    figures = Family.of(path.parts[-3], ROOT).figures()
+    return next(figure.label for figure in figures if figure.stem == path.stem)
+
+
 def page_of(results, *scales):
     return results_page([Family.of("santurkar2018", ROOT)], results, scales)
 
@@ -97,14 +103,19 @@ def test_the_answer_and_the_question_are_those_of_the_readme(document):
     assert QUESTION in document.text
 
 
-def test_every_figure_has_picture_commands_and_where_it_comes_from(document):
+def test_every_figure_has_its_picture_and_where_its_runs_come_from(document):
     figures = [path for path in (ROOT / "results").glob("*/*/*.json") if path.parent.name != "smoke"]
+    rows = [tuple(row) for row in document.rows]
+    commits = {(row[0], row[2][:12]) for row in rows if len(row) == 5}
+    shown_in = {(*row[:2], *row[4:6], label) for row in rows if len(row) == 7 for label in row[6].split(", ")}
     for path in figures:
         assert str(path.with_suffix(".png").relative_to(ROOT / "results")) in document.ids
         manifest = json.loads(path.read_text())["manifest"]
-        for run in manifest["runs"].values():
-            for origin in run["seeds"].values():
-                assert {origin["commit"][:12], origin["written"]} <= {cell for row in document.rows for cell in row}
+        for name, run in manifest["runs"].items():
+            for seed, origin in run["seeds"].items():
+                made_by = {number for number, commit in commits if commit == origin["commit"][:12]}
+                told = {(name, seed, origin["written"], number, figure_label(path)) for number in made_by}
+                assert told & shown_in, (path, name, seed)
     pictures = {path.with_suffix(".png").read_bytes() for path in figures}
     assert len([tag for tag, given in document.tags if tag == "img"]) == len(pictures) < len(figures)
     again = [text.partition("; file")[0] for text in document.text.split("its picture ")[1:]]

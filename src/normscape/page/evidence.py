@@ -64,7 +64,6 @@ class ShownFigure:
     more: Markup
     commands: Sequence[tuple[str, str]]
     settings: tuple[Table, Table]
-    origins: tuple[Table, Table, Table]
     seeds: str
     charts: Sequence[Chart] = field(repr=False, default=())
     starts: Sequence[int] = (0, 1)
@@ -80,6 +79,8 @@ class ShownScale:
     summary: str
     missing: str
     figures: Sequence[ShownFigure]
+    origins: tuple[Table, Table, Table]
+    """Where the runs of all its figures come from: figures share most of them."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def shown_family(family: Family, results: Path, scales: Sequence[str] = ()) -> l
         figures = [_figure(family, folder, each) for each in judged]
         told = summary(judged) if any(each.verdicts for each in judged) else ""
         missing = listed(missing_in(family, folder) or [""])
-        found.append(ShownScale(family.name, family.title, folder.name, told, missing, figures))
+        found.append(ShownScale(family.name, family.title, folder.name, told, missing, figures, _origins(judged)))
     return found
 
 
@@ -177,11 +178,21 @@ def _figure(family: Family, folder: Path, judged: JudgedFigure) -> ShownFigure:
         more=markdown(page, heading=5),
         commands=[("train, draw and judge", again), ("redraw from its table", redrawn)],
         settings=settings_tables(configs_of(manifest)),
-        origins=origin_tables(run_entries(manifest)),
         seeds=_seeds(manifest),
         charts=charts,
         starts=_starts(judged, charts),
     )
+
+
+def _origins(judged: Sequence[JudgedFigure]) -> tuple[Table, Table, Table]:
+    """Return where the runs of some figures come from, each once, with the figures that show it."""
+    entries = [(each.figure.label, entry) for each in judged for entry in run_entries(each.manifest)]
+    runs, commands, machines = origin_tables(entry for _, entry in entries)
+    shown_in: dict[tuple[str, ...], list[str]] = {}
+    for (label, _), row in zip(entries, runs.rows, strict=True):
+        shown_in.setdefault(tuple(row), []).append(label)
+    rows = [[*row, ", ".join(labels)] for row, labels in shown_in.items()]
+    return Table([*runs.columns, "shown in"], rows), commands, machines
 
 
 def _verdict(verdict: Verdict, headline: Sequence[str]) -> ShownVerdict:

@@ -35,7 +35,7 @@ def embedded(content: bytes, words: str, name: str) -> Picture:
     except (UnidentifiedImageError, OSError, SyntaxError) as error:
         raise UserError(f"{name}: not a picture ({error}); draw it again: make redraw-all") from error
     small = io.BytesIO()
-    few.save(small, "WEBP", lossless=True, quality=80, method=4)
+    few.save(small, "WEBP", lossless=True, quality=100, method=4)
     address = f"data:image/webp;base64,{base64.b64encode(small.getvalue()).decode()}"
     return Picture(address, few.width, few.height, words)
 

@@ -1,4 +1,34 @@
-/* The page of results: filters of the claims, and each figure's curves. */
+/* The page of results: one table of all claims with its filters, and each figure's curves. */
+
+function gathered(row, columns, severalScales) {
+  const { family, scale, label } = row.closest(".card").dataset;
+  const names = [...row.closest("table").tHead.rows[0].cells].map((cell) => cell.textContent);
+  const cells = new Map(names.map((name, place) => [name, row.cells[place]]));
+  const link = document.createElement("a");
+  link.href = `#${row.closest(".card").id}`;
+  link.textContent = label;
+  const made = document.createElement("tr");
+  for (const column of columns) {
+    const cell = cells.get(column)?.cloneNode(true) ?? document.createElement("td");
+    if (column === "figure") cell.append(link, severalScales ? `, ${scale}` : "");
+    made.append(cell);
+  }
+  Object.assign(made.dataset, {
+    family,
+    scale,
+    figure: `${family}: ${label}`,
+    verdict: cells.get("verdict").querySelector(".chip").classList[1],
+    whose: cells.get("whose").textContent,
+    main: row.dataset.main ?? "no",
+  });
+  return made;
+}
+
+function gather(table, severalScales) {
+  const columns = [...table.tHead.rows[0].cells].map((cell) => cell.textContent);
+  const rows = document.querySelectorAll(".card .claims tbody tr");
+  table.tBodies[0].append(...[...rows].map((row) => gathered(row, columns, severalScales)));
+}
 
 function filterRows(form, table) {
   const rows = [...table.tBodies[0].rows];
@@ -18,11 +48,13 @@ function filterRows(form, table) {
   form.addEventListener("input", apply);
   form.addEventListener("reset", () => setTimeout(apply));
   form.addEventListener("submit", (event) => event.preventDefault());
-  form.hidden = false;
   apply();
 }
 
-filterRows(document.querySelector("[data-filters=claims]"), document.getElementById("claims"));
+const claims = document.querySelector("[data-filtered=claims]");
+gather(claims.querySelector("table"), "scales" in claims.dataset);
+filterRows(claims.querySelector("form"), claims.querySelector("table"));
+claims.hidden = false;
 for (const data of document.querySelectorAll("script[data-charts]")) {
   const place = document.querySelector(`.curves[data-source="${CSS.escape(data.dataset.charts)}"]`);
   explore(place, data);

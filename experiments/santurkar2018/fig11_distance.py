@@ -10,10 +10,10 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
-from numpy.typing import NDArray
 
 from normscape.drawing.panels import note
 from normscape.drawing.style import STYLE, short_label
+from normscape.evenly import evenly
 from normscape.evidence.claims import Claim
 from normscape.evidence.comparing import NETS, at_equal_accuracy, parts_of_run
 from normscape.evidence.figure import Shown
@@ -78,18 +78,12 @@ def draw(shown: Shown) -> Figure:
         return figure
 
 
-def _evenly(steps: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return at most `LINES` of the steps, evenly chosen."""
-    places = np.linspace(0, len(steps) - 1, min(LINES, len(steps))).round().astype(int)
-    chosen: NDArray[np.int64] = steps[np.unique(places)]
-    return chosen
-
-
 def _lines(axes: Axes, rows: pd.DataFrame) -> None:
     """Draw a line per step, dark early to bright late, with its colour scale."""
     last = max(float(rows["step"].max()), 1.0)
     scale = ScalarMappable(Normalize(0, last), "viridis")
-    drawn = rows[rows["step"].isin(_evenly(np.unique(rows["step"])))]
+    steps = np.unique(rows["step"])
+    drawn = rows[rows["step"].isin(steps[evenly(len(steps), LINES)])]
     for step, line in drawn.groupby("step"):
         line = line.sort_values("step_size")
         axes.plot(line["step_size"], line["value"], color=scale.to_rgba(float(step)), linewidth=0.7)  # type: ignore[arg-type]

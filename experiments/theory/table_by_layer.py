@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from normscape.drawing.panels import note
 from normscape.drawing.style import STYLE
+from normscape.evenly import evenly
 from normscape.evidence.claims import Claim
 from normscape.evidence.figure import Shown
 from normscape.evidence.finished import FinishedRun
@@ -35,8 +36,7 @@ def table(runs: Sequence[FinishedRun]) -> pd.DataFrame:
 
 def _chosen(rows: pd.DataFrame) -> pd.DataFrame:
     steps = np.unique(rows["step"])
-    places = np.unique(np.linspace(0, len(steps) - 1, min(TIMES, len(steps))).round().astype(int))
-    return rows[rows["step"].isin(steps[places])]
+    return rows[rows["step"].isin(steps[evenly(len(steps), TIMES)])]
 
 
 def draw(shown: Shown) -> Figure:

@@ -1,4 +1,4 @@
-"""The one exception whose message is meant for the person at the keyboard."""
+"""The one exception whose message is meant for the person at the keyboard, and what its messages are made with."""
 
 import difflib
 from collections.abc import Iterable
@@ -34,3 +34,14 @@ def suggest(word: str, known: Iterable[str]) -> str:
 def first_line(error: Exception) -> str:
     """Return the first line of an exception's message that is not blank."""
     return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__).strip()
+
+
+def as_written(value: object) -> str:
+    """Return an option's value as a configuration has it."""
+    return "null" if value is None else repr(value)
+
+
+def check_count(name: str, value: object, hint: str = "") -> None:
+    """Raise `UserError`, with ``hint`` at its end, unless ``value`` is a whole number of at least 1."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise UserError(f"{name}={as_written(value)}: expected a whole number of at least 1{hint}")

@@ -13,6 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from normscape.drawing.style import COLORS, STYLE, save_figure
+from normscape.evenly import evenly
 
 Array = NDArray[Any]
 
@@ -47,7 +48,7 @@ def ridge_plot(axes: Axes, steps: Array, quantiles: Array, color: str, ridges: i
     steps, quantiles = steps[finite], quantiles[finite].astype(np.float64)  # squares of what diverges fit in double
     if not len(steps):
         return
-    chosen = np.unique(np.linspace(0, len(steps) - 1, min(ridges, len(steps))).round().astype(int))
+    chosen = evenly(len(steps), ridges)
     low, high = np.quantile(quantiles[chosen, 0], 0.05), np.quantile(quantiles[chosen, -1], 0.95)
     margin = 0.05 * (high - low) or 1.0
     grid = np.linspace(low - margin, high + margin, 300)

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from normscape.errors import UserError
+from normscape.evenly import evenly
 from normscape.evidence.movements import Floats, moment_movements, movements
 from normscape.evidence.table import COLUMNS
 from normscape.schema import RunConfig
@@ -138,8 +139,8 @@ class FinishedRun:
     def quantiles(self, layer: int, levels: int, snapshots: int) -> pd.DataFrame:
         """Return rows ``activation_quantile`` of evenly chosen snapshots of a layer, at evenly chosen levels."""
         values, steps = self.snapshots("activation_quantiles", layer)
-        times = np.unique(np.linspace(0, len(steps) - 1, min(snapshots, len(steps))).round().astype(int))
-        chosen = np.linspace(0, values.shape[1] - 1, levels).round().astype(int)
+        times = evenly(len(steps), snapshots)
+        chosen = evenly(values.shape[1], levels)
         grid = pd.MultiIndex.from_product([steps[times], (chosen + 0.5) / values.shape[1]], names=["step", "level"])
         frame = pd.DataFrame({"value": values[np.ix_(times, chosen)].ravel()}, index=grid).reset_index()
         return self.labelled(frame.assign(quantity="activation_quantile", layer=layer))

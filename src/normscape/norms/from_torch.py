@@ -2,8 +2,8 @@
 
 from torch import Tensor, nn
 
-from normscape.errors import UserError
-from normscape.norms.options import check_count, check_eps, check_features, check_momentum
+from normscape.errors import UserError, check_count
+from normscape.norms.options import check_eps, check_features, check_momentum
 
 MOST_GROUPS = 32
 """The number of groups in Wu & He 2018."""

@@ -3,13 +3,7 @@
 import math
 from typing import TypeGuard
 
-from normscape.errors import UserError
-
-
-def check_count(name: str, value: object, hint: str = "") -> None:
-    """Raise `UserError`, with ``hint`` at its end, unless ``value`` is a whole number of at least 1."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise UserError(f"{name}={_shown(value)}: expected a whole number of at least 1{hint}")
+from normscape.errors import UserError, as_written, check_count
 
 
 def check_features(num_features: object) -> None:
@@ -21,13 +15,13 @@ def check_number(name: str, value: object, least: float, most: float = math.inf,
     """Raise `UserError`, with ``hint`` at its end, unless ``value`` is a finite number from ``least`` to ``most``."""
     if not _is_finite(value) or not least <= value <= most:
         bounds = f"of at least {least:g}" if math.isinf(most) else f"from {least:g} to {most:g}"
-        raise UserError(f"{name}={_shown(value)}: expected a number {bounds}{hint}")
+        raise UserError(f"{name}={as_written(value)}: expected a number {bounds}{hint}")
 
 
 def check_eps(eps: object) -> None:
     """Raise `UserError` unless ``eps`` is finite and above 0: without it, equal values would be divided by zero."""
     if not _is_finite(eps) or not eps > 0.0:
-        raise UserError(f"eps={_shown(eps)}: expected a number above 0, e.g. 1e-5")
+        raise UserError(f"eps={as_written(eps)}: expected a number above 0, e.g. 1e-5")
 
 
 def check_momentum(momentum: object) -> None:
@@ -38,7 +32,3 @@ def check_momentum(momentum: object) -> None:
 
 def _is_finite(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _shown(value: object) -> str:
-    return "null" if value is None else repr(value)  # as a YAML has it

@@ -5,9 +5,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from normscape.errors import UserError
+from normscape.errors import UserError, check_count
 from normscape.norms.half import widened
-from normscape.norms.options import check_count, check_eps, check_features, check_momentum
+from normscape.norms.options import check_eps, check_features, check_momentum
 
 
 class Whitening(nn.Module):

@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib import colormaps
 from matplotlib.colors import to_hex
 
+from normscape.evenly import evenly
 from normscape.evidence.comparing import NETS
 from normscape.evidence.table import COLUMNS, select
 from normscape.evidence.words import quantity_name
@@ -146,7 +147,7 @@ def _over_distance(rows: pd.DataFrame, theirs: pd.DataFrame, facts: dict[str, An
 
 def _by_step(rows: pd.DataFrame, prefix: str) -> Iterator[Line]:
     steps = np.unique(rows["step"].to_numpy(float))
-    chosen = steps[np.unique(np.linspace(0, len(steps) - 1, MOST_STEPS).round().astype(int))] if len(steps) else steps
+    chosen = steps[evenly(len(steps), MOST_STEPS)]
     for step in chosen:
         line = rows[rows["step"] == step].sort_values("step_size")
         color = to_hex(colormaps["viridis"](0.9 * step / (steps[-1] or 1.0)))

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from normscape.errors import check_count
 from normscape.network import Layers, Network, WeightLayer
-from normscape.norms.options import check_count
 from normscape.probes.probe import Moment, Probe, require_single_runs
 from normscape.probes.units import by_unit
 from normscape.storage.records import Row, Snapshot

@@ -6,9 +6,8 @@ from typing import Protocol
 
 import torch
 
-from normscape.errors import UserError
+from normscape.errors import UserError, check_count
 from normscape.network import Layers, Network
-from normscape.norms.options import check_count
 from normscape.storage.records import Row, Snapshot
 from normscape.view import StepView
 

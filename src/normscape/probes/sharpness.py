@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
 from torch import Tensor
 
-from normscape.errors import UserError
+from normscape.errors import UserError, check_count
 from normscape.network import Network
-from normscape.norms.options import check_count
 from normscape.probes.probe import Probe
 from normscape.rounding import tolerance
 from normscape.storage.records import Row, Snapshot

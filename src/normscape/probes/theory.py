@@ -7,10 +7,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from normscape.errors import UserError, first_line, suggest
+from normscape.errors import UserError, check_count, first_line, suggest
 from normscape.network import Layers, Network, WeightLayer
 from normscape.norms.batch import BatchNorm
-from normscape.norms.options import check_count, check_eps
+from normscape.norms.options import check_eps
 from normscape.probes.around_norm import Curvatures, Gradients, Place, curvatures_around, gradients_around
 from normscape.probes.probe import Probe, require_single_runs
 from normscape.probes.shares import OVER_ALL_UNITS, OVER_CHOSEN_UNITS, of_curvatures, of_gradients

@@ -13,6 +13,11 @@ from normscape.process.interrupts import end_at_once
 if __name__ == "__main__":  # so that Ctrl-C says one line while the rest is imported
     end_at_once()
 
+    from normscape.evidence.parsers import audit_parser
+    from normscape.process.entry import show_help
+
+    show_help(audit_parser())
+
 import re
 import sys
 from pathlib import Path
@@ -20,8 +25,9 @@ from pathlib import Path
 import reproduce
 from normscape.errors import UserError
 from normscape.evidence.figure import Family, Figure
+from normscape.evidence.parsers import audit_parser
 from normscape.evidence.results import Results
-from normscape.process.entry import Parser, entry_point
+from normscape.process.entry import entry_point
 from normscape.reports.publish import publish
 from normscape.storage.names import file_name
 
@@ -32,13 +38,7 @@ EXAMPLES = {"--norm": "MyNorm, or normscape.norms.LpNorm and +norm.p=1", "--mode
 
 def audited(options: list[str]) -> tuple[Figure, list[str]]:
     """Return the figure that audits what is named, and the options that are left, those of `reproduce`."""
-    parser = Parser(prog="audit.py", description="Measure a normalisation or a network of yours.", allow_abbrev=False)
-    parser.add_argument("--norm", help="a class called as MyNorm(num_features), e.g. mypackage.MyNorm")
-    parser.add_argument("--model", help="a network, any class or function; with --norm it has to take norm=")
-    parser.epilog = (
-        "Other options are those of reproduce.py; settings of norm and model, e.g. +norm.eps=1e-4, are of yours."
-    )
-    named, others = parser.parse_known_args(options)
+    named, others = audit_parser().parse_known_args(options)
     if not named.norm and not named.model:
         raise UserError("audit: expected what to measure, e.g. make audit NORM=mypackage.MyNorm, or MODEL=")
     for option, path in (("--norm", named.norm), ("--model", named.model)):

@@ -15,6 +15,13 @@ from normscape.process.interrupts import end_at_once
 if __name__ == "__main__":  # from here on, so that Ctrl-C says one line while torch is imported
     end_at_once()
 
+    from pathlib import Path
+
+    from normscape.evidence.parsers import figures_parser
+    from normscape.process.entry import show_help
+
+    show_help(figures_parser(Path(__file__).resolve().parents[1]))
+
 import argparse
 import sys
 from collections.abc import Sequence

@@ -24,10 +24,10 @@ print(json.dumps([name for name in {slow!r} if name in sys.modules]))
 """
 
 
-def slow_imports(script, *arguments):
+def slow_imports(script, *arguments, slow=SLOW):
     """Run a script in a process of its own, and return which of the slow modules it has imported."""
     file = PROJECT / script
-    code = RUN.format(folder=str(file.parent), arguments=[file.name, *arguments], script=str(file), slow=SLOW)
+    code = RUN.format(folder=str(file.parent), arguments=[file.name, *arguments], script=str(file), slow=slow)
     environment = {"PYTHONPATH": ":".join(filter(None, sys.path)), "PATH": "/usr/bin:/bin", "HOME": "/tmp"}
     done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
@@ -45,6 +45,11 @@ COMMANDS = sorted(
 @pytest.mark.parametrize("script", COMMANDS)
 def test_help_imports_nothing_slow(script):
     assert slow_imports(script, "--help") == []
+
+
+@pytest.mark.parametrize("script", ["train", "reproduce", "audit"])
+def test_help_of_what_one_starts_with_imports_no_tables_and_no_plots(script):
+    assert slow_imports(f"experiments/{script}.py", "--help", slow=("pandas", "matplotlib", "numpy")) == []
 
 
 @pytest.mark.parametrize("script", COMMANDS)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from normscape.errors import UserError, suggest
 from normscape.evidence.figure import Family, figure_name, stem_of
+from normscape.evidence.parsers import figures_parser
 from normscape.evidence.results import scales_in
-from normscape.process.entry import Parser
 from normscape.storage.names import file_name
 
 SET_BY_FIGURE = {
@@ -49,7 +49,7 @@ def parse(arguments: list[str], project: Path) -> argparse.Namespace:
     UserError
         If an option or a setting is not one that figures can have.
     """
-    options = _parser(project).parse_intermixed_args(arguments)
+    options = figures_parser(project).parse_intermixed_args(arguments)
     if not options.figure:
         raise UserError("expected a figure: its number, text or all, e.g. reproduce.py 1")
     options.figure = figure_name(options.figure)
@@ -76,28 +76,6 @@ def parse(arguments: list[str], project: Path) -> argparse.Namespace:
         options.overrides = [search_path([f"file://{options.config_dir.absolute()}"]), *options.overrides]
     options.folder = options.results / _folder(options, project)
     return options
-
-
-def _parser(project: Path) -> Parser:
-    parser = Parser(prog="reproduce.py", description="Reproduce figures of a paper.")
-    parser.add_argument("figure", nargs="?", help="figure number, text (claims without a figure) or all")
-    parser.add_argument("--family", default="santurkar2018", help="the folder of its figures in experiments/")
-    parser.add_argument("--scale", default="auto", help="of configs/scale; auto: paper on a GPU, else laptop")
-    parser.add_argument("--seeds", help="comma-separated, e.g. 0,1,2, or a range, e.g. 0-9 (default: 0)")
-    parser.add_argument("--dln-seeds", help="the same for the deep linear nets (default: as --seeds)")
-    parser.add_argument(
-        "--workers", type=int, default=0, help="runs side by side on the GPU if there is one, else on the CPU"
-    )
-    parser.add_argument("--launcher", default="local", help="local, ray or slurm: what trains the runs, as in a sweep")
-    parser.add_argument("--dry-run", action="store_true", help="say what would be trained, and stop")
-    parser.add_argument("--add", action="store_true", help="keep the runs that the results have, and add seeds")
-    parser.add_argument("--renew", action="store_true", help="with --add: train anew what would be another run today")
-    parser.add_argument("--paper", action="store_true", help="draw the paper's own curves behind ours")
-    parser.add_argument("--from-results", action="store_true", help="redraw from results/, without any run")
-    parser.add_argument("--config-dir", type=Path, help="a folder of settings of your own, as train.py takes it")
-    parser.add_argument("--results", type=Path, default=project / "results", help="where figures go")
-    parser.add_argument("overrides", nargs="*", help="settings for every run, e.g. tracker=none device=cpu")
-    return parser
 
 
 def _require_nothing_to_train(options: argparse.Namespace) -> None:

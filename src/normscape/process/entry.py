@@ -34,6 +34,13 @@ class Parser(argparse.ArgumentParser):
         raise UserError(f"{message}{suggest(wrong, options) if wrong.startswith('-') else ''}")
 
 
+def show_help(parser: Parser) -> None:
+    """If its help is all that a script is started for, print it and end: before what takes a second to import."""
+    if sys.argv[1:] in (["--help"], ["-h"]):
+        with entry_point():
+            parser.parse_args()
+
+
 def typed_command() -> str:
     """Return the command of this process for a shell; the user's home folder, which a shell has expanded, is ``~``."""
     command, home = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]), os.environ.get("HOME", "").rstrip("/")

@@ -7,6 +7,10 @@ import tempfile
 import chromium
 import pytest
 from documents import unpacked
+from pages import FAMILIES, ROOT
+
+from normscape.evidence.figure import Family
+from normscape.evidence.results import judged_figures, scales_in
 
 pytestmark = [
     pytest.mark.slow,
@@ -14,6 +18,7 @@ pytestmark = [
 ]
 FIRST = "document.querySelector('.explorer').explorer"
 WIDTHS = (390, 820, 1440)
+OF_FIGURES = "[...document.querySelectorAll('.card .claims tbody tr')]"
 VISIBLE = "[...document.querySelectorAll('{} tbody tr')].filter((row) => row.offsetParent).length"
 SMALL = """[...document.querySelectorAll('body *')].filter((each) => each.offsetParent && !each.closest('.plot')
   && [...each.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim())
@@ -82,12 +87,22 @@ def set_field(tab, name, value):
     tab.run(f"{field}.value = {value!r}, {field}.dispatchEvent(new Event('input', {{ bubbles: true }}))")
 
 
+def judged_of(name):
+    """Return the judged figures of a family's committed results, at every scale that the page shows."""
+    family = Family.of(name, ROOT)
+    return [each for folder in scales_in(ROOT / "results" / name) for each in judged_figures(family, folder)]
+
+
 def test_claims_are_filtered(tab, committed_page):
     tab.open(committed_page, 1440)
     rows = "[...document.querySelectorAll('#claims tbody tr')]"
     every = tab.run(f"{rows}.length")
     assert tab.run(VISIBLE.format("#claims")) == every > 50
-    assert every == tab.run("document.querySelectorAll('.card .claims tbody tr').length")
+    judged = [each for family in FAMILIES for each in judged_of(family)]
+    assert every == sum(len(each.verdicts) for each in judged)
+    for column, of_figure in ((0, 0), (1, 1), (2, 3), (3, 5), (4, 6), (6, 7)):
+        said = tab.run(f"{rows}.map((row) => row.cells[{column}].textContent)")
+        assert said == tab.run(f"{OF_FIGURES}.map((row) => row.cells[{of_figure}].textContent)")
     said = "(row) => row.cells.length === 7 && [0, 1, 2, 5].every((at) => row.cells[at].innerText)"
     assert tab.run(f"{rows}.every({said})")
     for name, value, chosen in (
@@ -103,7 +118,7 @@ def test_claims_are_filtered(tab, committed_page):
         assert expected < every
         set_field(tab, name, "")
     tab.run("document.forms[0].elements.main.click()")
-    main = tab.run(f"{rows}.filter((row) => row.dataset.main === 'yes').length")
+    main = sum(verdict.claim.name in each.figure.headline for each in judged for verdict in each.verdicts)
     assert 0 < tab.run(VISIBLE.format("#claims")) == main < every / 3
     tab.run("document.querySelector('button[type=reset]').click()")
     tab.wait(f"{VISIBLE.format('#claims')} === {every}")

@@ -110,11 +110,11 @@ def test_every_figure_has_its_picture_and_where_its_runs_come_from(document):
     shown_in = {(*row[:2], *row[4:6], label) for row in rows if len(row) == 7 for label in row[6].split(", ")}
     for path in figures:
         assert str(path.with_suffix(".png").relative_to(ROOT / "results")) in document.ids
-        manifest = json.loads(path.read_text())["manifest"]
+        manifest, label = json.loads(path.read_text())["manifest"], figure_label(path)
         for name, run in manifest["runs"].items():
             for seed, origin in run["seeds"].items():
                 made_by = {number for number, commit in commits if commit == origin["commit"][:12]}
-                told = {(name, seed, origin["written"], number, figure_label(path)) for number in made_by}
+                told = {(name, seed, origin["written"], number, label) for number in made_by}
                 assert told & shown_in, (path, name, seed)
     pictures = {path.with_suffix(".png").read_bytes() for path in figures}
     assert len([tag for tag, given in document.tags if tag == "img"]) == len(pictures) < len(figures)

@@ -6,7 +6,7 @@ from normscape.process.entry import Parser
 
 
 def figures_parser(project: Path) -> Parser:
-    """Return that of `experiments/reproduce.py`; ``project`` is the folder that has ``results``."""
+    """Return the parser of `experiments/reproduce.py`; ``project`` is the folder that has ``results``."""
     parser = Parser(prog="reproduce.py", description="Reproduce figures of a paper.")
     parser.add_argument("figure", nargs="?", help="figure number, text (claims without a figure) or all")
     parser.add_argument("--family", default="santurkar2018", help="the folder of its figures in experiments/")
@@ -29,7 +29,7 @@ def figures_parser(project: Path) -> Parser:
 
 
 def audit_parser() -> Parser:
-    """Return that of `experiments/audit.py`, whose other options are those of `figures_parser`."""
+    """Return the parser of `experiments/audit.py`; the options that it does not know are those of `figures_parser`."""
     parser = Parser(prog="audit.py", description="Measure a normalisation or a network of yours.", allow_abbrev=False)
     parser.add_argument("--norm", help="a class called as MyNorm(num_features), e.g. mypackage.MyNorm")
     parser.add_argument("--model", help="a network, any class or function; with --norm it has to take norm=")
